@@ -1,0 +1,1 @@
+"""Balancers, one file per algorithm; `base.py` holds the protocol and the registry."""

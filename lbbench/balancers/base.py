@@ -1,0 +1,160 @@
+"""What a balancer is: the protocol that built-in and users' own balancers share, and the registry.
+
+A balancer is a set of small plain functions on a NamedTuple of arrays. The reference engine calls
+them as Python, the fast engine compiles them; both get the same draws from the same streams.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import Any, Literal, NamedTuple
+
+import lbbench.balancers as package
+from lbbench.errors import BalancerError
+
+
+class Endpoint(NamedTuple):
+    """One target of a stage, as the stage's balancer sees it."""
+
+    address: str  # "10.244.0.4:8080"; what hashes see
+    weight: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Balancer:
+    """One algorithm that chooses an endpoint.
+
+    Attributes
+    ----------
+    name
+        The operator's word for it, as in scenarios.
+    level
+        ``"l4"``: asked once per connection; ``"l7"``: asked once per attempt of a request.
+    summary, source, cost
+        One sentence; the original (repository, path, commit) or paper; cost per pick in words.
+    state
+        ``state(params, endpoints) -> NamedTuple of arrays``, plain Python. ``endpoints`` is the
+        sorted tuple of every :class:`Endpoint` that exists at any time of the run; its positions
+        are the endpoint ids. Arrays are C-contiguous, at least one-dimensional, and their shapes
+        depend on nothing but the arguments. One such state is made per instance (see ``scope``).
+    pick
+        ``pick(state, rng, now, key, busy, tried) -> int``: position in the current endpoint list of
+        this instance, -1 for none. ``rng`` is uint64[4], ``now`` seconds, ``key`` an int64 that
+        holds a uint32 hash (-1: none), ``busy`` int64[n] the attempts that this instance has
+        outstanding at each listed endpoint, ``tried`` int64[k] the positions where this request
+        failed already. ``n = len(busy)`` may be 0.
+    done
+        ``done(state, endpoint, now, rtt, ok)``: an answer came back. ``endpoint`` is the endpoint
+        *id*. None: the balancer takes no feedback.
+    on_endpoints
+        ``on_endpoints(state, rng, old, new, now)``: the instance's list changes; ``old`` and ``new``
+        are int64 arrays of endpoint ids in list order (sorted by address). It is called once before
+        the first pick, with an empty ``old``. None: nothing to do.
+    params
+        The balancer's options with their defaults.
+    sees
+        ``"own"``: ``busy`` holds this instance's outstanding attempts; ``"pods"``: the pods' true
+        number of requests in the system.
+    scope
+        Who shares one state: ``"worker"``, ``"replica"`` (all workers of one ingress replica),
+        ``"shared"`` (a pure function of key and endpoint list: one state per distinct list), for
+        L4 balancers ``"node"``.
+    clock
+        ``"ms"``: ``now`` and ``rtt`` come from nginx's millisecond clock; ``"exact"``: float64.
+    cookies
+        The balancer reads the key as a session cookie and may set one: its state has a field
+        ``set_cookie`` (int64[1]), -1 or the value of the new cookie after a pick.
+    """
+
+    name: str
+    level: Literal["l4", "l7"]
+    summary: str
+    source: str
+    state: Callable[[Mapping[str, Any], Sequence[Endpoint]], Any]
+    pick: Callable[..., int]
+    done: Callable[..., None] | None = None
+    on_endpoints: Callable[..., None] | None = None
+    params: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    sees: Literal["own", "pods"] = "own"
+    scope: Literal["worker", "replica", "shared", "node"] = "worker"
+    clock: Literal["ms", "exact"] = "exact"
+    cookies: bool = False
+    cost: str = "O(1)"
+
+    def options(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters: the defaults overlaid with ``given``; unknown names are errors."""
+        unknown = sorted(set(given) - set(self.params))
+        if unknown:
+            allowed = ", ".join(sorted(self.params)) or "none"
+            raise BalancerError(
+                f"balancer {self.name} has no option {unknown[0]!r}; its options are: {allowed}"
+            )
+        return {**self.params, **given}
+
+
+@cache
+def registry() -> Mapping[str, Balancer]:
+    """Return every built-in balancer by name, found by looking through this package."""
+    found: dict[str, Balancer] = {}
+    for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
+        module = importlib.import_module(f"{package.__name__}.{info.name}")
+        for value in vars(module).values():
+            if isinstance(value, Balancer):
+                found[value.name] = value
+    return MappingProxyType(found)
+
+
+def find(name: str, folder: Path | None = None) -> Balancer:
+    """Return the balancer called ``name``, or the one in a file for ``FILE.py:NAME``.
+
+    Raises
+    ------
+    BalancerError
+        When there is no such balancer; the sentence names near misses.
+    """
+    if ":" in name and name.rsplit(":", 1)[0].endswith(".py"):
+        return _from_file(name, folder or Path.cwd())
+    known = registry()
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known are: {', '.join(known)}"
+    raise BalancerError(f"there is no balancer {name!r}; {hint}")
+
+
+def _from_file(name: str, folder: Path) -> Balancer:
+    path_text, attribute = name.rsplit(":", 1)
+    path = (folder / path_text).resolve()
+    if not path.is_file():
+        raise BalancerError(f"{path_text}: there is no such file; give FILE.py:NAME")
+    module = _load(path)
+    value = getattr(module, attribute, None)
+    if not isinstance(value, Balancer):
+        names = [key for key, item in vars(module).items() if isinstance(item, Balancer)]
+        hint = f"it has {', '.join(names)}" if names else "it defines no Balancer"
+        raise BalancerError(f"{path_text}: no balancer is called {attribute!r} there; {hint}")
+    return value
+
+
+def _load(path: Path) -> ModuleType:
+    """Import a user's file under a stable module name, anew when the file has changed."""
+    name = f"lbbench_user_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise BalancerError(f"{path}: this file cannot be imported as Python")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise BalancerError(f"{path}: importing it failed: {error!r}") from error
+    return module

@@ -1,0 +1,311 @@
+"""The jit boundary: the only place that knows numba.
+
+A kernel is an ordinary Python function whose parts (``pick``, ``done``, ...) are globals. `bind`
+makes a copy of it with the given parts, compiles it, and keeps the machine code on disk under a name
+that is the digest of *all* code and constants that the kernel reaches. So a second process starts
+warm, an edit of a balancer, a helper or a constant is always seen, and two balancers never share an
+entry. `plain` makes the same copy without compiling it.
+
+Why not numba's own ways: functions passed as arguments or held in closures never hit the disk
+cache; ``cache=True`` on inner functions hits and goes stale when another file is edited.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dis
+import hashlib
+import os
+import shutil
+import sys
+import time
+import types
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+KEEP_SECONDS = 60 * 86_400.0
+"""Cache entries that no process has used for this long are dropped."""
+
+INNER_OPTIONS = {"forceinline": True, "_nrt": False, "error_model": "numpy"}
+OUTER_OPTIONS = {"nogil": True, "_nrt": False, "error_model": "numpy"}
+# Small functions that take a NamedTuple of arrays cost hundreds of reference-count calls each
+# unless they are inlined and compiled without numba's runtime; kernels allocate nothing.
+
+_MODULES = {"math", "numpy"}
+
+
+class Bound:
+    """A kernel with its parts, compiled at the first call; `digest` names the cache entry."""
+
+    def __init__(self, function: Callable[..., Any], digest: str) -> None:
+        self.function = function
+        self.digest = digest
+        self.compile_s = 0.0
+
+    def __call__(self, *args: Any) -> Any:
+        """Run the kernel; the first call compiles it or loads it from the cache."""
+        return self.function(*args)
+
+    @property
+    def is_cached(self) -> bool:
+        """Tell whether a finished compilation of this kernel lies in the cache folder."""
+        index = _index_path(self.function)
+        return index is not None and index.is_file()
+
+    def prepare(self, *args: Any) -> float:
+        """Compile for the types of ``args`` (or load) without running; return the seconds it took."""
+        if not hasattr(self.function, "compile"):
+            return 0.0
+        started = time.perf_counter()
+        signature = tuple(self.function.typeof_pyval(value) for value in args)
+        self.function.compile(signature)
+        self.compile_s = time.perf_counter() - started
+        index = _index_path(self.function)
+        if index is not None and index.is_file():
+            os.utime(index)
+        return self.compile_s
+
+    @property
+    def cache_hits(self) -> int:
+        """Number of signatures that this process loaded from the disk cache."""
+        return sum(self.function.stats.cache_hits.values()) if hasattr(self.function, "stats") else 0
+
+    def llvm(self) -> str:
+        """Return the LLVM code of every compiled signature (tests look for reference counts)."""
+        return "\n".join(self.function.inspect_llvm().values())
+
+
+def bind(kernel: Callable[..., Any], *, options: Mapping[str, Any] | None = None, **parts: Any) -> Bound:
+    """Return ``kernel`` compiled with ``parts`` as its globals.
+
+    Parameters
+    ----------
+    kernel
+        A plain module-level function without closure. Functions that it reaches through globals are
+        compiled with it; they may use the parts too.
+    options
+        Further numba options, for instance ``{"boundscheck": True}``; part of the digest.
+    parts
+        Functions and constants by the name under which the kernel's code uses them.
+
+    Raises
+    ------
+    TypeError
+        When the code reaches something that the digest cannot see through: a module of our own, a
+        closure in the kernel, an object of unknown kind.
+    """
+    if is_disabled():
+        return Bound(plain(kernel, **parts), "disabled")
+    import numba  # noqa: PLC0415
+
+    chosen = dict(options or {})
+    walk = _Walk(parts, jit=lambda function: numba.njit(**{**INNER_OPTIONS, **chosen})(function))
+    if kernel.__closure__:
+        raise TypeError(f"{kernel.__qualname__} is a closure; pass its values as parts")
+    copied = walk.copy(kernel)
+    walk.note("options", sorted({**OUTER_OPTIONS, **chosen}.items()), sorted(INNER_OPTIONS.items()))
+    walk.note("versions", sys.version_info[:3], numba.__version__, np.__version__)
+    digest = walk.digest()
+    copied.__qualname__ = f"{kernel.__qualname__}_{digest[:24]}"
+    dispatcher = numba.njit(**{**OUTER_OPTIONS, **chosen})(copied)
+    _enable_cache(dispatcher)
+    return Bound(dispatcher, digest)
+
+
+def plain(kernel: Callable[..., Any], **parts: Any) -> Callable[..., Any]:
+    """Return a copy of ``kernel`` with ``parts`` as its globals, as ordinary Python."""
+    return _Walk(parts, jit=lambda function: function).copy(kernel)
+
+
+def is_disabled() -> bool:
+    """Tell whether ``NUMBA_DISABLE_JIT`` asks for plain Python everywhere."""
+    return os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
+
+
+class _Walk:
+    """Copies functions with all that they reach, and feeds what it sees to a digest."""
+
+    def __init__(self, parts: Mapping[str, Any], jit: Callable[[Callable[..., Any]], Any]) -> None:
+        self.parts = parts
+        self.jit = jit
+        self.hash = hashlib.sha256()
+        self.made: dict[int, Any] = {}
+        self.order: dict[int, int] = {}
+        self.open: set[int] = set()
+        self.keep: list[Any] = []  # ids stay valid only while the objects live
+
+    def note(self, *facts: object) -> None:
+        self.hash.update(repr(facts).encode())
+
+    def digest(self) -> str:
+        return self.hash.hexdigest()
+
+    def copy(self, function: Callable[..., Any]) -> Any:
+        if not isinstance(function, types.FunctionType):
+            raise TypeError(f"{function!r} is not a plain Python function")
+        if id(function) in self.open:
+            raise TypeError(f"{function.__qualname__} calls itself; compiled code may not recurse")
+        self.open.add(id(function))
+        self.order[id(function)] = len(self.order)
+        code = function.__code__
+        self.note("function", function.__name__, code.co_argcount, code.co_kwonlyargcount)
+        self._note_code(code)
+        self.note("defaults", function.__defaults__, function.__kwdefaults__)
+        names: dict[str, Any] = {}
+        for name in _global_names(code):
+            value = self.parts.get(name, function.__globals__.get(name, _MISSING))
+            if value is _MISSING:
+                if not hasattr(builtins, name):
+                    raise TypeError(f"{function.__qualname__} uses {name}, which is nowhere defined")
+                self.note("builtin", name)
+                continue
+            self.note("global", name)
+            names[name] = self._reach(value, f"{function.__qualname__}: {name}")
+        names["__name__"] = function.__module__
+        names["__builtins__"] = builtins
+        cells = self._cells(function)
+        made = types.FunctionType(code, names, function.__name__, function.__defaults__, cells)
+        made.__kwdefaults__ = function.__kwdefaults__
+        made.__qualname__ = function.__qualname__
+        made.__module__ = function.__module__
+        self.open.discard(id(function))
+        return made
+
+    def _cells(self, function: types.FunctionType) -> tuple[types.CellType, ...] | None:
+        if not function.__closure__:
+            return None
+        cells = []
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__, strict=True):
+            self.note("cell", name)
+            value = self.parts.get(name, cell.cell_contents)
+            cells.append(types.CellType(self._reach(value, f"{function.__qualname__}: {name}")))
+        return tuple(cells)
+
+    def _reach(self, value: Any, place: str) -> Any:
+        value = getattr(value, "py_func", value)
+        if isinstance(value, types.FunctionType):
+            if id(value) in self.made:
+                self.note("again", self.order[id(value)])
+                return self.made[id(value)]
+            self.keep.append(value)
+            made = self.jit(self.copy(value))
+            self.made[id(value)] = made
+            return made
+        if isinstance(value, types.ModuleType):
+            if value.__name__ not in _MODULES:
+                raise TypeError(
+                    f"{place} is the module {value.__name__}; compiled code must import names, "
+                    f"so that the digest sees them"
+                )
+            self.note("module", value.__name__)
+            return value
+        if isinstance(value, np.ndarray):
+            self.note("array", value.dtype.str, value.shape, hashlib.sha256(value.tobytes()).digest())
+            return value
+        if isinstance(value, (bool, int, float, complex, str, bytes, type(None), np.generic)):
+            self.note("constant", type(value).__name__, value)
+            return value
+        if isinstance(value, tuple):
+            self.note("tuple", type(value).__name__, len(value))
+            items = [self._reach(item, place) for item in value]
+            return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+        if isinstance(value, type):
+            self.note("type", value.__module__, value.__qualname__, getattr(value, "_fields", ()))
+            return value
+        if isinstance(value, (types.BuiltinFunctionType, np.ufunc)):
+            self.note("builtin", getattr(value, "__module__", ""), value.__name__)
+            return value
+        raise TypeError(f"{place} = {value!r} is of a kind that compiled code cannot carry")
+
+    def _note_code(self, code: types.CodeType) -> None:
+        self.note("code", code.co_code, code.co_names, code.co_freevars, code.co_cellvars)
+        for constant in code.co_consts:
+            if isinstance(constant, types.CodeType):
+                self._note_code(constant)
+            else:
+                self.note("const", type(constant).__name__, constant)
+
+
+_MISSING = object()
+
+
+def _global_names(code: types.CodeType) -> list[str]:
+    names = {
+        step.argval
+        for step in dis.get_instructions(code)
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")
+    }
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            names.update(_global_names(constant))
+    return sorted(names)
+
+
+# --- the cache folder ---------------------------------------------------------------------------
+
+
+def cache_folder() -> Path | None:
+    """Return the folder of compiled kernels, or None (with one warning) when none is writable.
+
+    ``LBBENCH_CACHE_DIR`` overrides the user's cache directory (``XDG_CACHE_HOME`` or ``~/.cache``).
+    """
+    given = os.environ.get("LBBENCH_CACHE_DIR")
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(given) if given else Path(home) / "lbbench"
+    folder = folder / "kernels"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        warnings.warn(
+            f"the cache folder {folder} cannot be written ({error.strerror}); kernels are compiled "
+            f"anew in every process; set LBBENCH_CACHE_DIR to a writable folder",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
+    return folder
+
+
+def drop_old_entries(folder: Path, *, now: float | None = None) -> int:
+    """Delete cache entries unused for `KEEP_SECONDS`; return how many sub-folders went."""
+    limit = (time.time() if now is None else now) - KEEP_SECONDS
+    dropped = 0
+    for entry in folder.iterdir():
+        if not entry.is_dir():
+            continue
+        newest = max((item.stat().st_mtime for item in entry.iterdir()), default=0.0)
+        if newest < limit:
+            shutil.rmtree(entry, ignore_errors=True)
+            dropped += 1
+    return dropped
+
+
+def _enable_cache(dispatcher: Any) -> None:
+    """Turn numba's disk cache on for this dispatcher alone, in a folder of its own."""
+    from numba.core import config  # noqa: PLC0415
+
+    folder = cache_folder()
+    if folder is None:
+        return
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(folder / dispatcher.py_func.__qualname__)
+    try:
+        dispatcher.enable_caching()
+    finally:
+        config.CACHE_DIR = before
+    if not (folder / dispatcher.py_func.__qualname__).exists():
+        drop_old_entries(folder)
+
+
+def _index_path(function: Any) -> Path | None:
+    cache = getattr(function, "_cache", None)
+    file = getattr(cache, "_cache_file", None)
+    name = getattr(file, "_index_path", None)
+    return Path(name) if name else None

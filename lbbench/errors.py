@@ -1,0 +1,23 @@
+"""The errors that lbbench raises on purpose: one sentence with place, value and way out."""
+
+from __future__ import annotations
+
+
+class LbbenchError(Exception):
+    """Base of all errors that a user can cause; the command line prints it and exits with 2."""
+
+
+class ScenarioError(LbbenchError):
+    """A scenario that cannot be read or does not make sense."""
+
+
+class InputError(LbbenchError):
+    """An input file (rules, log, trace) that cannot be read, or holds nothing usable."""
+
+
+class BalancerError(LbbenchError):
+    """A balancer that is unknown, misses a part, or cannot be compiled."""
+
+
+class RunError(LbbenchError):
+    """A run that cannot be carried out with the given scenario on this machine."""
