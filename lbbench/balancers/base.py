@@ -73,6 +73,12 @@ class Balancer:
     cookies
         The balancer reads the key as a session cookie and may set one: its state has a field
         ``set_cookie`` (int64[1]), -1 or the value of the new cookie after a pick.
+    independent
+        Successive picks are independent draws with the expected shares, so a chi-square test of
+        the counts means something.
+    shares
+        ``shares(state, n) -> float64[n]``: expected shares of the current list by the rules alone;
+        None: 1/n.
     """
 
     name: str
@@ -88,6 +94,8 @@ class Balancer:
     scope: Literal["worker", "replica", "shared", "node"] = "worker"
     clock: Literal["ms", "exact"] = "exact"
     cookies: bool = False
+    independent: bool = False
+    shares: Callable[[Any, int], Any] | None = None
     cost: str = "O(1)"
 
     def options(self, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,11 @@ STAGES = (
 """Parts of a request's latency, in the order of `Tally.part_*`; they add up to the latency."""
 
 
+TOTALS = ("attempts", "retried", "connects", "cross_node", "connections")
+"""Whole-run numbers, in the order of `Tally.totals`: attempts, requests with more than one, upstream
+connects, attempts (service path: requests) that crossed nodes, client connections."""
+
+
 class Tally(NamedTuple):
     """Counts of one replication; all int64 unless said."""
 
@@ -48,8 +53,8 @@ class Tally(NamedTuple):
     failed: np.ndarray  # [S]
     unfinished: np.ndarray  # [S]
     errors: np.ndarray  # [E] failed requests by class
-    totals: np.ndarray  # [6] attempts, retried requests, upstream connects, cross-node attempts, client connections opened, events
-    segment_start: np.ndarray  # float64[S + 1] arrival time of the segment's first request; last: end of the run
+    totals: np.ndarray  # [5] see TOTALS
+    segment_start: np.ndarray  # float64[S + 1] first arrival of the segment; last: arrivals stop
     latency_counts: np.ndarray  # [S, H] completed (and unfinished, with their elapsed time)
     latency_sum: np.ndarray  # [S] nanoseconds, completed
     latency_max: np.ndarray  # [S] nanoseconds
@@ -95,5 +100,6 @@ class RunShape(NamedTuple):
     warmup_segments: int  # -1: auto (MSER, at most 16)
     window_s: float
     simulated: float  # seconds until the last answer
-    expected: dict[str, np.ndarray | None]  # stage name -> expected shares, None: not random
+    expected: dict[str, np.ndarray]  # stage name -> expected shares of its targets
+    random: frozenset[str]  # stages whose picks are independent draws (chi-square applies)
     balancers: dict[str, str]  # stage name -> balancer name

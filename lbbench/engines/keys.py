@@ -1,0 +1,107 @@
+"""`upstream-hash-by` templates: from text to the tables that `hashkey.py` reads."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from lbbench.engines.hashkey import BY_CLIENT, BY_KEY, BY_NODE, LITERAL
+from lbbench.engines.network import bridge_address
+from lbbench.model.topology import Topology
+from lbbench.model.trace import Population
+
+VARIABLE = re.compile(r"\$\{?([a-z_0-9]+)\}?", re.IGNORECASE)
+
+KNOWN = {"remote_addr", "binary_remote_addr", "request_uri", "uri", "host", "http_host"}
+HOST = "example.com"
+
+
+def split_template(template: str) -> list[tuple[bool, str]]:
+    """Split a template into (is variable, text) parts in order."""
+    parts: list[tuple[bool, str]] = []
+    at = 0
+    for match in VARIABLE.finditer(template):
+        if match.start() > at:
+            parts.append((False, template[at : match.start()]))
+        parts.append((True, match[1].lower()))
+        at = match.end()
+    if at < len(template):
+        parts.append((False, template[at:]))
+    return parts
+
+
+def unknown_variables(template: str) -> list[str]:
+    """Return the variables of a template that evaluate to nothing in the simulation."""
+    return [f"${text}" for is_variable, text in split_template(template)
+            if is_variable and text not in KNOWN]  # fmt: skip
+
+
+def key_tables(
+    template: str, people: Population, top: Topology, *, local: bool
+) -> dict[str, np.ndarray]:
+    """Return the fields ``part_kind``, ``part_row``, ``text_start``, ``text_bytes``, ``key_hash``."""
+    parts = [_resolve(part, people, top, local=local) for part in split_template(template)]
+    parts = [(kind, texts) for kind, texts in parts if kind != LITERAL or texts != [b""]]
+    varying = [kind for kind, _ in parts if kind != LITERAL]
+    if len(varying) <= 1:
+        return _packed([], [], _single(parts), varying or [LITERAL])
+    rows: list[bytes] = []
+    first: list[int] = []
+    for _, texts in parts:
+        first.append(len(rows))
+        rows.extend(texts)
+    return _packed(rows, first, np.zeros(0, np.int64), [kind for kind, _ in parts])
+
+
+def _resolve(
+    part: tuple[bool, str], people: Population, top: Topology, *, local: bool
+) -> tuple[int, Sequence[bytes] | Iterable[bytes]]:
+    is_variable, text = part
+    if not is_variable:
+        return LITERAL, [text.encode()]
+    if text in ("remote_addr", "binary_remote_addr"):
+        if local:
+            return BY_CLIENT, [address.encode() for address in people.addresses]
+        pairs = [
+            (node.address, bridge_address(i)) for i, node in enumerate(top.nodes)
+        ]  # another node's replica sees the node, its own replica sees the bridge
+        return BY_NODE, [address.encode() for pair in pairs for address in pair]
+    if text in ("request_uri", "uri"):
+        keys = people.keys
+        if isinstance(keys, int):
+            return BY_KEY, [b"/k%d" % i for i in range(keys)]
+        return BY_KEY, [key.encode() for key in keys]
+    if text in ("host", "http_host"):
+        return LITERAL, [HOST.encode()]
+    return LITERAL, [b""]
+
+
+def _single(parts: Sequence[tuple[int, Iterable[bytes]]]) -> np.ndarray:
+    """Return crc32 of the whole template by index of its one varying part."""
+    crcs: list[int] | None = None
+    head = 0
+    for kind, texts in parts:
+        if kind != LITERAL:
+            crcs = [zlib.crc32(text, head) for text in texts]
+        elif crcs is None:
+            head = zlib.crc32(next(iter(texts)), head)
+        else:
+            tail = next(iter(texts))
+            crcs = [zlib.crc32(tail, crc) for crc in crcs]
+    return np.array([head] if crcs is None else crcs, np.int64)
+
+
+def _packed(
+    rows: list[bytes], first: list[int], key_hash: np.ndarray, kinds: list[int]
+) -> dict[str, np.ndarray]:
+    start = np.cumsum([0, *(len(row) for row in rows)]).astype(np.int64)
+    return {
+        "part_kind": np.array(kinds, np.int64),
+        "part_row": np.array(first or [0], np.int64),
+        "text_start": start,
+        "text_bytes": np.frombuffer(b"".join(rows) or b"\0", np.uint8).copy(),
+        "key_hash": key_hash,
+    }

@@ -1,0 +1,460 @@
+"""The reference engine: the model as SimPy processes, written to be read.
+
+Each request is one process that lives through the chain, from the client's send to the answer. The
+engine shares with the fast one the plan, the balancers, the random streams, the order of events and
+the counting, and no loop: the two must agree on every request, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterator
+from heapq import heappush
+from typing import Any
+
+import numpy as np
+import simpy
+
+from lbbench.core.rng import wrapping
+from lbbench.engines.events import (
+    ANSWER,
+    ATTEMPT_BITS,
+    CLIENT,
+    REACH_POD,
+    REACH_WORKER,
+    SEND,
+    TAKE,
+)
+from lbbench.engines.fast import Progress, copied
+from lbbench.engines.hashkey import hash_key
+from lbbench.engines.l4 import flow_hash, source_port, worker_of
+from lbbench.engines.outcome import Outcome, finish, grown_records, new_records, new_tally
+from lbbench.engines.parts import instance_view, no_cookie, no_feedback, set_cookie
+from lbbench.engines.plan import Plan
+from lbbench.engines.reference_parts import Connection, FifoPod, IdleConnections, Request, SharingPod
+from lbbench.engines.recording import (
+    close_segments,
+    count_completed,
+    count_failed,
+    count_latency,
+    segment_of,
+    window_of,
+)
+from lbbench.engines.timing import TO_BALANCER, TO_CLIENT, clock, jitter, nanoseconds, observed_rtt
+from lbbench.model.tally import ERRORS, SEGMENTS
+
+CLASS_STEP = 2**48
+NO_TRIES = np.zeros(0, np.int64)
+Life = Generator[simpy.Event, Any, None]
+
+
+def run(plan: Plan, *, progress: Progress | None = None, record: bool = False) -> Outcome:
+    """Run ``plan`` to its end and return what was counted, as `fast.run` does."""
+    with wrapping():
+        chain = Chain(plan, record=record)
+        chain.run(progress)
+    return finish(
+        plan,
+        chain.tally,
+        chain.records if record else None,
+        simulated=chain.last_event,
+        rows=chain.came,
+        compile_s=0.0,
+    )
+
+
+class Chain:
+    """The whole chain at work: nodes, connections, workers, pods and the requests among them."""
+
+    def __init__(self, plan: Plan, *, record: bool) -> None:
+        self.plan = plan
+        self.facts = f = plan.facts
+        self.env = simpy.Environment()
+        self.tally = new_tally(plan)
+        self.records = new_records(1024 if record else 0)
+        self.recording = record
+        self.states = states = copied(plan.states)
+        rows = int(f.busy_of.max(initial=0)) + 1
+        view = instance_view(type(states.pod))
+        self.pod_states = [view(states.pod, i) for i in range(len(states.pod[0]))]
+        view = instance_view(type(states.node))
+        self.node_states = [view(states.node, i) for i in range(len(states.node[0]))]
+        self.azure_state = instance_view(type(states.azure))(states.azure, 0)
+        self.done = plan.pod.done or no_feedback
+        self.cookie_of = set_cookie if plan.pod.cookies else no_cookie
+        self.azure_busy = np.zeros(len(f.node_number), np.int64)
+        self.node_busy = np.zeros((len(f.node_number), plan.targets), np.int64)
+        self.pod_busy = np.zeros((rows, len(f.pod_node)), np.int64)
+        self.worker_free = [0.0] * len(f.worker_node)
+        self.idle = [IdleConnections(f) for _ in f.worker_node]
+        self.in_system = np.zeros(len(f.pod_node), np.int64)
+        self.since = np.zeros(len(f.pod_node))
+        self.busy_area = np.zeros(len(f.pod_node))
+        self.flight_area = np.zeros(len(f.pod_node))
+        kind = SharingPod if f.shared else FifoPod
+        self.pods = [kind(self, i) for i in range(len(f.pod_node))]
+        self.lanes: dict[int, Connection] = {}
+        self.ports = [0] * len(f.address_number)
+        self.jars: dict[int, int] = {}
+        self.session_pod: dict[int, int] = {}
+        self.in_flight: set[Request] = set()
+        self.source = self._requests()
+        self.came = 0
+        self.exhausted = False
+        self.next_segment = 0
+        self.last_arrival = 0.0
+        self.last_event = 0.0
+        self.stopped = False
+
+    # --- time -----------------------------------------------------------------------------------
+
+    def schedule(self, event: simpy.Event, time: float, kind: int, request: Request) -> simpy.Event:
+        """Let ``event`` happen at the absolute ``time``, in the order that events.py defines."""
+        number = (request.number << ATTEMPT_BITS) | request.attempts
+        return self.schedule_raw(event, time, kind * CLASS_STEP + number + 2)
+
+    def schedule_raw(self, event: simpy.Event, time: float, priority: int) -> simpy.Event:
+        """Put ``event`` into SimPy's queue without the detour over a delay (now + (t - now) != t)."""
+        event._ok, event._value = True, None  # noqa: SLF001
+        heappush(self.env._queue, (time, priority, next(self.env._eid), event))  # noqa: SLF001
+        return event
+
+    def at(self, time: float, kind: int, request: Request) -> simpy.Event:
+        """Return an event of class ``kind`` at the absolute ``time``."""
+        return self.schedule(self.env.event(), time, kind, request)
+
+    def run(self, progress: Progress | None) -> None:
+        """Let everything happen, until nothing is left or the drain time is over."""
+        self._start_next()
+        while self.env._queue:  # noqa: SLF001
+            now = self.env.peek()
+            if self.exhausted:
+                self._stop(now)
+                if now > self._stop_time() + self.facts.drain:
+                    self._give_up()
+                    return
+            self.env.step()
+            if progress is not None and self.came % 4096 == 0:
+                progress("simulating", self.came, self.plan.traffic.n_requests)
+        self.exhausted = True
+        self._stop(np.inf)
+
+    def _requests(self) -> Iterator[Request]:
+        for block in self.plan.traffic.blocks():
+            for row in range(len(block.arrival)):
+                yield Request.of(block, row)
+
+    def _start_next(self) -> None:
+        request = next(self.source, None)
+        if request is None:
+            self.exhausted = True
+            return
+        request.number = self.came
+        self.came += 1
+        self.env.process(self.life(request))
+
+    # --- one request ----------------------------------------------------------------------------
+
+    def life(self, request: Request) -> Life:
+        """Live through the chain: the client sends, the stages pick, a pod serves, the answer."""
+        f, env = self.facts, self.env
+        yield self.at(request.arrival, SEND, request)
+        self._count_arrival(request)
+        self._start_next()
+        conn = self._connection(request)
+        if conn is None:
+            yield self.at(env.now + f.client_rtt, CLIENT, request)
+            self._finish(request)
+            return
+        if conn.busy >= f.streams:
+            turn = env.event()
+            conn.waiting.append((request, turn))
+            yield turn
+        else:
+            conn.busy += 1
+        request.sent = env.now
+        request.written = max(env.now, conn.ready)
+        salt = f.jitter_salt[0]
+        delay = f.path_delay + jitter(salt, request.number, TO_BALANCER, f.path_jitter)
+        arrives = (request.written + 0.5 * conn.rtt) + delay
+        if f.ingress:
+            answered = yield from self._through_ingress(request, arrives)
+        else:
+            answered = yield from self._to_pod(request, arrives)
+        wait = jitter(salt, request.number, TO_CLIENT, 0.5 * f.path_jitter)
+        yield self.at((answered + 0.5 * conn.rtt) + wait, CLIENT, request)
+        self._finish(request)
+
+    def _to_pod(self, request: Request, arrives: float) -> Generator[simpy.Event, Any, float]:
+        """Service path: the connection leads to a pod. Return when its answer leaves."""
+        conn = request.connection
+        request.pod = conn.target
+        request.attempts = 1
+        self._count_attempt(request, crosses=self.facts.target_node[conn.target] != conn.node)
+        yield self.at(arrives, REACH_POD, request)
+        yield from self._at_pod(request)
+        return self.env.now
+
+    def _through_ingress(
+        self, request: Request, arrives: float
+    ) -> Generator[simpy.Event, Any, float]:
+        """Ingress path: queue at the worker, pick, try, retry. Return when the answer leaves."""
+        f, env = self.facts, self.env
+        worker = request.connection.worker
+        if f.cookies and request.session >= 0:
+            request.cookie = self.jars.get(request.session, -1)
+        yield self.at(arrives, REACH_WORKER, request)
+        request.at_worker = env.now
+        taken = max(env.now, self.worker_free[worker])
+        self.worker_free[worker] = taken + f.worker_cpu
+        yield self.at(taken, TAKE, request)
+        request.left = env.now + f.worker_cpu
+        leave = request.left
+        while True:
+            request.pod = self._pick(request, worker)
+            request.picked, request.leave = env.now, leave
+            if request.pod < 0:
+                request.error = ERRORS.index("no_endpoint")
+                return leave
+            request.error = -1
+            pod = request.pod
+            self.pod_busy[f.busy_of[worker], pod] += 1
+            self._count_attempt(request, crosses=f.pod_node[pod] != f.worker_node[worker])
+            rtt = f.hop_rtt[f.worker_node[worker], f.pod_node[pod]]
+            served = self.idle[worker].take(pod, env.now)
+            if served is None:
+                self.tally.totals[2] += 1
+                request.connected = leave + rtt
+            else:
+                request.connected = leave
+            yield self.at(request.connected + 0.5 * rtt, REACH_POD, request)
+            yield from self._at_pod(request)
+            yield self.at(env.now + 0.5 * rtt, ANSWER, request)
+            self.pod_busy[f.busy_of[worker], pod] -= 1
+            failed = request.error >= 0
+            if not failed:
+                self.idle[worker].put(pod, (served or 0) + 1, env.now)
+            elif f.retry_on_error and request.attempts < f.tries:
+                request.tried.append(pod)
+                leave = env.now
+                continue
+            kept = int(served is not None)
+            told = observed_rtt(request.picked, request.connected, kept, env.now, f.ms_clock)
+            state = self.pod_states[f.state_of[worker]]
+            self.done(state, pod, clock(env.now, f.ms_clock), told, not failed)
+            return env.now
+
+    def _at_pod(self, request: Request) -> Life:
+        """Reach the pod; wait, be served and leave, or be refused by a full queue."""
+        request.at_pod = self.env.now
+        pod = self.pods[request.pod]
+        finished = pod.join(request)
+        if finished is None:
+            request.error = ERRORS.index("queue_reject")
+            self.tally.pod_errors[request.segment, request.pod] += 1
+            return
+        yield finished
+        pod.leave(request)
+
+    # --- picks ----------------------------------------------------------------------------------
+
+    def _connection(self, request: Request) -> Connection | None:
+        """Return the connection of the request's lane, opened now if there is none."""
+        conn = self.lanes.get(request.lane)
+        if conn is None:
+            conn = self._open(request)
+            if conn is None:
+                return None
+            self.lanes[request.lane] = conn
+        request.connection = conn
+        conn.users += 1
+        if request.last:
+            conn.closing = True
+            del self.lanes[request.lane]
+        self.tally.node_requests[request.segment, conn.node] += 1
+        if self.facts.ingress:
+            self.tally.replica_requests[request.segment, conn.target] += 1
+            self.tally.worker_requests[request.segment, conn.worker] += 1
+        return conn
+
+    def _open(self, request: Request) -> Connection | None:
+        """Let layer 4 pick node, target and worker for a new connection."""
+        f, y, now = self.facts, self.tally, self.env.now
+        address = f.client_address[request.client]
+        port = source_port(f.address_salt[address], self.ports[address])
+        self.ports[address] += 1
+        node, door = request.given_node, -1
+        if node < 0:
+            ports = f.port_hash[f.address_family[address]]
+            door = self.plan.azure.pick(
+                self.azure_state,
+                self.states.azure_rng[0],
+                now,
+                flow_hash(f.address_hash[address], ports, port),
+                self.azure_busy[: len(f.node_member)],
+                NO_TRIES,
+            )
+            if door < 0:
+                request.error = ERRORS.index("lb_drop")
+                return None
+            node = int(f.node_member[door])
+        source = f.address_number[address]
+        busy = self.node_busy[node, : f.target_count[node]]
+        rng = self.states.node_rng[node]
+        seat = self.plan.node.pick(self.node_states[node], rng, now, source, busy, NO_TRIES)
+        if seat < 0:
+            request.error = ERRORS.index("connect_refused")
+            return None
+        target = int(f.target_member[node, seat])
+        rtt = f.client_rtt + f.hop_rtt[node, f.target_node[target]]
+        conn = Connection(node=node, target=target, door=door, seat=seat, port=port, rtt=rtt)
+        conn.ready = now + rtt
+        if door >= 0:
+            self.azure_busy[door] += 1
+        self.node_busy[node, seat] += 1
+        y.totals[4] += 1
+        y.node_connections[request.segment, node] += 1
+        if not f.ingress:
+            y.pod_connections[request.segment, target] += 1
+            return conn
+        if not f.local:
+            here = f.target_node[target] == node
+            source = f.bridge_number[node] if here else f.node_number[node]
+        number = worker_of(f.replica_salt[target], source, port, f.replica_workers)
+        conn.worker = target * f.replica_workers + number
+        y.replica_connections[request.segment, target] += 1
+        y.worker_connections[request.segment, conn.worker] += 1
+        return conn
+
+    def _pick(self, request: Request, worker: int) -> int:
+        """Ask the worker's balancer for a pod; -1 when it has none."""
+        f, conn = self.facts, request.connection
+        if f.cookies:
+            key = request.cookie
+        else:
+            here = int(f.target_node[conn.target] == conn.node)
+            key = hash_key(f, request.client, conn.node, here, request.key)
+        state = self.pod_states[f.state_of[worker]]
+        pod = self.plan.pod.pick(
+            state,
+            self.states.pod_rng[f.rng_of[worker]],
+            clock(self.env.now, f.ms_clock),
+            key,
+            self.in_system if f.sees_pods else self.pod_busy[f.busy_of[worker]],
+            np.array(request.tried, np.int64),
+        )
+        cookie = self.cookie_of(state)
+        if cookie >= 0:
+            request.new_cookie = cookie
+        return int(pod)
+
+    # --- counting -------------------------------------------------------------------------------
+
+    def _count_arrival(self, request: Request) -> None:
+        f, y, now = self.facts, self.tally, self.env.now
+        request.segment = segment_of(request.number, now, f.n_requests, f.duration)
+        request.window = window_of(now, f.window, len(y.window_offered))
+        self.in_flight.add(request)
+        y.offered[request.segment] += 1
+        y.window_offered[request.window] += 1
+        self.last_arrival = now
+        if request.segment >= self.next_segment:
+            self._close_segments(request.segment, now)
+
+    def _count_attempt(self, request: Request, *, crosses: bool) -> None:
+        y, first = self.tally, request.tries_begun == 0
+        request.tries_begun += 1
+        if self.facts.ingress:
+            request.attempts += 1
+        y.totals[0] += 1
+        y.totals[3] += int(crosses)
+        y.pod_attempts[request.segment, request.pod] += 1
+        if first:
+            y.pod_first[request.segment, request.pod] += 1
+            if y.window_pods.shape[1]:
+                y.window_pods[request.window, request.pod] += 1
+
+    def _finish(self, request: Request) -> None:
+        """Let the client have the answer: count it, keep its cookie, free the connection."""
+        f, y, now = self.facts, self.tally, self.env.now
+        self.last_event = now
+        latency = now - request.arrival
+        if request.error >= 0:
+            count_failed(y, request.segment, request.window, request.error, latency)
+        else:
+            count_completed(
+                y,
+                request.segment,
+                f.settled,
+                request.window,
+                request.pod,
+                latency,
+                *request.parts(ingress=bool(f.ingress)),
+            )
+            self._remember_session(request)
+        y.totals[1] += int(request.attempts > 1)
+        if f.cookies and request.session >= 0 and request.new_cookie >= 0:
+            self.jars[request.session] = request.new_cookie
+        self.in_flight.discard(request)
+        if self.recording:
+            self._record(request, request.error)
+        if request.connection is not None:
+            self._release(request.connection)
+
+    def _release(self, conn: Connection) -> None:
+        conn.users -= 1
+        if conn.waiting:  # its place on the wire is kept, so that nobody overtakes it
+            request, turn = conn.waiting.popleft()
+            self.schedule(turn, self.env.now, SEND, request)
+        else:
+            conn.busy -= 1
+        if conn.closing and conn.users == 0:
+            if conn.door >= 0:
+                self.azure_busy[conn.door] -= 1
+            self.node_busy[conn.node, conn.seat] -= 1
+
+    def _remember_session(self, request: Request) -> None:
+        if request.session < 0:
+            return
+        before = self.session_pod.get(request.session)
+        if before is not None:
+            self.tally.affinity[0] += 1
+            self.tally.affinity[1 if before == request.pod else 2] += 1
+        self.session_pod[request.session] = request.pod
+
+    def _record(self, request: Request, error: int) -> None:
+        self.records = grown_records(self.records, request.number + 1)
+        for name, value in request.row(error, ingress=bool(self.facts.ingress)).items():
+            getattr(self.records, name)[request.number] = value
+
+    # --- segments and the end ---------------------------------------------------------------------
+
+    def _close_segments(self, last: int, now: float) -> None:
+        close_segments(
+            self.tally,
+            self.busy_area,
+            self.flight_area,
+            self.since,
+            self.in_system,
+            self.facts.pod_places,
+            self.next_segment,
+            last,
+            now,
+        )
+        self.next_segment = last + 1
+
+    def _stop_time(self) -> float:
+        return self.facts.duration or self.last_arrival
+
+    def _stop(self, now: float) -> None:
+        if not self.stopped and now > self._stop_time():
+            self.stopped = True
+            self._close_segments(SEGMENTS, self._stop_time())
+
+    def _give_up(self) -> None:
+        deadline = self._stop_time() + self.facts.drain
+        for request in self.in_flight:
+            self.tally.unfinished[request.segment] += 1
+            count_latency(self.tally, request.segment, nanoseconds(deadline - request.arrival))
+            if self.recording:
+                self._record(request, -2)

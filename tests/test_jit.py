@@ -1,0 +1,203 @@
+"""The jit boundary: hits in a second process, never stale, never shared, same answers without it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lbbench.core import jit
+
+MODULE = """
+from typing import NamedTuple
+import math
+import numpy as np
+
+FACTOR = {factor}
+
+class State(NamedTuple):
+    total: np.ndarray  # float64[1]
+
+def helper(x):
+    return x * FACTOR + {offset}
+
+def pick(state, x):
+    state.total[0] += helper(x)
+    return {pick}
+
+def other_pick(state, x):
+    return 7.0
+
+def inner(state, x):
+    return pick(state, x)
+
+def kernel(state, values, out):
+    for i in range(values.size):
+        out[i] = inner(state, values[i])
+"""
+
+MAIN = """
+import sys
+sys.path.insert(0, {folder!r})
+import numpy as np
+import balancers_under_test as m
+from lbbench.core.jit import bind
+kernel = bind(m.kernel, pick=m.{part})
+state, values, out = m.State(np.zeros(1)), np.arange(4.0), np.zeros(4)
+was_cached = kernel.is_cached
+kernel.prepare(state, values, out)
+kernel(state, values, out)
+print(was_cached, kernel.cache_hits, out.tolist(), state.total[0])
+"""
+
+
+class Bench:
+    """A module on disk, run in fresh processes that share one cache folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.write()
+
+    def write(self, *, factor: str = "2.0", offset: str = "1.0", pick: str = "helper(x) + 1.0"):
+        text = MODULE.format(factor=factor, offset=offset, pick=pick)
+        (self.folder / "balancers_under_test.py").write_text(text)
+
+    def run(self, part: str = "pick", **environment: str) -> str:
+        code = MAIN.format(folder=str(self.folder), part=part)
+        env = {
+            **os.environ,
+            "LBBENCH_CACHE_DIR": str(self.folder / "cache"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **environment,
+        }
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)],
+            env=env, capture_output=True, text=True, check=True, timeout=120,
+        )  # fmt: skip
+        return done.stdout.strip()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_a_second_process_starts_from_the_cache(bench: Bench):
+    """The first process compiles, the second finds the same kernel on disk."""
+    assert bench.run() == "False 0 [2.0, 4.0, 6.0, 8.0] 16.0"
+    assert bench.run() == "True 1 [2.0, 4.0, 6.0, 8.0] 16.0"
+
+
+@pytest.mark.parametrize(
+    ("edit", "answer"),
+    [
+        ({"factor": "3.0"}, "[2.0, 5.0, 8.0, 11.0] 22.0"),
+        ({"offset": "2.0"}, "[3.0, 5.0, 7.0, 9.0] 20.0"),
+        ({"pick": "helper(x) + 5.0"}, "[6.0, 8.0, 10.0, 12.0] 16.0"),
+    ],
+    ids=["constant", "helper", "balancer"],
+)
+def test_an_edit_is_always_seen(bench: Bench, edit: dict[str, str], answer: str):
+    """An edited constant, helper or balancer gives the new answer, not the cached one."""
+    bench.run()
+    bench.write(**edit)
+    assert bench.run() == f"False 0 {answer}"
+
+
+def test_two_balancers_never_share_an_entry(bench: Bench):
+    """The same kernel with another part is another entry with its own answer."""
+    bench.run()
+    assert bench.run("other_pick") == "False 0 [7.0, 7.0, 7.0, 7.0] 0.0"
+    assert bench.run() == "True 1 [2.0, 4.0, 6.0, 8.0] 16.0"
+
+
+def test_without_compilation_the_answers_are_the_same(bench: Bench):
+    """NUMBA_DISABLE_JIT=1 runs the same kernel as plain Python."""
+    plain = bench.run(NUMBA_DISABLE_JIT="1")
+    assert plain.split(" ", 2)[2] == bench.run().split(" ", 2)[2]
+
+
+def twice(x):
+    return 2.0 * x
+
+
+def sum_of(values):
+    total = 0.0
+    for i in range(values.size):
+        total += part(values[i])
+    return total
+
+
+def part(x):
+    raise NotImplementedError
+
+
+def test_a_bound_kernel_counts_no_references(monkeypatch, tmp_path):
+    """The compiled code holds no reference counting: `_nrt` and `forceinline` do what we need."""
+    monkeypatch.setenv("LBBENCH_CACHE_DIR", str(tmp_path))
+    kernel = jit.bind(sum_of, part=twice)
+    assert kernel(np.arange(5.0)) == 20.0
+    assert "NRT_incref" not in kernel.llvm()
+    assert "NRT_decref" not in kernel.llvm()
+
+
+def test_plain_uses_the_parts_without_compiling():
+    """`plain` gives an ordinary function with the parts in place."""
+    assert jit.plain(sum_of, part=twice)(np.arange(5.0)) == 20.0
+
+
+def uses_module(x):
+    return jit.time.time() + x
+
+
+def calls_itself(x):
+    return calls_itself(x - 1) if x > 0 else 0
+
+
+def uses_nothing_known(x):
+    return surely_undefined(x)  # noqa: F821
+
+
+@pytest.mark.parametrize(
+    ("kernel", "sentence"),
+    [
+        (uses_module, "is the module"),
+        (calls_itself, "calls itself"),
+        (uses_nothing_known, "nowhere defined"),
+        (lambda x: [x], None),
+    ],
+)
+def test_what_the_digest_cannot_see_is_refused(kernel, sentence, monkeypatch, tmp_path):
+    """A module of ours, recursion and undefined names are errors, not silent cache misses."""
+    monkeypatch.setenv("LBBENCH_CACHE_DIR", str(tmp_path))
+    if sentence is None:
+        jit.bind(kernel)
+        return
+    with pytest.raises(TypeError, match=sentence):
+        jit.bind(kernel)
+
+
+def test_a_read_only_cache_folder_warns_once_and_works(monkeypatch, tmp_path):
+    """Where nothing can be written the kernel compiles anyway, with one warning."""
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    monkeypatch.setenv("LBBENCH_CACHE_DIR", str(blocked))
+    with pytest.warns(RuntimeWarning, match="set LBBENCH_CACHE_DIR"):
+        kernel = jit.bind(sum_of, part=twice)
+    assert kernel(np.arange(3.0)) == 6.0
+
+
+def test_old_entries_are_dropped_and_young_ones_kept(tmp_path):
+    """Only entries that nobody used for the keeping time are deleted."""
+    for name, age in (("old", jit.KEEP_SECONDS + 10), ("young", 10.0)):
+        (tmp_path / name).mkdir()
+        file = tmp_path / name / "kernel.nbi"
+        file.touch()
+        os.utime(file, (1e9 - age, 1e9 - age))
+    assert jit.drop_old_entries(tmp_path, now=1e9) == 1
+    assert [item.name for item in tmp_path.iterdir()] == ["young"]
