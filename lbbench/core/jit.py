@@ -30,7 +30,13 @@ import numpy as np
 KEEP_SECONDS = 60 * 86_400.0
 """Cache entries that no process has used for this long are dropped."""
 
-INNER_OPTIONS = {"forceinline": True, "_nrt": False, "error_model": "numpy"}
+INNER_OPTIONS = {
+    "forceinline": True,
+    "_nrt": False,
+    "error_model": "numpy",
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
 OUTER_OPTIONS = {"nogil": True, "_nrt": False, "error_model": "numpy"}
 # Small functions that take a NamedTuple of arrays cost hundreds of reference-count calls each
 # unless they are inlined and compiled without numba's runtime; kernels allocate nothing.

@@ -2,113 +2,102 @@
 
 from __future__ import annotations
 
-from lbbench.engines.clients import send_answer
+from lbbench.engines.counters import Counters
 from lbbench.engines.events import ANSWER, REACH_POD
 from lbbench.engines.hashkey import hash_key
 from lbbench.engines.keepalive import put_idle, take_idle
 from lbbench.engines.parts import pod_at, pod_cookie, pod_done, pod_pick
-from lbbench.engines.pods import join, push
+from lbbench.engines.pods import join, plan_event
 from lbbench.engines.recording import window_of
 from lbbench.engines.timing import clock, observed_rtt
 from lbbench.engines.world import Facts, States, World
-from lbbench.model.tally import Tally
 
 NO_ENDPOINT = 5
 QUEUE_REJECT = 8
 
 
-def take(f: Facts, w: World, y: Tally, s: States, slot: int, now: float) -> None:
-    """Let the worker take the request: it picks now, the attempt leaves after the worker's work."""
-    w.left[slot] = now + f.worker_cpu
-    attempt(f, w, y, s, slot, now, w.left[slot])
-
-
 def attempt(
-    f: Facts, w: World, y: Tally, s: States, slot: int, now: float, leave: float
-) -> None:
-    """Pick a pod at ``now`` and send the attempt at ``leave``."""
-    conn = w.conn[slot]
-    worker = w.conn_worker[conn]
-    state = pod_at(s.pod, f.state_of[worker])
-    row = f.busy_of[worker]
-    if f.cookies:
-        key = w.cookie[slot]
-    else:
-        node = w.conn_node[conn]
-        here = 1 if f.target_node[w.conn_target[conn]] == node else 0
-        key = hash_key(f, w.client[slot], node, here, w.key[slot])
-    busy = w.in_system if f.sees_pods else w.pod_busy[row]
-    tried = w.tried[slot, : w.n_tried[slot]]
-    seen = clock(now, f.ms_clock)
-    pod = pod_pick(state, s.pod_rng[f.rng_of[worker]], seen, key, busy, tried)
+    f: Facts, w: World, c: Counters, s: States, slot: int, now: float, leave: float
+) -> bool:
+    """Pick a pod at ``now`` and send the attempt at ``leave``; False: there is no endpoint."""
+    request = w.request[slot]
+    conn = w.conn[request.conn]
+    desk = f.worker[conn.worker]
+    key = request.cookie
+    if f.cookies == 0:
+        here = 1 if f.target_node[conn.target] == conn.node else 0
+        key = hash_key(f, request.client, conn.node, here, request.key)
+    state = pod_at(s.pod, desk.state)
+    busy = w.in_system if f.sees_pods else w.pod_busy[desk.busy]
+    tried = w.tried[slot, : request.n_tried]
+    pod = pod_pick(state, s.pod_rng[desk.rng], clock(now, f.ms_clock), key, busy, tried)
     cookie = pod_cookie(state)
     if cookie >= 0:
-        w.new_cookie[slot] = cookie
-    w.picked[slot] = now
-    w.leave[slot] = leave
+        request.new_cookie = cookie
+    request.picked = now
+    request.leave = leave
     if pod < 0:
-        w.error[slot] = NO_ENDPOINT
-        send_answer(f, w, slot, leave)
-        return
-    segment = w.segment[slot]
-    w.error[slot] = -1
-    w.pod[slot] = pod
-    w.pod_busy[row, pod] += 1
-    y.totals[0] += 1
-    y.pod_attempts[segment, pod] += 1
-    if w.attempts[slot] == 0:
-        y.pod_first[segment, pod] += 1
-        if y.window_pods.shape[1] > 0:
-            y.window_pods[window_of(w.arrival[slot], f.window, y.window_offered.size), pod] += 1
-    w.attempts[slot] += 1
-    if f.pod_node[pod] != f.worker_node[worker]:
-        y.totals[3] += 1
-    rtt = f.hop_rtt[f.worker_node[worker], f.pod_node[pod]]
-    served = take_idle(f, w, worker, pod, now)
-    if served < 0:
-        served = 0
-        y.totals[2] += 1
-        w.connected[slot] = leave + rtt
-    else:
-        w.connected[slot] = leave
-    w.served[slot] = served + 1
-    push(w, w.connected[slot] + 0.5 * rtt, REACH_POD, slot, slot)
+        request.error = NO_ENDPOINT
+        return False
+    request.error = -1
+    request.pod = pod
+    w.pod_busy[desk.busy, pod] += 1
+    c.totals[0] += 1
+    served = c.pod[request.segment, pod]
+    served.attempts += 1
+    if request.attempts == 0:
+        served.first += 1
+        if c.window_pods.shape[1] > 0:
+            c.window_pods[window_of(request.arrival, f.window, c.window.size), pod] += 1
+    request.attempts += 1
+    if f.pod[pod].node != desk.node:
+        c.totals[3] += 1
+    rtt = f.hop_rtt[desk.node, f.pod[pod].node]
+    carried = take_idle(f, w, conn.worker, pod, now)
+    request.connected = leave
+    if carried < 0:
+        carried = 0
+        c.totals[2] += 1
+        request.connected = leave + rtt
+    request.served = carried + 1
+    plan_event(w, request.connected + 0.5 * rtt, REACH_POD, slot, slot)
+    return True
 
 
-def reach_pod(f: Facts, w: World, y: Tally, slot: int, now: float) -> None:
-    """Let the attempt reach its pod; a full queue refuses it."""
-    w.at_pod[slot] = now
-    if join(f, w, y, slot, now):
-        return
-    w.error[slot] = QUEUE_REJECT
-    y.pod_errors[w.segment[slot], w.pod[slot]] += 1
-    go_back(f, w, slot, now)
+def reach_pod(f: Facts, w: World, c: Counters, slot: int, now: float) -> bool:
+    """Let the attempt reach its pod; False: a full queue refuses it."""
+    request = w.request[slot]
+    request.at_pod = now
+    if join(f, w, slot, now):
+        return True
+    request.error = QUEUE_REJECT
+    c.pod[request.segment, request.pod].errors += 1
+    return False
 
 
-def go_back(f: Facts, w: World, slot: int, now: float) -> None:
-    """Send the pod's answer back: to the worker, or on the service path to the client."""
-    if f.ingress == 0:
-        send_answer(f, w, slot, now)
-        return
-    worker = w.conn_worker[w.conn[slot]]
-    rtt = f.hop_rtt[f.worker_node[worker], f.pod_node[w.pod[slot]]]
-    push(w, now + 0.5 * rtt, ANSWER, slot, slot)
+def back_to_worker(f: Facts, w: World, slot: int, now: float) -> None:
+    """Send the pod's answer (or its refusal) back to the worker."""
+    request = w.request[slot]
+    node = f.worker[w.conn[request.conn].worker].node
+    rtt = f.hop_rtt[node, f.pod[request.pod].node]
+    plan_event(w, now + 0.5 * rtt, ANSWER, slot, slot)
 
 
-def answer_at_worker(f: Facts, w: World, y: Tally, s: States, slot: int, now: float) -> None:
-    """Let the answer reach the worker: keep the connection, retry a failure, or log and answer."""
-    worker = w.conn_worker[w.conn[slot]]
-    pod = w.pod[slot]
-    w.pod_busy[f.busy_of[worker], pod] -= 1
-    failed = w.error[slot] >= 0
+def answer_at_worker(f: Facts, w: World, s: States, slot: int, now: float) -> bool:
+    """Let the answer reach the worker: keep the connection, log; True: try another pod."""
+    request = w.request[slot]
+    worker = w.conn[request.conn].worker
+    desk = f.worker[worker]
+    w.pod_busy[desk.busy, request.pod] -= 1
+    failed = request.error >= 0
     if not failed:
-        put_idle(f, w, worker, pod, w.served[slot], now)
-    elif f.retry_on_error and w.attempts[slot] < f.tries:
-        w.tried[slot, w.n_tried[slot]] = pod
-        w.n_tried[slot] += 1
-        attempt(f, w, y, s, slot, now, now)
-        return
-    kept = 1 if w.served[slot] > 1 else 0
-    rtt = observed_rtt(w.picked[slot], w.connected[slot], kept, now, f.ms_clock)
-    pod_done(pod_at(s.pod, f.state_of[worker]), pod, clock(now, f.ms_clock), rtt, not failed)
-    send_answer(f, w, slot, now)
+        put_idle(f, w, worker, request.pod, request.served, now)
+    elif f.retry_on_error and request.attempts < f.tries:
+        w.tried[slot, request.n_tried] = request.pod
+        request.n_tried += 1
+        return True
+    kept = 1 if request.served > 1 else 0
+    rtt = observed_rtt(request.picked, request.connected, kept, now, f.ms_clock)
+    state = pod_at(s.pod, desk.state)
+    pod_done(state, request.pod, clock(now, f.ms_clock), rtt, not failed)
+    return False

@@ -11,7 +11,8 @@ from lbbench.balancers.base import Balancer
 from lbbench.core.jit import Bound, bind
 from lbbench.core.rng import wrapping
 from lbbench.engines.kernel import DONE, NEEDS_CONNS, NEEDS_HEAP, NEEDS_SLOTS, run_block
-from lbbench.engines.outcome import Outcome, finish, grown_records, new_records, new_tally
+from lbbench.engines.counters import tally_of
+from lbbench.engines.outcome import Outcome, counters_for, finish, grown_records, new_records
 from lbbench.engines.parts import instance_view, no_cookie, no_feedback, set_cookie
 from lbbench.engines.plan import Plan
 from lbbench.engines.world import N_REQUEST, T_LAST, Facts, States, World, grown, new_world
@@ -45,11 +46,11 @@ def run(plan: Plan, *, progress: Progress | None = None, record: bool = False) -
     """
     facts = plan.facts._replace(records=int(record))
     states = copied(plan.states)
-    tally = new_tally(plan)
+    counters = counters_for(plan)
     records = new_records(FIRST_SLOTS if record else 0)
     world = _new_world(plan, facts)
     kernel = kernel_of(plan.azure, plan.node, plan.pod, plan.states)
-    compile_s = _prepare(kernel, plan, facts, world, tally, states, records, progress)
+    compile_s = _prepare(kernel, plan, facts, world, counters, states, records, progress)
     total = plan.traffic.n_requests
     came = 0
     with wrapping():
@@ -58,7 +59,7 @@ def run(plan: Plan, *, progress: Progress | None = None, record: bool = False) -
             if record:
                 records = grown_records(records, came)
             while True:
-                code = kernel(facts, world, tally, states, records, block, final)
+                code = kernel(facts, world, counters, states, records, block, final)
                 if code == DONE:
                     break
                 world = _with_room(world, code)
@@ -66,7 +67,7 @@ def run(plan: Plan, *, progress: Progress | None = None, record: bool = False) -
                 progress("simulating", came, total)
     return finish(
         plan,
-        tally,
+        tally_of(counters, world.queue["highest"].copy()),
         records if record else None,
         simulated=float(world.clock[T_LAST]),
         rows=int(world.count[N_REQUEST]),
@@ -112,9 +113,9 @@ def _with_room(world: World, code: int) -> World:
     if code == NEEDS_HEAP:
         return grown(world, heap=2 * len(world.heap_time))
     if code == NEEDS_SLOTS:
-        return grown(world, slots=2 * len(world.number))
+        return grown(world, slots=2 * len(world.request))
     assert code == NEEDS_CONNS, code
-    return grown(world, conns=2 * len(world.conn_node))
+    return grown(world, conns=2 * len(world.conn))
 
 
 def _prepare(
@@ -122,7 +123,7 @@ def _prepare(
     plan: Plan,
     facts: Facts,
     world: World,
-    tally: Any,
+    counters: Any,
     states: States,
     records: Any,
     progress: Progress | None,
@@ -130,4 +131,4 @@ def _prepare(
     if progress is not None and not kernel.is_cached:
         names = sorted({plan.azure.name, plan.node.name, plan.pod.name} - {"azure_lb", "iptables"})
         progress(f"compiling {', '.join(names) or 'the service path'} (once)", 0, None)
-    return kernel.prepare(facts, world, tally, states, records, empty_block(), 0)
+    return kernel.prepare(facts, world, counters, states, records, empty_block(), 0)

@@ -18,60 +18,58 @@ def take_idle(f: Facts, w: World, worker: int, pod: int, now: float) -> int:
     place = w.idle_top[worker, pod]
     if place < 0:
         return -1
-    served = w.idle_served[worker, place]
-    expired = now > w.idle_since[worker, place] + f.keepalive_timeout
+    served = w.idle[worker, place].served
+    if now > w.idle[worker, place].since + f.keepalive_timeout:
+        served = -1  # then every older one is expired too; the next looks find them
     remove_idle(w, worker, place)
-    if not expired:
-        return served
-    while w.idle_top[worker, pod] >= 0:
-        remove_idle(w, worker, w.idle_top[worker, pod])
-    return -1
+    return served
 
 
 def put_idle(f: Facts, w: World, worker: int, pod: int, served: int, now: float) -> None:
     """Keep a connection that has carried ``served`` requests; the oldest one makes room."""
     if f.keepalive == 0 or served >= f.keepalive_requests:
         return
-    if w.idle_n_spare[worker] == 0:
-        remove_idle(w, worker, w.idle_last[worker])
-    w.idle_n_spare[worker] -= 1
-    place = w.idle_spare[worker, w.idle_n_spare[worker]]
-    w.idle_pod[worker, place] = pod
-    w.idle_served[worker, place] = served
-    w.idle_since[worker, place] = now
-    first = w.idle_first[worker]
-    w.idle_newer[worker, place] = -1
-    w.idle_older[worker, place] = first
-    if first >= 0:
-        w.idle_newer[worker, first] = place
+    desk = w.desk[worker]
+    if desk.n_spare == 0:
+        remove_idle(w, worker, desk.last)
+    desk.n_spare -= 1
+    place = w.idle[worker, desk.n_spare].spare
+    idle = w.idle[worker, place]
+    idle.pod = pod
+    idle.served = served
+    idle.since = now
+    idle.newer = -1
+    idle.older = desk.first
+    if desk.first >= 0:
+        w.idle[worker, desk.first].newer = place
     else:
-        w.idle_last[worker] = place
-    w.idle_first[worker] = place
+        desk.last = place
+    desk.first = place
     top = w.idle_top[worker, pod]
-    w.idle_up[worker, place] = -1
-    w.idle_down[worker, place] = top
+    idle.up = -1
+    idle.down = top
     if top >= 0:
-        w.idle_up[worker, top] = place
+        w.idle[worker, top].up = place
     w.idle_top[worker, pod] = place
 
 
 def remove_idle(w: World, worker: int, place: int) -> None:
     """Take one place out of both lists."""
-    newer, older = w.idle_newer[worker, place], w.idle_older[worker, place]
-    if newer >= 0:
-        w.idle_older[worker, newer] = older
+    desk = w.desk[worker]
+    idle = w.idle[worker, place]
+    if idle.newer >= 0:
+        w.idle[worker, idle.newer].older = idle.older
     else:
-        w.idle_first[worker] = older
-    if older >= 0:
-        w.idle_newer[worker, older] = newer
+        desk.first = idle.older
+    if idle.older >= 0:
+        w.idle[worker, idle.older].newer = idle.newer
     else:
-        w.idle_last[worker] = newer
-    up, down = w.idle_up[worker, place], w.idle_down[worker, place]
-    if up >= 0:
-        w.idle_down[worker, up] = down
+        desk.last = idle.newer
+    if idle.up >= 0:
+        w.idle[worker, idle.up].down = idle.down
     else:
-        w.idle_top[worker, w.idle_pod[worker, place]] = down
-    if down >= 0:
-        w.idle_up[worker, down] = up
-    w.idle_spare[worker, w.idle_n_spare[worker]] = place
-    w.idle_n_spare[worker] += 1
+        w.idle_top[worker, idle.pod] = idle.down
+    if idle.down >= 0:
+        w.idle[worker, idle.down].up = idle.up
+    w.idle[worker, desk.n_spare].spare = place
+    desk.n_spare += 1

@@ -9,7 +9,6 @@ from lbbench.core.rng import mix64
 FIRST_PORT = 32768
 N_PORTS = 60999 - FIRST_PORT + 1  # Linux's default ephemeral range
 
-U0 = np.uint64(0)
 U1 = np.uint64(1)
 U7 = np.uint64(7)
 U8 = np.uint64(8)
@@ -19,7 +18,7 @@ U32 = np.uint64(32)
 PORTS = np.uint64(N_PORTS)
 MASK15 = np.uint64(0x7FFF)
 ODD = np.uint64(0x5BD5)
-BYTE = np.int64(0xFF)
+BYTE = 0xFF
 
 
 def source_port(salt: np.uint64, opened: int) -> int:
@@ -39,16 +38,14 @@ def source_port(salt: np.uint64, opened: int) -> int:
             return FIRST_PORT + int(np.int64(x))
 
 
-def flow_hash(base: np.uint32, ports: np.ndarray, port: int) -> int:
-    """Return the load balancer's flow hash as int64 from the address part and the source port.
+def flow_hash(base: int, ports: np.ndarray, port: int) -> int:
+    """Return the load balancer's flow hash (a uint32) from the address part and the source port.
 
     The Toeplitz hash is linear over XOR, so the part of the addresses is known before the run;
-    ``ports`` is uint32[2, 256], what the high and the low byte of the port add (all zero where the
+    ``ports`` is int64[2, 256], what the high and the low byte of the port add (all zero where the
     distribution mode leaves ports out).
     """
-    high = ports[0, (port >> 8) & BYTE]
-    low = ports[1, port & BYTE]
-    return np.int64(base ^ high ^ low)  # type: ignore[return-value]
+    return base ^ ports[0, (port >> 8) & BYTE] ^ ports[1, port & BYTE]
 
 
 def worker_of(salt: np.uint64, source: int, port: int, workers: int) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 
 from lbbench.core.hashes import RSS_KEY, flow_bytes, toeplitz, toeplitz_tables
 from lbbench.core.rng import mix64, stream, wrapping
+from lbbench.engines.world import ADDRESS, NODE, table
 from lbbench.model.topology import Topology
 
 PORT_AT = {4: 8, 6: 32}  # where the source port begins in the flow's bytes
@@ -24,7 +25,7 @@ def address_number(text: str) -> int:
 def flow_tables(
     addresses: Sequence[str], vip: str, distribution: str, seed: int
 ) -> dict[str, np.ndarray]:
-    """Return what the flow hash of a connection needs, by source address.
+    """Return the fields ``address`` and ``port_hash``: the flow hash by source address and port.
 
     Parameters
     ----------
@@ -37,36 +38,30 @@ def flow_tables(
     """
     tables = toeplitz_tables(RSS_KEY)
     target, port = vip.rsplit(":", 1)
-    hashes = np.zeros(len(addresses), np.uint32)
-    family = np.zeros(len(addresses), np.int64)
-    for i, text in enumerate(addresses):
-        data = flow_bytes(distribution, text, 0, target.strip("[]"), int(port))
-        hashes[i] = toeplitz(tables, np.frombuffer(data, np.uint8))
-        family[i] = 1 if ":" in text else 0
-    ports = np.zeros((2, 2, 256), np.uint32)
+    base = stream(seed, 0, "traffic", "ports")[0]
+    rows = table(ADDRESS, len(addresses))
+    with wrapping():
+        for i, text in enumerate(addresses):
+            data = flow_bytes(distribution, text, 0, target.strip("[]"), int(port))
+            rows["hash"][i] = toeplitz(tables, np.frombuffer(data, np.uint8))
+            rows["family"][i] = 1 if ":" in text else 0
+            rows["number"][i] = address_number(text)
+            rows["salt"][i] = mix64(base ^ mix64(np.uint64(i)))
+    ports = np.zeros((2, 2, 256), np.int64)
     if distribution == "Default":
         for i, version in enumerate((4, 6)):
             ports[i] = tables[PORT_AT[version] : PORT_AT[version] + 2]
-    base = stream(seed, 0, "traffic", "ports")[0]
-    with wrapping():
-        salts = [mix64(base ^ mix64(np.uint64(i))) for i in range(len(addresses))]
-    return {
-        "address_number": np.array([address_number(text) for text in addresses], np.int64),
-        "address_hash": hashes,
-        "address_family": family,
-        "address_salt": np.array(salts, np.uint64),
-        "port_hash": ports,
-    }
+    return {"address": rows, "port_hash": ports}
 
 
-def node_tables(top: Topology) -> dict[str, np.ndarray]:
-    """Return node and bridge addresses as numbers: what a replica sees after SNAT."""
-    return {
-        "node_number": np.array([address_number(node.address) for node in top.nodes], np.int64),
-        "bridge_number": np.array(
-            [address_number(bridge_address(i)) for i in range(len(top.nodes))], np.int64
-        ),
-    }
+def node_table(top: Topology, targets: np.ndarray) -> np.ndarray:
+    """Return the nodes' records: addresses as numbers, and how many targets each one lists."""
+    rows = table(NODE, len(top.nodes))
+    for i, node in enumerate(top.nodes):
+        rows["number"][i] = address_number(node.address)
+        rows["bridge"][i] = address_number(bridge_address(i))
+        rows["targets"][i] = targets[i]
+    return rows
 
 
 def bridge_address(node: int) -> str:
@@ -83,18 +78,18 @@ def members(
     balancer's HTTP probe, so it is out from the start.
     """
     everyone = np.arange(len(target_node))
-    table = np.zeros((nodes, max(len(target_node), 1)), np.int64)
+    listed_by = np.zeros((nodes, max(len(target_node), 1)), np.int64)
     counts = np.zeros(nodes, np.int64)
     for node in range(nodes):
         listed = everyone[target_node == node] if local else everyone
-        table[node, : len(listed)] = listed
+        listed_by[node, : len(listed)] = listed
         counts[node] = len(listed)
     healthy = np.flatnonzero(counts > 0).astype(np.int64)
-    return healthy, table, counts
+    return healthy, listed_by, counts
 
 
 def hop_rtts(nodes: int, same: float, cross: float) -> np.ndarray:
     """Return the round trip between two nodes, float64[N, N] seconds."""
-    table = np.full((nodes, nodes), cross)
-    np.fill_diagonal(table, same)
-    return table
+    rtts = np.full((nodes, nodes), cross)
+    np.fill_diagonal(rtts, same)
+    return rtts

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lbbench.core.histogram import COARSE, FINE
+from lbbench.engines.counters import Counters, new_counters
 from lbbench.engines.plan import MANY_PODS, Plan, restored
-from lbbench.engines.world import Records
-from lbbench.model.tally import ERRORS, SEGMENTS, STAGES, TOTALS, RunShape, Tally
+from lbbench.engines.recording import Records
+from lbbench.model.tally import RunShape, Tally
 
 _BY_POD = (
-    "pod_attempts", "pod_first", "pod_errors", "pod_completed", "pod_latency_sum", "pod_busy",
-    "pod_flight", "pod_flight_max", "window_pods",
+    "pod_connections", "pod_attempts", "pod_first", "pod_errors", "pod_completed",
+    "pod_latency_sum", "pod_busy", "pod_flight", "pod_flight_max", "window_pods",
 )  # fmt: skip
+_BY_REPLICA = ("replica_connections", "replica_requests")
+_BY_WORKER = ("worker_connections", "worker_requests")
 _INT_RECORDS = (
     "client", "port", "key", "session", "node", "replica", "worker", "pod", "attempts", "error",
 )  # fmt: skip
@@ -31,53 +33,16 @@ class Outcome:
     compile_s: float
 
 
-def new_tally(plan: Plan) -> Tally:
-    """Return a tally of zeros for ``plan``."""
-    s, e, v = SEGMENTS, len(ERRORS), plan.windows
-    nodes, pods = len(plan.shape.nodes), len(plan.shape.pods)
-    replicas, workers = len(plan.shape.replicas), len(plan.shape.workers)
-    few = pods <= MANY_PODS
-
-    def zeros(*shape: int) -> np.ndarray:
-        return np.zeros(shape, np.int64)
-
-    return Tally(
-        offered=zeros(s),
-        completed=zeros(s),
-        failed=zeros(s),
-        unfinished=zeros(s),
-        errors=zeros(e),
-        totals=zeros(len(TOTALS)),
-        segment_start=np.zeros(s + 1),
-        latency_counts=zeros(s, FINE),
-        latency_sum=zeros(s),
-        latency_max=zeros(s),
-        clamped=zeros(s),
-        failed_counts=zeros(s, COARSE),
-        failed_sum=zeros(s),
-        part_sum=zeros(len(STAGES), s),
-        part_counts=zeros(len(STAGES), COARSE),
-        node_connections=zeros(s, nodes),
-        node_requests=zeros(s, nodes),
-        replica_connections=zeros(s, replicas),
-        replica_requests=zeros(s, replicas),
-        worker_connections=zeros(s, workers),
-        worker_requests=zeros(s, workers),
-        pod_connections=zeros(s, pods),
-        pod_attempts=zeros(s, pods),
-        pod_first=zeros(s, pods),
-        pod_errors=zeros(s, pods),
-        pod_completed=zeros(s, pods),
-        pod_latency_sum=zeros(s, pods),
-        pod_latency_counts=zeros(pods if few else 0, COARSE),
-        pod_busy=np.zeros((s + 1, pods)),
-        pod_flight=np.zeros((s + 1, pods)),
-        pod_flight_max=zeros(pods),
-        window_offered=zeros(v),
-        window_failed=zeros(v),
-        window_counts=zeros(v, COARSE),
-        window_pods=zeros(v, pods if few else 0),
-        affinity=zeros(4),
+def counters_for(plan: Plan) -> Counters:
+    """Return counters of zeros for ``plan``."""
+    shape = plan.shape
+    return new_counters(
+        nodes=len(shape.nodes),
+        replicas=len(shape.replicas),
+        workers=len(shape.workers),
+        pods=len(shape.pods),
+        windows=plan.windows,
+        by_pod=len(shape.pods) <= MANY_PODS,
     )
 
 
@@ -100,29 +65,34 @@ def grown_records(records: Records, rows: int) -> Records:
 
 
 def finish(
-    plan: Plan, tally: Tally, records: Records | None, *, simulated: float, rows: int, compile_s: float
+    plan: Plan,
+    tally: Tally,
+    records: Records | None,
+    *,
+    simulated: float,
+    rows: int,
+    compile_s: float,
 ) -> Outcome:
     """Return the outcome with pods and replicas back in the scenario's order."""
-    order, replicas = plan.pod_order, plan.replica_order
-    changed = {name: restored(getattr(tally, name), order) for name in _BY_POD
-               if getattr(tally, name).shape[-1]}  # fmt: skip
-    if len(tally.pod_latency_counts):
-        changed["pod_latency_counts"] = restored(tally.pod_latency_counts, order, axis=0)
+    pods, replicas = plan.pod_order, plan.replica_order
+    workers = _worker_order(plan)
+    orders = dict.fromkeys(_BY_POD, pods)
     if plan.facts.ingress:
-        changed["replica_connections"] = restored(tally.replica_connections, replicas)
-        changed["replica_requests"] = restored(tally.replica_requests, replicas)
-        workers = _worker_order(plan)
-        changed["worker_connections"] = restored(tally.worker_connections, workers)
-        changed["worker_requests"] = restored(tally.worker_requests, workers)
-    else:
-        changed["pod_connections"] = restored(tally.pod_connections, order)
+        orders |= dict.fromkeys(_BY_REPLICA, replicas) | dict.fromkeys(_BY_WORKER, workers)
+    changed = {
+        name: restored(getattr(tally, name), order)
+        for name, order in orders.items()
+        if getattr(tally, name).shape[-1]
+    }
+    if len(tally.pod_latency_counts):
+        changed["pod_latency_counts"] = restored(tally.pod_latency_counts, pods, axis=0)
     columns = None
     if records is not None:
         columns = {name: getattr(records, name)[:rows] for name in Records._fields}
-        columns["pod"] = _named(columns["pod"], order)
+        columns["pod"] = _renumbered(columns["pod"], pods)
         if plan.facts.ingress:
-            columns["replica"] = _named(columns["replica"], replicas)
-            columns["worker"] = _named(columns["worker"], _worker_order(plan))
+            columns["replica"] = _renumbered(columns["replica"], replicas)
+            columns["worker"] = _renumbered(columns["worker"], workers)
     return Outcome(
         tally=tally._replace(**changed),
         shape=plan.shape._replace(simulated=simulated),
@@ -136,5 +106,5 @@ def _worker_order(plan: Plan) -> np.ndarray:
     return (plan.replica_order[:, None] * each + np.arange(each)[None, :]).ravel()
 
 
-def _named(column: np.ndarray, order: np.ndarray) -> np.ndarray:
+def _renumbered(column: np.ndarray, order: np.ndarray) -> np.ndarray:
     return np.where(column >= 0, order[np.maximum(column, 0)], column)

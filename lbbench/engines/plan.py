@@ -13,9 +13,9 @@ from lbbench.engines.expected import list_shares, node_shares, target_shares
 from lbbench.engines.instances import Seats, seats, started, streams
 from lbbench.engines.keys import key_tables
 from lbbench.engines.limits import refuse_what_is_missing
-from lbbench.engines.network import flow_tables, hop_rtts, members, node_tables
+from lbbench.engines.network import flow_tables, hop_rtts, members, node_table
 from lbbench.engines.stages import azure_stage, ingress_stage, node_stage
-from lbbench.engines.world import Facts, States
+from lbbench.engines.world import POD, WORKER, Facts, States, table
 from lbbench.model.scenario import Scenario
 from lbbench.model.tally import MAX_WINDOWS, SEGMENTS, RunShape
 from lbbench.model.topology import Topology, topology
@@ -98,7 +98,7 @@ def make_plan(scenario: Scenario, *, replication: int = 0) -> Plan:
         **flow_tables(
             traffic.population.addresses, top.vip, scenario.stages.azure_lb.distribution, seed
         ),
-        **node_tables(top),
+        node=node_table(top, layout.counts),
         **key_tables(
             scenario.stages.ingress.hash_by,
             traffic.population,
@@ -187,33 +187,28 @@ def _numbers(scenario: Scenario, traffic: Traffic, pod: base.Balancer) -> dict[s
 
 def _pods(scenario: Scenario, layout: _Layout) -> dict[str, Any]:
     spec = scenario.cluster.pod
-    places = np.array([item.concurrency for item in layout.pods], np.int64)
+    rows = table(POD, len(layout.pods))
     waiting = 2**60 if spec.queue == "unlimited" else int(spec.queue)
+    for i, item in enumerate(layout.pods):
+        rows[i] = (item.node, item.speed, item.concurrency, item.concurrency + waiting)
     return {
         "node_member": layout.healthy,
         "target_member": layout.member,
-        "target_count": layout.counts,
         "target_node": layout.target_node,
-        "pod_node": np.array([item.node for item in layout.pods], np.int64),
-        "pod_speed": np.array([item.speed for item in layout.pods], np.float64),
-        "pod_places": places,
-        "pod_room": places + waiting,
+        "pod": rows,
         "shared": int(spec.discipline == "ps"),
     }
 
 
 def _seated(places: Seats, layout: _Layout, top: Topology) -> dict[str, Any]:
-    if not layout.replicas:
-        nothing = np.zeros(1, np.int64)
-        seated = {"state_of": nothing, "busy_of": nothing, "rng_of": nothing}
-        return {**seated, "worker_node": nothing, "replica_workers": 1}
-    return {
-        "state_of": places.state_of,
-        "busy_of": places.busy_of,
-        "rng_of": places.rng_of,
-        "worker_node": np.repeat(layout.target_node, top.workers_per_replica),
-        "replica_workers": top.workers_per_replica,
-    }
+    workers = top.workers_per_replica if layout.replicas else 1
+    rows = table(WORKER, max(len(layout.replicas), 1) * workers)
+    if layout.replicas:
+        rows["node"] = np.repeat(layout.target_node, workers)
+        rows["state"] = places.state_of
+        rows["busy"] = places.busy_of
+        rows["rng"] = places.rng_of
+    return {"worker": rows, "replica_workers": workers}
 
 
 def _replica_salts(seed: int, layout: _Layout) -> np.ndarray:

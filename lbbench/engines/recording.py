@@ -1,12 +1,36 @@
-"""What is counted, when: shared by both engines so that their tallies are the same bytes."""
+"""What is counted, when: shared by both engines so that their counters are the same bytes."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
 from lbbench.core.histogram import HIGHEST_NS, coarse_index, fine_index
+from lbbench.engines.counters import Counters
 from lbbench.engines.timing import nanoseconds
-from lbbench.model.tally import SEGMENTS, Tally
+from lbbench.model.tally import SEGMENTS
+
+NETWORK = 2  # the part that is what the others leave: see count_completed
+N_PARTS = 7
+
+
+class Records(NamedTuple):
+    """One row per request when a run keeps records, else empty; index = request number."""
+
+    arrival: np.ndarray  # float64
+    client: np.ndarray
+    port: np.ndarray
+    key: np.ndarray
+    session: np.ndarray
+    node: np.ndarray
+    replica: np.ndarray
+    worker: np.ndarray
+    pod: np.ndarray
+    attempts: np.ndarray
+    start: np.ndarray  # float64
+    end: np.ndarray  # float64
+    error: np.ndarray  # index into ERRORS, -1: none, -2: unfinished
 
 
 def segment_of(request: int, arrival: float, n_requests: int, duration: float) -> int:
@@ -21,105 +45,81 @@ def window_of(arrival: float, width: float, windows: int) -> int:
     return min(int(arrival / width), windows - 1)
 
 
-def count_latency(y: Tally, segment: int, ns: int) -> None:
+def count_latency(c: Counters, segment: int, ns: int) -> None:
     """Count one latency (int64 nanoseconds) of a completed or unfinished request."""
+    row = c.segment[segment]
     if ns > HIGHEST_NS:
-        y.clamped[segment] += 1
-    y.latency_counts[segment, fine_index(ns)] += 1
-    y.latency_sum[segment] += ns
-    y.latency_max[segment] = max(y.latency_max[segment], ns)
-
-
-def count_part(y: Tally, part: int, segment: int, settled: int, ns: int) -> None:
-    """Count one part of a completed request's latency."""
-    y.part_sum[part, segment] += ns
-    if segment >= settled:
-        y.part_counts[part, coarse_index(ns)] += 1
+        row.clamped += 1
+    row.latency_sum += ns
+    row.latency_max = max(row.latency_max, ns)
+    c.latency[segment, fine_index(ns)] += 1
 
 
 def count_completed(
-    y: Tally,
-    segment: int,
-    settled: int,
-    window: int,
-    pod: int,
-    latency: float,
-    client_wait: float,
-    connect: float,
-    worker_queue: float,
-    pod_queue: float,
-    service: float,
-    retries: float,
+    c: Counters, segment: int, settled: int, window: int, pod: int, latency: float
 ) -> None:
-    """Count a request that was answered below 500; times in seconds.
+    """Count a request that was answered below 500 after ``latency`` seconds.
 
-    The network part is what is left, so that the parts add up to the latency in nanoseconds.
+    ``c.parts`` holds the parts of the latency; the network part is what the others leave, so that
+    they add up to the latency in nanoseconds.
     """
     ns = nanoseconds(latency)
-    y.completed[segment] += 1
-    count_latency(y, segment, ns)
-    y.window_counts[window, coarse_index(ns)] += 1
-    y.pod_completed[segment, pod] += 1
-    y.pod_latency_sum[segment, pod] += ns
-    if segment >= settled and y.pod_latency_counts.shape[0] > 0:
-        y.pod_latency_counts[pod, coarse_index(ns)] += 1
-    a = nanoseconds(client_wait)
-    b = nanoseconds(connect)
-    c = nanoseconds(worker_queue)
-    d = nanoseconds(pod_queue)
-    e = nanoseconds(service)
-    g = nanoseconds(retries)
-    count_part(y, 0, segment, settled, a)
-    count_part(y, 1, segment, settled, b)
-    count_part(y, 2, segment, settled, ns - (((((a + b) + c) + d) + e) + g))
-    count_part(y, 3, segment, settled, c)
-    count_part(y, 4, segment, settled, d)
-    count_part(y, 5, segment, settled, e)
-    count_part(y, 6, segment, settled, g)
+    c.segment[segment].completed += 1
+    count_latency(c, segment, ns)
+    c.window_latency[window, coarse_index(ns)] += 1
+    row = c.pod[segment, pod]
+    row.completed += 1
+    row.latency_sum += ns
+    keep = segment >= settled
+    if keep and c.pod_latency.shape[0] > 0:
+        c.pod_latency[pod, coarse_index(ns)] += 1
+    left = ns
+    for part in range(N_PARTS):
+        if part != NETWORK:
+            left -= nanoseconds(c.parts[part])
+    for part in range(N_PARTS):
+        value = left if part == NETWORK else nanoseconds(c.parts[part])
+        c.part_sum[part, segment] += value
+        if keep:
+            c.part[part, coarse_index(value)] += 1
 
 
-def count_failed(y: Tally, segment: int, window: int, error: int, latency: float) -> None:
+def count_failed(c: Counters, segment: int, window: int, error: int, latency: float) -> None:
     """Count a request that failed with the error class ``error`` after ``latency`` seconds."""
     ns = nanoseconds(latency)
-    y.failed[segment] += 1
-    y.errors[error] += 1
-    y.failed_counts[segment, coarse_index(ns)] += 1
-    y.failed_sum[segment] += ns
-    y.window_failed[window] += 1
+    row = c.segment[segment]
+    row.failed += 1
+    row.failed_sum += ns
+    c.errors[error] += 1
+    c.failed[segment, coarse_index(ns)] += 1
+    c.window[window].failed += 1
 
 
-def bring_up(
-    busy_area: np.ndarray,
-    flight_area: np.ndarray,
-    since: np.ndarray,
-    in_system: np.ndarray,
-    places: np.ndarray,
-    pod: int,
-    now: float,
-) -> None:
+def bring_up(queue: np.ndarray, in_system: np.ndarray, places: int, pod: int, now: float) -> None:
     """Bring the integrals of one pod (busy places, requests at the pod) up to ``now``."""
-    dt = now - since[pod]
+    row = queue[pod]
+    dt = now - row.since
     if dt > 0.0:
-        busy_area[pod] += min(in_system[pod], places[pod]) * dt
-        flight_area[pod] += in_system[pod] * dt
-        since[pod] = now
+        row.busy_area += min(in_system[pod], places) * dt
+        row.flight_area += in_system[pod] * dt
+        row.since = now
 
 
 def close_segments(
-    y: Tally,
-    busy_area: np.ndarray,
-    flight_area: np.ndarray,
-    since: np.ndarray,
+    c: Counters,
+    queue: np.ndarray,
     in_system: np.ndarray,
-    places: np.ndarray,
+    pods: np.ndarray,
     first: int,
     last: int,
     now: float,
 ) -> None:
     """Write the pods' integrals at ``now`` as the start of segments ``first`` .. ``last``."""
     for segment in range(first, last + 1):
-        y.segment_start[segment] = now
+        c.start[segment] = now
         for pod in range(in_system.size):
-            dt = max(now - since[pod], 0.0)
-            y.pod_busy[segment, pod] = busy_area[pod] + min(in_system[pod], places[pod]) * dt
-            y.pod_flight[segment, pod] = flight_area[pod] + in_system[pod] * dt
+            row = queue[pod]
+            dt = max(now - row.since, 0.0)
+            area = c.area[segment, pod]
+            area.busy = row.busy_area + min(in_system[pod], pods[pod].places) * dt
+            area.flight = row.flight_area + in_system[pod] * dt

@@ -28,7 +28,8 @@ from lbbench.engines.events import (
 from lbbench.engines.fast import Progress, copied
 from lbbench.engines.hashkey import hash_key
 from lbbench.engines.l4 import flow_hash, source_port, worker_of
-from lbbench.engines.outcome import Outcome, finish, grown_records, new_records, new_tally
+from lbbench.engines.counters import tally_of
+from lbbench.engines.outcome import Outcome, counters_for, finish, grown_records, new_records
 from lbbench.engines.parts import instance_view, no_cookie, no_feedback, set_cookie
 from lbbench.engines.plan import Plan
 from lbbench.engines.reference_parts import Connection, FifoPod, IdleConnections, Request, SharingPod
@@ -40,6 +41,7 @@ from lbbench.engines.recording import (
     segment_of,
     window_of,
 )
+from lbbench.engines.world import QUEUE, table
 from lbbench.engines.timing import TO_BALANCER, TO_CLIENT, clock, jitter, nanoseconds, observed_rtt
 from lbbench.model.tally import ERRORS, SEGMENTS
 
@@ -55,7 +57,7 @@ def run(plan: Plan, *, progress: Progress | None = None, record: bool = False) -
         chain.run(progress)
     return finish(
         plan,
-        chain.tally,
+        tally_of(chain.counters, chain.queue["highest"].copy()),
         chain.records if record else None,
         simulated=chain.last_event,
         rows=chain.came,
@@ -70,11 +72,11 @@ class Chain:
         self.plan = plan
         self.facts = f = plan.facts
         self.env = simpy.Environment()
-        self.tally = new_tally(plan)
+        self.counters = counters_for(plan)
         self.records = new_records(1024 if record else 0)
         self.recording = record
         self.states = states = copied(plan.states)
-        rows = int(f.busy_of.max(initial=0)) + 1
+        rows = int(f.worker["busy"].max(initial=0)) + 1
         view = instance_view(type(states.pod))
         self.pod_states = [view(states.pod, i) for i in range(len(states.pod[0]))]
         view = instance_view(type(states.node))
@@ -82,19 +84,17 @@ class Chain:
         self.azure_state = instance_view(type(states.azure))(states.azure, 0)
         self.done = plan.pod.done or no_feedback
         self.cookie_of = set_cookie if plan.pod.cookies else no_cookie
-        self.azure_busy = np.zeros(len(f.node_number), np.int64)
-        self.node_busy = np.zeros((len(f.node_number), plan.targets), np.int64)
-        self.pod_busy = np.zeros((rows, len(f.pod_node)), np.int64)
-        self.worker_free = [0.0] * len(f.worker_node)
-        self.idle = [IdleConnections(f) for _ in f.worker_node]
-        self.in_system = np.zeros(len(f.pod_node), np.int64)
-        self.since = np.zeros(len(f.pod_node))
-        self.busy_area = np.zeros(len(f.pod_node))
-        self.flight_area = np.zeros(len(f.pod_node))
+        self.azure_busy = np.zeros(len(f.node), np.int64)
+        self.node_busy = np.zeros((len(f.node), plan.targets), np.int64)
+        self.pod_busy = np.zeros((rows, len(f.pod)), np.int64)
+        self.worker_free = [0.0] * len(f.worker)
+        self.idle = [IdleConnections(f) for _ in f.worker]
+        self.in_system = np.zeros(len(f.pod), np.int64)
+        self.queue = table(QUEUE, len(f.pod))
         kind = SharingPod if f.shared else FifoPod
-        self.pods = [kind(self, i) for i in range(len(f.pod_node))]
+        self.pods = [kind(self, i) for i in range(len(f.pod))]
         self.lanes: dict[int, Connection] = {}
-        self.ports = [0] * len(f.address_number)
+        self.ports = [0] * len(f.address)
         self.jars: dict[int, int] = {}
         self.session_pod: dict[int, int] = {}
         self.in_flight: set[Request] = set()
@@ -218,19 +218,19 @@ class Chain:
                 return leave
             request.error = -1
             pod = request.pod
-            self.pod_busy[f.busy_of[worker], pod] += 1
-            self._count_attempt(request, crosses=f.pod_node[pod] != f.worker_node[worker])
-            rtt = f.hop_rtt[f.worker_node[worker], f.pod_node[pod]]
+            self.pod_busy[f.worker[worker].busy, pod] += 1
+            self._count_attempt(request, crosses=f.pod[pod].node != f.worker[worker].node)
+            rtt = f.hop_rtt[f.worker[worker].node, f.pod[pod].node]
             served = self.idle[worker].take(pod, env.now)
             if served is None:
-                self.tally.totals[2] += 1
+                self.counters.totals[2] += 1
                 request.connected = leave + rtt
             else:
                 request.connected = leave
             yield self.at(request.connected + 0.5 * rtt, REACH_POD, request)
             yield from self._at_pod(request)
             yield self.at(env.now + 0.5 * rtt, ANSWER, request)
-            self.pod_busy[f.busy_of[worker], pod] -= 1
+            self.pod_busy[f.worker[worker].busy, pod] -= 1
             failed = request.error >= 0
             if not failed:
                 self.idle[worker].put(pod, (served or 0) + 1, env.now)
@@ -240,7 +240,7 @@ class Chain:
                 continue
             kept = int(served is not None)
             told = observed_rtt(request.picked, request.connected, kept, env.now, f.ms_clock)
-            state = self.pod_states[f.state_of[worker]]
+            state = self.pod_states[f.worker[worker].state]
             self.done(state, pod, clock(env.now, f.ms_clock), told, not failed)
             return env.now
 
@@ -251,7 +251,7 @@ class Chain:
         finished = pod.join(request)
         if finished is None:
             request.error = ERRORS.index("queue_reject")
-            self.tally.pod_errors[request.segment, request.pod] += 1
+            self.counters.pod[request.segment, request.pod].errors += 1
             return
         yield finished
         pod.leave(request)
@@ -271,26 +271,27 @@ class Chain:
         if request.last:
             conn.closing = True
             del self.lanes[request.lane]
-        self.tally.node_requests[request.segment, conn.node] += 1
+        c = self.counters
+        c.node[request.segment, conn.node].requests += 1
         if self.facts.ingress:
-            self.tally.replica_requests[request.segment, conn.target] += 1
-            self.tally.worker_requests[request.segment, conn.worker] += 1
+            c.replica[request.segment, conn.target].requests += 1
+            c.worker[request.segment, conn.worker].requests += 1
         return conn
 
     def _open(self, request: Request) -> Connection | None:
         """Let layer 4 pick node, target and worker for a new connection."""
-        f, y, now = self.facts, self.tally, self.env.now
+        f, c, now = self.facts, self.counters, self.env.now
         address = f.client_address[request.client]
-        port = source_port(f.address_salt[address], self.ports[address])
+        port = source_port(f.address[address].salt, self.ports[address])
         self.ports[address] += 1
         node, door = request.given_node, -1
         if node < 0:
-            ports = f.port_hash[f.address_family[address]]
+            ports = f.port_hash[f.address[address].family]
             door = self.plan.azure.pick(
                 self.azure_state,
                 self.states.azure_rng[0],
                 now,
-                flow_hash(f.address_hash[address], ports, port),
+                flow_hash(f.address[address].hash, ports, port),
                 self.azure_busy[: len(f.node_member)],
                 NO_TRIES,
             )
@@ -298,8 +299,8 @@ class Chain:
                 request.error = ERRORS.index("lb_drop")
                 return None
             node = int(f.node_member[door])
-        source = f.address_number[address]
-        busy = self.node_busy[node, : f.target_count[node]]
+        source = f.address[address].number
+        busy = self.node_busy[node, : f.node[node].targets]
         rng = self.states.node_rng[node]
         seat = self.plan.node.pick(self.node_states[node], rng, now, source, busy, NO_TRIES)
         if seat < 0:
@@ -312,18 +313,18 @@ class Chain:
         if door >= 0:
             self.azure_busy[door] += 1
         self.node_busy[node, seat] += 1
-        y.totals[4] += 1
-        y.node_connections[request.segment, node] += 1
+        c.totals[4] += 1
+        c.node[request.segment, node].connections += 1
         if not f.ingress:
-            y.pod_connections[request.segment, target] += 1
+            c.pod[request.segment, target].connections += 1
             return conn
         if not f.local:
             here = f.target_node[target] == node
-            source = f.bridge_number[node] if here else f.node_number[node]
+            source = f.node[node].bridge if here else f.node[node].number
         number = worker_of(f.replica_salt[target], source, port, f.replica_workers)
         conn.worker = target * f.replica_workers + number
-        y.replica_connections[request.segment, target] += 1
-        y.worker_connections[request.segment, conn.worker] += 1
+        c.replica[request.segment, target].connections += 1
+        c.worker[request.segment, conn.worker].connections += 1
         return conn
 
     def _pick(self, request: Request, worker: int) -> int:
@@ -334,13 +335,13 @@ class Chain:
         else:
             here = int(f.target_node[conn.target] == conn.node)
             key = hash_key(f, request.client, conn.node, here, request.key)
-        state = self.pod_states[f.state_of[worker]]
+        state = self.pod_states[f.worker[worker].state]
         pod = self.plan.pod.pick(
             state,
-            self.states.pod_rng[f.rng_of[worker]],
+            self.states.pod_rng[f.worker[worker].rng],
             clock(self.env.now, f.ms_clock),
             key,
-            self.in_system if f.sees_pods else self.pod_busy[f.busy_of[worker]],
+            self.in_system if f.sees_pods else self.pod_busy[f.worker[worker].busy],
             np.array(request.tried, np.int64),
         )
         cookie = self.cookie_of(state)
@@ -351,48 +352,44 @@ class Chain:
     # --- counting -------------------------------------------------------------------------------
 
     def _count_arrival(self, request: Request) -> None:
-        f, y, now = self.facts, self.tally, self.env.now
+        f, c, now = self.facts, self.counters, self.env.now
         request.segment = segment_of(request.number, now, f.n_requests, f.duration)
-        request.window = window_of(now, f.window, len(y.window_offered))
+        request.window = window_of(now, f.window, len(c.window))
         self.in_flight.add(request)
-        y.offered[request.segment] += 1
-        y.window_offered[request.window] += 1
+        c.segment[request.segment].offered += 1
+        c.window[request.window].offered += 1
         self.last_arrival = now
         if request.segment >= self.next_segment:
             self._close_segments(request.segment, now)
 
     def _count_attempt(self, request: Request, *, crosses: bool) -> None:
-        y, first = self.tally, request.tries_begun == 0
+        c, first = self.counters, request.tries_begun == 0
         request.tries_begun += 1
         if self.facts.ingress:
             request.attempts += 1
-        y.totals[0] += 1
-        y.totals[3] += int(crosses)
-        y.pod_attempts[request.segment, request.pod] += 1
+        c.totals[0] += 1
+        c.totals[3] += int(crosses)
+        served = c.pod[request.segment, request.pod]
+        served.attempts += 1
         if first:
-            y.pod_first[request.segment, request.pod] += 1
-            if y.window_pods.shape[1]:
-                y.window_pods[request.window, request.pod] += 1
+            served.first += 1
+            if c.window_pods.shape[1]:
+                c.window_pods[request.window, request.pod] += 1
 
     def _finish(self, request: Request) -> None:
         """Let the client have the answer: count it, keep its cookie, free the connection."""
-        f, y, now = self.facts, self.tally, self.env.now
+        f, c, now = self.facts, self.counters, self.env.now
         self.last_event = now
         latency = now - request.arrival
         if request.error >= 0:
-            count_failed(y, request.segment, request.window, request.error, latency)
+            count_failed(c, request.segment, request.window, request.error, latency)
         else:
+            c.parts[:] = request.parts(ingress=bool(f.ingress))
             count_completed(
-                y,
-                request.segment,
-                f.settled,
-                request.window,
-                request.pod,
-                latency,
-                *request.parts(ingress=bool(f.ingress)),
+                c, request.segment, f.settled, request.window, request.pod, latency
             )
             self._remember_session(request)
-        y.totals[1] += int(request.attempts > 1)
+        c.totals[1] += int(request.attempts > 1)
         if f.cookies and request.session >= 0 and request.new_cookie >= 0:
             self.jars[request.session] = request.new_cookie
         self.in_flight.discard(request)
@@ -418,8 +415,8 @@ class Chain:
             return
         before = self.session_pod.get(request.session)
         if before is not None:
-            self.tally.affinity[0] += 1
-            self.tally.affinity[1 if before == request.pod else 2] += 1
+            self.counters.affinity[0] += 1
+            self.counters.affinity[1 if before == request.pod else 2] += 1
         self.session_pod[request.session] = request.pod
 
     def _record(self, request: Request, error: int) -> None:
@@ -430,17 +427,8 @@ class Chain:
     # --- segments and the end ---------------------------------------------------------------------
 
     def _close_segments(self, last: int, now: float) -> None:
-        close_segments(
-            self.tally,
-            self.busy_area,
-            self.flight_area,
-            self.since,
-            self.in_system,
-            self.facts.pod_places,
-            self.next_segment,
-            last,
-            now,
-        )
+        first, pods = self.next_segment, self.facts.pod
+        close_segments(self.counters, self.queue, self.in_system, pods, first, last, now)
         self.next_segment = last + 1
 
     def _stop_time(self) -> float:
@@ -454,7 +442,7 @@ class Chain:
     def _give_up(self) -> None:
         deadline = self._stop_time() + self.facts.drain
         for request in self.in_flight:
-            self.tally.unfinished[request.segment] += 1
-            count_latency(self.tally, request.segment, nanoseconds(deadline - request.arrival))
+            self.counters.segment[request.segment].unfinished += 1
+            count_latency(self.counters, request.segment, nanoseconds(deadline - request.arrival))
             if self.recording:
                 self._record(request, -2)

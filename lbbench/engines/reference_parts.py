@@ -86,8 +86,8 @@ class Request:
             given_node=int(block.node[row]),
         )
 
-    def parts(self, *, ingress: bool) -> tuple[float, float, float, float, float, float]:
-        """Return client wait, connect, worker queue, pod queue, service and retries."""
+    def parts(self, *, ingress: bool) -> tuple[float, ...]:
+        """Return the parts of the latency in the order of STAGES; the network's is left 0."""
         opening = self.written - self.sent
         at_worker = retries = 0.0
         if ingress:
@@ -95,7 +95,8 @@ class Request:
             at_worker = self.left - self.at_worker
             retries = self.leave - self.left
         waited = self.sent - self.arrival
-        return waited, opening, at_worker, self.start - self.at_pod, self.end - self.start, retries
+        queued, served = self.start - self.at_pod, self.end - self.start
+        return waited, opening, 0.0, at_worker, queued, served, retries
 
     def row(self, error: int, *, ingress: bool) -> dict[str, float]:
         """Return the request's row of the records."""
@@ -151,9 +152,9 @@ class Pod:
         facts = chain.facts
         self.chain = chain
         self.index = index
-        self.speed = float(facts.pod_speed[index])
-        self.places = int(facts.pod_places[index])
-        self.room = int(facts.pod_room[index])
+        self.speed = float(facts.pod[index].speed)
+        self.places = int(facts.pod[index].places)
+        self.room = int(facts.pod[index].room)
 
     def present(self) -> int:
         """Return the number of requests at the pod."""
@@ -161,17 +162,14 @@ class Pod:
 
     def bring_up(self) -> None:
         """Bring the pod's integrals up to now."""
-        c = self.chain
-        bring_up(
-            c.busy_area, c.flight_area, c.since, c.in_system, c.facts.pod_places, self.index,
-            c.env.now,
-        )  # fmt: skip
+        chain = self.chain
+        bring_up(chain.queue, chain.in_system, self.places, self.index, chain.env.now)
 
     def enter(self) -> None:
         """Count one request in."""
         self.chain.in_system[self.index] += 1
-        highest = self.chain.tally.pod_flight_max
-        highest[self.index] = max(highest[self.index], self.present())
+        row = self.chain.queue[self.index]
+        row.highest = max(row.highest, self.present())
 
     def exit(self) -> None:
         """Count one request out."""

@@ -1,0 +1,127 @@
+"""The counters that both engines fill, as records; `tally_of` shows them as a `Tally`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lbbench.core.histogram import COARSE, FINE
+from lbbench.engines.world import FLOAT, INT, table
+from lbbench.model.tally import ERRORS, SEGMENTS, STAGES, TOTALS, Tally
+
+SEGMENT = np.dtype(
+    [
+        (name, INT)
+        for name in (
+            "offered",
+            "completed",
+            "failed",
+            "unfinished",
+            "latency_sum",
+            "latency_max",
+            "clamped",
+            "failed_sum",
+        )
+    ]
+)
+VISITS = np.dtype([("connections", INT), ("requests", INT)])
+SERVED = np.dtype(
+    [
+        (name, INT)
+        for name in ("connections", "attempts", "first", "errors", "completed", "latency_sum")
+    ]
+)
+AREA = np.dtype([("busy", FLOAT), ("flight", FLOAT)])
+WINDOW = np.dtype([("offered", INT), ("failed", INT)])
+
+
+class Counters(NamedTuple):
+    """S segments, N nodes, R replicas, W workers, P pods, V windows; histograms fine H, coarse C."""
+
+    segment: np.ndarray  # SEGMENT[S]
+    start: np.ndarray  # float64[S + 1]
+    errors: np.ndarray  # int64[E]
+    totals: np.ndarray  # int64[5]
+    affinity: np.ndarray  # int64[4]
+    latency: np.ndarray  # int64[S, H]
+    failed: np.ndarray  # int64[S, C]
+    part_sum: np.ndarray  # int64[7, S]
+    part: np.ndarray  # int64[7, C]
+    parts: np.ndarray  # float64[7] the parts of the request that is being counted
+    node: np.ndarray  # VISITS[S, N]
+    replica: np.ndarray  # VISITS[S, R]
+    worker: np.ndarray  # VISITS[S, W]
+    pod: np.ndarray  # SERVED[S, P]
+    area: np.ndarray  # AREA[S + 1, P]
+    pod_latency: np.ndarray  # int64[P, C], or [0, C]
+    window: np.ndarray  # WINDOW[V]
+    window_latency: np.ndarray  # int64[V, C]
+    window_pods: np.ndarray  # int64[V, P], or [V, 0]
+
+
+def new_counters(
+    *, nodes: int, replicas: int, workers: int, pods: int, windows: int, by_pod: bool
+) -> Counters:
+    """Return counters of zeros; ``by_pod`` False leaves out what is large with many pods."""
+    s, few = SEGMENTS, pods if by_pod else 0
+
+    def zeros(*shape: int) -> np.ndarray:
+        return np.zeros(shape, INT)
+
+    return Counters(
+        segment=table(SEGMENT, s),
+        start=np.zeros(s + 1),
+        errors=zeros(len(ERRORS)),
+        totals=zeros(len(TOTALS)),
+        affinity=zeros(4),
+        latency=zeros(s, FINE),
+        failed=zeros(s, COARSE),
+        part_sum=zeros(len(STAGES), s),
+        part=zeros(len(STAGES), COARSE),
+        parts=np.zeros(len(STAGES)),
+        node=table(VISITS, s, nodes),
+        replica=table(VISITS, s, replicas),
+        worker=table(VISITS, s, workers),
+        pod=table(SERVED, s, pods),
+        area=table(AREA, s + 1, pods),
+        pod_latency=zeros(few, COARSE),
+        window=table(WINDOW, windows),
+        window_latency=zeros(windows, COARSE),
+        window_pods=zeros(windows, few),
+    )
+
+
+def tally_of(c: Counters, highest: np.ndarray) -> Tally:
+    """Return the counters under the names of `Tally`; ``highest`` int64[P]: most at a pod at once."""
+    return Tally(
+        **{name: c.segment[name] for name in SEGMENT.names or ()},
+        errors=c.errors,
+        totals=c.totals,
+        segment_start=c.start,
+        latency_counts=c.latency,
+        failed_counts=c.failed,
+        part_sum=c.part_sum,
+        part_counts=c.part,
+        node_connections=c.node["connections"],
+        node_requests=c.node["requests"],
+        replica_connections=c.replica["connections"],
+        replica_requests=c.replica["requests"],
+        worker_connections=c.worker["connections"],
+        worker_requests=c.worker["requests"],
+        pod_connections=c.pod["connections"],
+        pod_attempts=c.pod["attempts"],
+        pod_first=c.pod["first"],
+        pod_errors=c.pod["errors"],
+        pod_completed=c.pod["completed"],
+        pod_latency_sum=c.pod["latency_sum"],
+        pod_latency_counts=c.pod_latency,
+        pod_busy=c.area["busy"],
+        pod_flight=c.area["flight"],
+        pod_flight_max=highest,
+        window_offered=c.window["offered"],
+        window_failed=c.window["failed"],
+        window_counts=c.window_latency,
+        window_pods=c.window_pods,
+        affinity=c.affinity,
+    )
