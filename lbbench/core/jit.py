@@ -78,14 +78,18 @@ class Bound:
     @property
     def cache_hits(self) -> int:
         """Number of signatures that this process loaded from the disk cache."""
-        return sum(self.function.stats.cache_hits.values()) if hasattr(self.function, "stats") else 0
+        return (
+            sum(self.function.stats.cache_hits.values()) if hasattr(self.function, "stats") else 0
+        )
 
     def llvm(self) -> str:
         """Return the LLVM code of every compiled signature (tests look for reference counts)."""
         return "\n".join(self.function.inspect_llvm().values())
 
 
-def bind(kernel: Callable[..., Any], *, options: Mapping[str, Any] | None = None, **parts: Any) -> Bound:
+def bind(
+    kernel: Callable[..., Any], *, options: Mapping[str, Any] | None = None, **parts: Any
+) -> Bound:
     """Return ``kernel`` compiled with ``parts`` as its globals.
 
     Parameters
@@ -106,7 +110,7 @@ def bind(kernel: Callable[..., Any], *, options: Mapping[str, Any] | None = None
     """
     if is_disabled():
         return Bound(plain(kernel, **parts), "disabled")
-    import numba  # noqa: PLC0415
+    import numba
 
     chosen = dict(options or {})
     walk = _Walk(parts, jit=lambda function: numba.njit(**{**INNER_OPTIONS, **chosen})(function))
@@ -166,7 +170,9 @@ class _Walk:
             value = self.parts.get(name, function.__globals__.get(name, _MISSING))
             if value is _MISSING:
                 if not hasattr(builtins, name):
-                    raise TypeError(f"{function.__qualname__} uses {name}, which is nowhere defined")
+                    raise TypeError(
+                        f"{function.__qualname__} uses {name}, which is nowhere defined"
+                    )
                 self.note("builtin", name)
                 continue
             self.note("global", name)
@@ -210,7 +216,9 @@ class _Walk:
             self.note("module", value.__name__)
             return value
         if isinstance(value, np.ndarray):
-            self.note("array", value.dtype.str, value.shape, hashlib.sha256(value.tobytes()).digest())
+            self.note(
+                "array", value.dtype.str, value.shape, hashlib.sha256(value.tobytes()).digest()
+            )
             return value
         if isinstance(value, (bool, int, float, complex, str, bytes, type(None), np.generic)):
             self.note("constant", type(value).__name__, value)
@@ -295,7 +303,7 @@ def drop_old_entries(folder: Path, *, now: float | None = None) -> int:
 
 def _enable_cache(dispatcher: Any) -> None:
     """Turn numba's disk cache on for this dispatcher alone, in a folder of its own."""
-    from numba.core import config  # noqa: PLC0415
+    from numba.core import config
 
     folder = cache_folder()
     if folder is None:

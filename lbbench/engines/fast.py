@@ -10,8 +10,8 @@ import numpy as np
 from lbbench.balancers.base import Balancer
 from lbbench.core.jit import Bound, bind
 from lbbench.core.rng import wrapping
-from lbbench.engines.kernel import DONE, NEEDS_CONNS, NEEDS_HEAP, NEEDS_SLOTS, run_block
 from lbbench.engines.counters import tally_of
+from lbbench.engines.kernel import DONE, NEEDS_CONNS, NEEDS_HEAP, NEEDS_SLOTS, run_block
 from lbbench.engines.outcome import Outcome, counters_for, finish, grown_records, new_records
 from lbbench.engines.parts import instance_view, no_cookie, no_feedback, set_cookie
 from lbbench.engines.plan import Plan

@@ -7,7 +7,6 @@ the counting, and no loop: the two must agree on every request, bit for bit.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Generator, Iterator
 from heapq import heappush
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 import simpy
 
 from lbbench.core.rng import wrapping
+from lbbench.engines.counters import tally_of
 from lbbench.engines.events import (
     ANSWER,
     ATTEMPT_BITS,
@@ -28,11 +28,9 @@ from lbbench.engines.events import (
 from lbbench.engines.fast import Progress, copied
 from lbbench.engines.hashkey import hash_key
 from lbbench.engines.l4 import flow_hash, source_port, worker_of
-from lbbench.engines.counters import tally_of
 from lbbench.engines.outcome import Outcome, counters_for, finish, grown_records, new_records
 from lbbench.engines.parts import instance_view, no_cookie, no_feedback, set_cookie
 from lbbench.engines.plan import Plan
-from lbbench.engines.reference_parts import Connection, FifoPod, IdleConnections, Request, SharingPod
 from lbbench.engines.recording import (
     close_segments,
     count_completed,
@@ -41,8 +39,15 @@ from lbbench.engines.recording import (
     segment_of,
     window_of,
 )
-from lbbench.engines.world import QUEUE, table
+from lbbench.engines.reference_parts import (
+    Connection,
+    FifoPod,
+    IdleConnections,
+    Request,
+    SharingPod,
+)
 from lbbench.engines.timing import TO_BALANCER, TO_CLIENT, clock, jitter, nanoseconds, observed_rtt
+from lbbench.engines.world import QUEUE, table
 from lbbench.model.tally import ERRORS, SEGMENTS
 
 CLASS_STEP = 2**48

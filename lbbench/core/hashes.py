@@ -1,0 +1,159 @@
+"""Hash functions of the chain: Toeplitz, crc32, md5 and murmur3, exact to the published values."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import zlib
+from typing import Literal
+
+import numpy as np
+
+RSS_KEY = bytes.fromhex(
+    "6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b477cb2da38030f20c6a42b73bbeac01fa"
+)
+"""The key of Microsoft's published RSS verification values."""
+
+TCP = 6
+MAX_BYTES = 40  # an IPv6 5-tuple with the protocol has 37 bytes
+
+Tuple = Literal["Default", "SourceIP", "SourceIPProtocol"]
+
+U8 = np.uint32(8)
+BYTE = np.uint32(0xFF)
+ONES = np.uint32(0xFFFFFFFF)
+
+
+# --- Toeplitz -------------------------------------------------------------------------------------
+
+
+def toeplitz_tables(key: bytes) -> np.ndarray:
+    """Return what each byte at each position adds to the hash, uint32[40, 256].
+
+    The hash XORs, for every set bit of the input, the 32 bits of the key that begin there; being
+    linear it is the XOR of one table entry per byte. A key that is too short is repeated.
+
+    Raises
+    ------
+    ValueError
+        When the key has fewer than 4 bytes.
+    """
+    if len(key) < 4:
+        raise ValueError(f"a Toeplitz key needs at least 4 bytes, this one has {len(key)}")
+    wanted = MAX_BYTES + 5
+    bits = np.unpackbits(np.frombuffer((key * (wanted // len(key) + 1))[:wanted], np.uint8))
+    powers = np.uint32(1) << np.arange(31, -1, -1, dtype=np.uint32)
+    windows = np.array(
+        [np.bitwise_or.reduce(powers[bits[i : i + 32] == 1], initial=0) for i in range(8 * MAX_BYTES)],
+        np.uint32,
+    )  # fmt: skip
+    tables = np.zeros((MAX_BYTES, 256), np.uint32)
+    values = np.arange(256)
+    for position in range(MAX_BYTES):
+        for bit in range(8):
+            is_set = (values >> (7 - bit)) & 1 == 1
+            tables[position, is_set] ^= windows[8 * position + bit]
+    return tables
+
+
+def toeplitz(tables: np.ndarray, data: np.ndarray) -> np.uint32:
+    """Return the Toeplitz hash of ``data`` (uint8[n], n <= 40); compiles."""
+    value = np.uint32(0)
+    for i in range(data.size):
+        value ^= tables[i, data[i]]
+    return value
+
+
+def flow_bytes(
+    kind: Tuple,
+    source: str,
+    source_port: int,
+    destination: str,
+    destination_port: int,
+    *,
+    protocol: int | None = TCP,
+) -> bytes:
+    """Return the hash input of a flow: addresses, ports, protocol, in network byte order.
+
+    ``kind`` chooses the fields: ``Default`` 5-tuple, ``SourceIPProtocol`` 3-tuple, ``SourceIP``
+    2-tuple. ``protocol`` None leaves the protocol byte out, as the published RSS values do.
+    """
+    data = ipaddress.ip_address(source).packed + ipaddress.ip_address(destination).packed
+    if kind == "Default":
+        data += source_port.to_bytes(2, "big") + destination_port.to_bytes(2, "big")
+    if kind != "SourceIP" and protocol is not None:
+        data += bytes([protocol])
+    return data
+
+
+# --- crc32 ------------------------------------------------------------------------------------------
+
+
+def _crc_table() -> np.ndarray:
+    table = np.arange(256, dtype=np.uint32)
+    for _ in range(8):
+        table = np.where(table & 1, (table >> 1) ^ np.uint32(0xEDB88320), table >> 1)
+    return table.astype(np.uint32)
+
+
+CRC_TABLE = _crc_table()
+
+
+def crc32_continue(crc: np.uint32, data: np.ndarray) -> np.uint32:
+    """Return zlib's crc32 of ``data`` (uint8[n]) continued from ``crc``; compiles."""
+    value = crc ^ ONES
+    for i in range(data.size):
+        value = CRC_TABLE[(value ^ np.uint32(data[i])) & BYTE] ^ (value >> U8)
+    return value ^ ONES
+
+
+def crc32_text(text: str) -> int:
+    """Return the crc32 of a text (UTF-8), 0 .. 2^32 - 1."""
+    return zlib.crc32(text.encode())
+
+
+# --- md5 and murmur3: names, not speed ----------------------------------------------------------------
+
+
+def md5_text(text: str) -> str:
+    """Return the md5 of a text as 32 hexadecimal digits."""
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+_M64 = 2**64 - 1
+_C1, _C2 = 0x87C37B91114253D5, 0x4CF5AD432745937F
+
+
+def murmur3_x64_128(data: bytes, seed: int) -> tuple[int, int]:
+    """Return the two 64-bit halves of MurmurHash3 x64 128 (A. Appleby's public-domain hash)."""
+    h1 = h2 = seed
+    whole = len(data) // 16 * 16
+    for at in range(0, whole, 16):
+        k1 = int.from_bytes(data[at : at + 8], "little")
+        k2 = int.from_bytes(data[at + 8 : at + 16], "little")
+        h1 ^= _rotated(k1 * _C1 & _M64, 31) * _C2 & _M64
+        h1 = ((_rotated(h1, 27) + h2) * 5 + 0x52DCE729) & _M64
+        h2 ^= _rotated(k2 * _C2 & _M64, 33) * _C1 & _M64
+        h2 = ((_rotated(h2, 31) + h1) * 5 + 0x38495AB5) & _M64
+    tail = data[whole:]
+    if len(tail) > 8:
+        h2 ^= _rotated(int.from_bytes(tail[8:], "little") * _C2 & _M64, 33) * _C1 & _M64
+    if tail:
+        h1 ^= _rotated(int.from_bytes(tail[:8], "little") * _C1 & _M64, 31) * _C2 & _M64
+    h1 ^= len(data)
+    h2 ^= len(data)
+    h1 = (h1 + h2) & _M64
+    h2 = (h2 + h1) & _M64
+    h1, h2 = _final(h1), _final(h2)
+    h1 = (h1 + h2) & _M64
+    return h1, (h2 + h1) & _M64
+
+
+def _rotated(x: int, by: int) -> int:
+    return ((x << by) | (x >> (64 - by))) & _M64
+
+
+def _final(x: int) -> int:
+    x = (x ^ (x >> 33)) * 0xFF51AFD7ED558CCD & _M64
+    x = (x ^ (x >> 33)) * 0xC4CEB9FE1A85EC53 & _M64
+    return x ^ (x >> 33)

@@ -1,0 +1,265 @@
+"""From an access log to a calibrated scenario and a trace.
+
+The scenario has the log's pods, rate, irregularity, popularity of clients and keys, and service
+times; what was observed stands in it too, to be printed beside what is simulated. The trace has
+every request that reached a pod. What a log cannot tell is said in the notes.
+"""
+
+from __future__ import annotations
+
+import math
+from ipaddress import ip_address
+from typing import Any
+
+import numpy as np
+
+from lbbench.inputs.access_log import AccessLog
+from lbbench.inputs.access_log_requests import Requests, select, write_trace
+from lbbench.inputs.calibration import (
+    FEW,
+    Bursts,
+    bursts,
+    is_uniform,
+    representatives,
+    zipf_exponent,
+)
+from lbbench.inputs.imported import SCHEMA, UTILISATION, Imported, plain, put
+from lbbench.inputs.log_arrivals import Arrivals, recover
+from lbbench.inputs.placement import KUBENET, place
+from lbbench.model.units import write_rate, write_time
+
+BUSIEST = 0.8
+"""Share of a pod's places that may be busy on average before the scenario gives it more places."""
+
+SEED_WORKERS = 2
+"""nginx takes one worker per CPU; the nodes of the preset seed have two."""
+
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+
+MEASURED = (
+    "on two real logs with known truth (121/s and 109/s, two buffered workers) the recovered "
+    "arrivals were off by 0.041 and 0.044 s on average, the rate by less than 0.04 %, the CV of "
+    "the gaps by -4 and -9 %, the shares per pod by nothing"
+)
+"""What `tests/test_access_log.py` finds; printed because a user's log has no truth beside it."""
+
+
+def from_log(log: AccessLog, backend: str | None = None) -> Imported:
+    """Return the scenario and the trace of one backend of ``log``.
+
+    Parameters
+    ----------
+    backend
+        ``namespace-service-port``; None takes the one with most requests.
+
+    Raises
+    ------
+    InputError
+        When no request reached a pod, or there is no such backend.
+    """
+    arrivals = recover(log.end, log.request_time, log.starts)
+    chosen = select(log, arrivals, backend)
+    few = len(chosen.rows) < FEW
+    imported = Imported({}, list(log.notes), list(log.skipped))
+    imported.scenario |= {"schema": SCHEMA, "name": plain(chosen.backend), "path": "ingress"}
+    _say_choice(imported, log, chosen)
+    _pods(imported, log, chosen)
+    pace = bursts(chosen.arrival)
+    _times(imported, chosen)
+    if few:
+        put(imported.scenario, "traffic.utilisation", UTILISATION)
+        imported.notes.append(
+            f"{len(chosen.rows)} requests are a handful, too few for a rate (it takes {FEW}): "
+            f"utilisation {UTILISATION} is set; clients and keys keep their defaults"
+        )
+    else:
+        _arrivals(imported, arrivals, pace)
+        _places(imported, log, chosen, pace)
+        _population(imported, log, chosen)
+    _workers(imported, log, arrivals)
+    imported.notes.append("connections are not logged: one request per connection is assumed")
+    _observed(imported, log, chosen)
+    where = log.files[0] if len(log.files) == 1 else f"{log.files[0]} and {len(log.files) - 1} more"
+    for key in ("cluster", "traffic", "observed", "preset"):
+        imported.sources[key] = where
+    imported.write_trace = lambda path: write_trace(log, chosen, path)
+    return imported
+
+
+def _say_choice(imported: Imported, log: AccessLog, chosen: Requests) -> None:
+    others = [
+        f"{name} ({n})" for name, n in log.requests_by_backend().items() if name != chosen.backend
+    ]
+    left_out = len(log) - len(chosen.rows)
+    if left_out:
+        imported.notes.append(
+            f"the scenario is of backend {chosen.backend}, {len(chosen.rows)} requests; "
+            f"{left_out} others are left out"
+            + (f", to be chosen with --backend: {', '.join(others)}" if others else "")
+        )
+
+
+def _pods(imported: Imported, log: AccessLog, chosen: Requests) -> None:
+    counts = _by_pod(log, chosen)
+    placement = place(list(counts), others=[host for _, host in log.tried])
+    imported.notes.append(placement.note)
+    put(imported.scenario, "cluster.nodes", [{"name": name} for name in placement.nodes])
+    pods = [
+        {"name": f"pod-{i}", "node": placement.node_of[address], "address": address}
+        for i, address in enumerate(counts)
+    ]
+    put(imported.scenario, "cluster.pods", pods)
+    for (backend, address), n in log.tried.items():
+        failed = log.failed.get((backend, address), 0)
+        if backend == chosen.backend and address not in counts:
+            imported.notes.append(
+                f"{address} was tried {n} times and answered nothing: it is left out of the pods"
+            )
+        elif backend == chosen.backend and failed:
+            imported.notes.append(f"{address}: {failed} of {n} attempts failed")
+
+
+def _by_pod(log: AccessLog, chosen: Requests) -> dict[str, int]:
+    """Return the requests of every pod, by address in text order, which is the balancers'."""
+    numbers, counts = np.unique(log.upstream[chosen.rows], return_counts=True)
+    found = {log.upstreams[i]: int(n) for i, n in zip(numbers, counts, strict=True)}
+    return dict(sorted(found.items()))
+
+
+def _times(imported: Imported, chosen: Requests) -> None:
+    """Set the service time: the logged values, or slices of their distribution."""
+    values, shares = representatives(chosen.work)
+    if values[-1] <= 0.0:
+        imported.notes.append(
+            "every upstream time is 0.000: the pods answer within the log's resolution of 1 ms; "
+            "0.5 ms is assumed"
+        )
+        short = {"distribution": "deterministic", "mean": "0.5ms"}
+        put(imported.scenario, "traffic.service_time", short)
+        return
+    measured = {
+        "distribution": "bimodal",  # any number of values with their shares
+        "values": [f"{1e3 * value:.6g}ms" for value in values],
+        "shares": [round(float(share), 12) for share in shares],
+    }
+    put(imported.scenario, "traffic.service_time", measured)
+    note = (
+        f"service times are the upstream response times, mean {chosen.work.mean():.4f} s: an upper "
+        "bound, they contain the queueing at the pods"
+    )
+    if chosen.filled:
+        note += f"; {chosen.filled} requests without an answer take the median"
+    imported.notes.append(note)
+
+
+def _arrivals(imported: Imported, arrivals: Arrivals, pace: Bursts) -> None:
+    process: dict[str, Any] = {"process": "poisson", "rate": write_rate(float(f"{pace.rate:.6g}"))}
+    if math.isnan(pace.dispersion):
+        told = "the log is too short to tell bursts: Poisson is assumed"
+    else:
+        told = (
+            f"counts per {pace.window:.3g} s have a variance of {pace.dispersion:.2f} times their "
+            f"mean ({pace.windows} windows; 1 is Poisson)"
+        )
+        if not pace.is_poisson and pace.cv > 0.0:
+            process = {**process, "process": "gamma", "cv": round(min(max(pace.cv, 0.05), 20.0), 3)}
+            told += f": gamma gaps of CV {process['cv']}, or a rate that changes slowly"
+        else:
+            told += ": Poisson fits"
+    put(imported.scenario, "traffic.arrivals", process)
+    imported.notes.append(
+        f"rate {pace.rate:.4g}/s; arrivals = end - request time, the ends have whole seconds and "
+        f"are spread inside them by rank: expected error {arrivals.error:.3f} s per request, never "
+        f"above 1 s; {MEASURED}"
+    )
+    imported.notes.append(
+        f"inter-arrival CV {pace.gap_cv:.2f} by the recovered gaps (too low: ranks smooth); whole "
+        f"seconds tell irregularity above 1 s only; {told}"
+    )
+
+
+def _places(imported: Imported, log: AccessLog, chosen: Requests, pace: Bursts) -> None:
+    """Give the pods places enough for what was in flight on average (Little's law)."""
+    pods = len(_by_pod(log, chosen))
+    busy = pace.rate * float(chosen.work.mean()) / pods
+    if busy <= BUSIEST:
+        return
+    places = math.ceil(busy / BUSIEST)
+    put(imported.scenario, "cluster.pod.concurrency", places)
+    imported.notes.append(
+        f"{busy:.2f} requests were in flight per pod on average, queueing included: with one place "
+        f"each the scenario would be over capacity, so pods get concurrency {places}; set the real "
+        "one together with real service times"
+    )
+
+
+def _population(imported: Imported, log: AccessLog, chosen: Requests) -> None:
+    keys = np.bincount(log.key[chosen.rows])
+    put(imported.scenario, "traffic.keys", _popularity(keys[keys > 0]))
+    clients = np.bincount(log.client[chosen.rows])
+    inside = np.array([_is_inside(name) for name in log.clients])
+    if inside[log.client[chosen.rows]].mean() > 0.5:
+        imported.notes.append(
+            "most client addresses are of the pod network: the sources are hidden by SNAT "
+            "(externalTrafficPolicy Cluster), so clients keep their default"
+        )
+        return
+    put(imported.scenario, "traffic.clients", _popularity(clients[clients > 0]))
+    imported.notes.append(
+        f"{int((clients > 0).sum())} client addresses, {int((keys > 0).sum())} URIs; their "
+        "popularity is the likeliest Zipf exponent, or uniform where that fits"
+    )
+
+
+def _popularity(counts: np.ndarray) -> dict[str, Any]:
+    uniform = is_uniform(counts)
+    return {
+        "count": len(counts),
+        "popularity": "uniform" if uniform else {"zipf": zipf_exponent(counts)},
+    }
+
+
+def _is_inside(client: str) -> bool:
+    try:
+        return ip_address(client) in KUBENET
+    except ValueError:
+        return False
+
+
+def _workers(imported: Imported, log: AccessLog, arrivals: Arrivals) -> None:
+    if log.older_lines > len(log) // 2:
+        put(imported.scenario, "preset", "seed")
+        put(imported.scenario, "cluster.ingress.workers", SEED_WORKERS)
+        imported.notes.append(
+            "the lines are those of a controller of 2018/19: the preset seed is set (keepalive of "
+            f"that time, {SEED_WORKERS} workers as on nodes with {SEED_WORKERS} CPUs); the number "
+            "of workers is not logged, set cluster.ingress.workers to the CPUs of your nodes"
+        )
+    elif arrivals.writers > 1:
+        put(imported.scenario, "cluster.ingress.workers", arrivals.writers)
+        imported.notes.append(
+            f"the lines come in blocks of {arrivals.writers} buffers: at least so many workers"
+        )
+    else:
+        imported.notes.append("the number of workers is not logged: the default holds")
+
+
+def _observed(imported: Imported, log: AccessLog, chosen: Requests) -> None:
+    took = log.request_time[chosen.rows]
+    took = np.sort(took[~np.isnan(took)])
+    latency: dict[str, str] = {}
+    if len(took):
+        latency["mean"] = write_time(round(float(took.mean()), 6))
+        for name, p in QUANTILES.items():
+            latency[name] = write_time(float(took[max(0, math.ceil(p * len(took)) - 1)]))
+        latency["max"] = write_time(float(took[-1]))
+    put(
+        imported.scenario,
+        "observed",
+        {
+            "pods": _by_pod(log, chosen),
+            "latency": latency,
+            "requests": len(chosen.rows),
+            "note": f"access log, backend {chosen.backend}; latency is nginx's request time",
+        },
+    )

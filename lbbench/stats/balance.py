@@ -1,0 +1,250 @@
+"""How evenly, and how close to the rules, a stage spread its connections or requests."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lbbench.model.tally import RunShape, Tally
+
+NOT_RANDOM = "not random"
+FEW_EXPECTED = 5.0  # below this expected count the chi-square law is an approximation
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Every measure of balance of one stage; None where it is not defined.
+
+    With counts x_i of n targets, m = sum x_i, expected shares t_i and expected counts E_i = m t_i.
+
+    Attributes
+    ----------
+    max_over_mean, min_over_mean
+        Largest and smallest x_i / E_i; 1 is perfect.
+    cov
+        Population standard deviation of x over its mean.
+    jain
+        (sum x)^2 / (n sum x^2) = 1 / (1 + cov^2).
+    chi2, df, p_value
+        sum (x_i - E_i)^2 / E_i, its degrees of freedom, the probability of a value as large.
+    total_variation
+        Half of sum |s_i - t_i|: the share of the traffic that is misplaced.
+    note
+        Why a measure is missing, or what to keep in mind; None when there is nothing to say.
+    p_value_low
+        The probability of a chi2 as *small*: near 0 the counts are more even than chance allows.
+    g
+        2 sum x_i ln(x_i / E_i), with the same law as chi2.
+    kl
+        sum s_i ln(s_i / t_i) in nats = g / (2 m).
+    gini
+        Mean absolute difference of two counts over twice the mean.
+    """
+
+    max_over_mean: float | None
+    min_over_mean: float | None
+    cov: float | None
+    jain: float | None
+    chi2: float | None
+    df: int | None
+    p_value: float | None
+    total_variation: float | None
+    note: str | None
+    p_value_low: float | None
+    g: float | None
+    kl: float | None
+    gini: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the measures by name, in the order of the result's schema."""
+        return asdict(self)
+
+
+def balance(counts: np.ndarray, expected: np.ndarray, *, random: bool, note: str = "") -> Balance:
+    """Return the measures of balance of ``counts`` against the shares that the rules promise.
+
+    Parameters
+    ----------
+    counts : int64[n]
+        Connections (layer 4) or requests (layer 7) per target. A chi-square test means something
+        only when each of them was placed by a draw of its own: requests that share a connection
+        were not, so layer 4 is tested per connection.
+    expected : float64[n]
+        Expected shares; scaled to sum to 1.
+    random
+        The placements are independent draws. Otherwise chi2 and its kin are None and the note says
+        "not random": round robin lies far below any chance law, ewma and chash follow another one.
+    note
+        A remark of the caller, put before the ones made here.
+    """
+    notes = [note] if note else []
+    total = int(counts.sum())
+    weight = float(expected.sum())
+    if not random:
+        notes.append(NOT_RANDOM)
+    if total == 0 or weight <= 0.0:
+        notes.append("nothing counted" if total == 0 else "no target is expected to get anything")
+        return _nothing("; ".join(notes))
+    x = counts.astype(np.float64)
+    share = x / total
+    target = expected / weight
+    wanted = total * target
+    listed = target > 0.0
+    stray = int(counts[~listed].sum())
+    mean = total / len(x)
+    cov = float(x.std()) / mean
+    chi2 = low = high = g = None
+    df = None
+    if stray:
+        notes.append(f"{stray} went to targets that the rules leave out")
+    else:
+        g = _g(x[listed], wanted[listed])
+    if random and not stray:
+        chi2 = float((((x - wanted)[listed]) ** 2 / wanted[listed]).sum())
+        df = int(listed.sum()) - 1
+        low, high = _tails(chi2, df)
+        if df == 0:
+            notes.append("one target")
+        elif float(wanted[listed].min()) < FEW_EXPECTED:
+            notes.append("expected counts below 5: p-values are approximate")
+    ratio = x[listed] / wanted[listed]
+    return Balance(
+        max_over_mean=float(ratio.max()),
+        min_over_mean=float(ratio.min()),
+        cov=cov,
+        jain=total * total / (len(x) * float((x * x).sum())),
+        chi2=chi2,
+        df=df,
+        p_value=high,
+        total_variation=0.5 * float(np.abs(share - target).sum()),
+        note="; ".join(notes) or None,
+        p_value_low=low,
+        g=g if random else None,
+        kl=None if g is None else g / (2 * total),
+        gini=_gini(x),
+    )
+
+
+def largest_over_mean(counts: np.ndarray, expected: np.ndarray) -> float | None:
+    """Return the largest count over its expected count, None when there is none to compare."""
+    total = int(counts.sum())
+    listed = expected > 0.0
+    if total == 0 or not listed.any():
+        return None
+    wanted = total * expected[listed] / float(expected.sum())
+    return float((counts[listed] / wanted).max())
+
+
+class _Stage(NamedTuple):
+    """One stage of the path and where its counts stand in a tally."""
+
+    name: str  # as in the result
+    key: str  # as in RunShape
+    unit: str
+    targets: str  # field of RunShape
+    connections: str | None  # fields of Tally
+    requests: str
+
+
+_AZURE = _Stage("azure_lb", "azure_lb", "connections", "nodes", "node_connections", "node_requests")
+_PATHS = {
+    "ingress": (
+        _AZURE,
+        _Stage("kube_proxy", "kube_proxy", "connections", "replicas", "replica_connections",
+               "replica_requests"),
+        _Stage("reuse_port", "reuseport", "connections", "workers", "worker_connections",
+               "worker_requests"),
+        _Stage("ingress", "ingress", "requests", "pods", None, "pod_first"),
+    ),
+    "service": (
+        _AZURE,
+        _Stage("kube_proxy", "kube_proxy", "connections", "pods", "pod_connections", "pod_first"),
+    ),
+}  # fmt: skip
+
+
+def stage_blocks(y: Tally, shape: RunShape, first: int) -> tuple[dict[str, Any], ...]:
+    """Return the stages of the path in their order, the balance counted from segment ``first``."""
+    return tuple(_block(stage, y, shape, first) for stage in _PATHS[shape.path])
+
+
+def _block(stage: _Stage, y: Tally, shape: RunShape, first: int) -> dict[str, Any]:
+    """Return one stage: what each target got in the whole run, and the balance after the warm-up.
+
+    Layer 7 counts first attempts, one per request: where a retry goes follows from where the first
+    attempt failed. Long-lived connections are opened early; where fewer than five per target are
+    left after the warm-up, the balance is that of the whole run, and says so.
+    """
+    names = getattr(shape, stage.targets)
+    requests = getattr(y, stage.requests)
+    connections = None if stage.connections is None else getattr(y, stage.connections)
+    counted = requests if connections is None else connections
+    kept, note = counted[first:].sum(axis=0), ""
+    if connections is not None and first and kept.sum() < FEW_EXPECTED * len(names):
+        kept, note = counted.sum(axis=0), "whole run: few connections opened after the warm-up"
+    expected = shape.expected.get(stage.key)
+    if expected is None:
+        expected = np.full(len(names), 1.0 / max(len(names), 1))
+    opened = [None] * len(names) if connections is None else connections.sum(axis=0).tolist()
+    whole = int(kept.sum())
+    targets = [
+        {
+            "name": name,
+            "connections": opened[i],
+            "requests": int(requests[:, i].sum()),
+            "share": int(kept[i]) / whole if whole else None,
+            "expected_share": float(expected[i]),
+        }
+        for i, name in enumerate(names)
+    ]
+    found = balance(kept, expected, random=stage.key in shape.random, note=note)
+    return {
+        "name": stage.name,
+        "balancer": shape.balancers.get(stage.key, stage.name),
+        "unit": stage.unit,
+        "targets": targets,
+        "balance": found.as_dict(),
+    }
+
+
+def _nothing(note: str) -> Balance:
+    return Balance(
+        max_over_mean=None,
+        min_over_mean=None,
+        cov=None,
+        jain=None,
+        chi2=None,
+        df=None,
+        p_value=None,
+        total_variation=None,
+        note=note,
+        p_value_low=None,
+        g=None,
+        kl=None,
+        gini=None,
+    )
+
+
+def _g(x: np.ndarray, wanted: np.ndarray) -> float:
+    """Return 2 sum x ln(x / E), with 0 ln 0 = 0; rounding may not make it negative."""
+    some = x > 0.0
+    return max(2.0 * math.fsum(x[some] * np.log(x[some] / wanted[some])), 0.0)
+
+
+def _tails(chi2: float, df: int) -> tuple[float | None, float | None]:
+    """Return the lower and the upper tail of the chi-square law, None without freedom."""
+    if df < 1:
+        return None, None
+    from scipy.special import chdtr, chdtrc
+
+    return float(chdtr(df, chi2)), float(chdtrc(df, chi2))
+
+
+def _gini(x: np.ndarray) -> float:
+    """Return sum |x_i - x_j| / (2 n^2 mean) in O(n log n): over sorted x the sum is linear."""
+    n = len(x)
+    rank = np.arange(1, n + 1)
+    return max(float(((2 * rank - n - 1) * np.sort(x)).sum()) / (n * float(x.sum())), 0.0)

@@ -1,0 +1,374 @@
+"""How sure a figure of a run is: warm-up, intervals, paired differences of two runs.
+
+The pieces of evidence ("units") are replications, or, in a single run, batches of consecutive
+segments. A mean is the ratio of the summed latency to the summed number over units; a percentile is
+read from the merged histogram. Both get their spread from the same place: how much each unit pulls
+the figure away ("influence"). For a percentile that is the share of the unit's requests at or below
+it, so tails are pooled and never averaged [1]_.
+
+Measured on M/M/1 at load 0.8 with 48 segments, 95 % intervals cover 94-98 % for the mean, p50 and
+p90 from 20 000 requests on, and 93-97 % for p99 from 70 000 on; averages of batch percentiles cover
+p99 in 86 % at 150 000. Where fewer than five decorrelated requests lie above a percentile, coverage
+falls (p99 at 30 000 requests: 84 %), so no interval is given there.
+
+References
+----------
+.. [1] P. Heidelberger and P. A. W. Lewis, "Quantile estimation in dependent sequences", Operations
+   Research 32(1), 1984.
+.. [2] K. P. White, "An effective truncation heuristic for bias reduction in simulation output",
+   Simulation 69(6), 1997 (MSER).
+.. [3] A. Tafazzoli and J. R. Wilson, "Skart: a skewness- and autoregression-adjusted batch-means
+   procedure", IIE Transactions 43(2), 2011 (the widening by the lag-1 correlation).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from lbbench.core.histogram import fine_highest_equivalent, fine_index, quantile_ns
+from lbbench.model.tally import SEGMENTS, Tally
+from lbbench.stats.latency import (
+    QUANTILES,
+    SECOND,
+    Units,
+    at_or_below,
+    batches,
+    replications,
+    segment_means,
+)
+
+LEVEL = 0.95
+MOST_DROPPED = 16  # segments that MSER may drop: a quarter of the run
+FEWEST_BATCHES = 20
+SURE_ABOVE = 5  # decorrelated requests that an interval needs above its percentile
+CORRELATED = 0.2  # lag-1 correlation above which batches are made larger
+WIDEST = 0.9  # largest lag-1 correlation that the widening believes
+DRIFT_CHANCE = 1e-3  # a settled run is called drifting once in a thousand
+DRIFT_LEAST = 0.01  # a drift of the mean below 1 % changes no decision
+
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How one figure differs between two runs of the same traffic: b against a.
+
+    The intervals hold at 95 % each; ``p_value`` is for "no difference", to be corrected with `holm`
+    when several pairs are looked at. None: cannot be said (nothing counted, too few units).
+    """
+
+    metric: str
+    a: float | None
+    b: float | None
+    difference: float | None
+    difference_ci95: Interval | None
+    ratio: float | None
+    ratio_ci95: Interval | None
+    p_value: float | None
+    units: int
+    source: Literal["replications", "batches"]
+
+    @property
+    def told_apart(self) -> bool:
+        """Tell whether the interval of the difference leaves out zero."""
+        ci = self.difference_ci95
+        return ci is not None and (ci[0] > 0.0 or ci[1] < 0.0)
+
+
+def mser(means: np.ndarray, most: int = MOST_DROPPED) -> int:
+    """Return how many leading values to drop, 0 .. ``most``, so that the rest is settled.
+
+    The minimum of sum (x - mean)^2 / k^2 over the k values left [2]_; the first of equal ones. NaN
+    marks an empty segment; with fewer than 20 filled ones after the longest cut nothing is dropped.
+    """
+    if int(np.isfinite(means[most:]).sum()) < FEWEST_BATCHES:
+        return 0
+    best, best_cost = 0, math.inf
+    for cut in range(most + 1):
+        rest = means[cut:]
+        rest = rest[np.isfinite(rest)]
+        cost = float(((rest - rest.mean()) ** 2).sum()) / len(rest) ** 2
+        if cost < best_cost * (1.0 - 1e-12):  # rounding does not move the cut of a flat series
+            best, best_cost = cut, cost
+    return best
+
+
+def settle(tallies: Sequence[Tally]) -> int:
+    """Return the warm-up in segments that MSER finds in all replications taken together."""
+    return mser(segment_means(tallies))
+
+
+def units_of(tallies: Sequence[Tally], first: int) -> Units:
+    """Return the evidence of a run: its replications if it has two, else batches.
+
+    Batches start as single segments and grow to two and three while their means stay correlated
+    and at least 20 of them remain.
+    """
+    if len(tallies) > 1:
+        return replications(tallies, first)
+    return batches(tallies[0], first, _batch_size(tallies[0], first))
+
+
+def lag1(values: np.ndarray) -> float:
+    """Return the correlation of neighbouring values."""
+    z = values - values.mean()
+    square = float((z * z).sum())
+    return float((z[1:] * z[:-1]).sum()) / square if square > 0.0 else 0.0
+
+
+def is_correlated(units: Units) -> bool:
+    """Tell whether batch means still lean on each other (a false alarm once in twenty)."""
+    if units.source == "replications" or len(units.sum_ns) < FEWEST_BATCHES:
+        return False
+    pull = influence(units, "mean")
+    return pull is not None and lag1(pull) > max(CORRELATED, 1.645 / math.sqrt(len(pull)))
+
+
+def influence(units: Units, name: str) -> np.ndarray | None:
+    """Return how far each unit pulls a figure, float64[U]: figure - truth is about their mean.
+
+    ``name`` is ``mean``, a percentile (seconds both), ``error_rate``, or ``attainment`` with its
+    threshold in seconds, ``attainment:0.25``. None where nothing was counted.
+    """
+    if name == "mean":
+        return _pull(units.sum_ns / SECOND, units.n)
+    if name == "error_rate":
+        return _pull(units.bad, units.offered)
+    if name.startswith("attainment"):
+        return _pull(_within(units, name), units.offered)
+    p = QUANTILES[name]
+    below = _pull(_below(units, p), units.n)
+    half = None if below is None else _half_width(units, below)
+    if below is None or half is None:
+        return None
+    if half == 0.0:
+        return np.zeros(len(below))
+    low, high = max(p - half, 0.0), min(p + half, 1.0)
+    rise = quantile_ns(units.merged, high) - quantile_ns(units.merged, low)
+    return -below * (rise / SECOND / (high - low))
+
+
+def estimate(units: Units, name: str) -> float | None:
+    """Return the figure ``name`` (see `influence`) of all units together."""
+    n = int(units.n.sum())
+    offered = int(units.offered.sum())
+    if name == "error_rate":
+        return int(units.bad.sum()) / offered if offered else None
+    if name.startswith("attainment"):
+        return int(_within(units, name).sum()) / offered if offered else None
+    if n == 0:
+        return None
+    if name == "mean":
+        return float(units.sum_ns.sum()) / n / SECOND
+    return quantile_ns(units.merged, QUANTILES[name]) / SECOND
+
+
+def interval(units: Units, name: str) -> Interval | None:
+    """Return the 95 % interval of the figure ``name``; None when the units cannot give one.
+
+    Percentiles: the merged histogram read at p - h and p + h, where h is the half width for the
+    share of requests at or below the percentile. No upper end exists when p + h reaches 1.
+    """
+    if name not in QUANTILES:
+        pull, at = influence(units, name), estimate(units, name)
+        half = None if pull is None else _half_width(units, pull)
+        return None if half is None or at is None else (at - half, at + half)
+    p = QUANTILES[name]
+    below = _pull(_below(units, p), units.n)
+    half = None if below is None else _half_width(units, below)
+    if half is None or p + half >= 1.0:
+        return None
+    low, high = (quantile_ns(units.merged, at) for at in (max(p - half, 0.0), p + half))
+    return low / SECOND, high / SECOND
+
+
+def intervals(tallies: Sequence[Tally], first: int) -> tuple[Units, dict[str, Interval | None]]:
+    """Return the evidence and the 95 % intervals of the mean and of every percentile."""
+    units = units_of(tallies, first)
+    sure = decorrelated(tallies, first)
+    names = ("mean", *QUANTILES)
+    return units, {n: interval(units, n) if is_enough(sure, n) else None for n in names}
+
+
+def is_enough(sure: float, name: str) -> bool:
+    """Tell whether ``sure`` decorrelated requests carry an interval: five above a percentile.
+
+    With fewer, the spread of a percentile rests on luck: a run that missed the long queues cannot
+    know it.
+    """
+    return name not in QUANTILES or sure * (1.0 - QUANTILES[name]) >= SURE_ABOVE * (1.0 - 1e-9)
+
+
+def decorrelated(tallies: Sequence[Tally], first: int) -> float:
+    """Return how many independent latencies would make the mean as sure as this run does.
+
+    The variance of one latency over the squared standard error of the mean, the latter from the
+    batches inside every replication (more of them than replications, so steadier).
+    """
+    merged = np.sum([t.latency_counts[first:].sum(axis=0) for t in tallies], axis=0)
+    n = int(merged.sum())
+    if n == 0:
+        return 0.0
+    used = np.flatnonzero(merged)
+    value = fine_highest_equivalent(used).astype(np.float64)
+    share = merged[used] / n
+    variance = float((share * (value - (share * value).sum()) ** 2).sum()) / SECOND**2
+    squares = []
+    for tally in tallies:
+        units = batches(tally, first, _batch_size(tally, first), means_only=True)
+        pull = influence(units, "mean")
+        error = None if pull is None else _standard_error(units, pull)
+        if error is None:
+            return 0.0
+        squares.append(error * error)
+    square = sum(squares) / len(squares) / len(squares)
+    return float(n) if square <= variance / n else variance / square
+
+
+def paired(a: Sequence[Tally], b: Sequence[Tally], name: str, *, first: int = 0) -> Difference:
+    """Return how ``b`` differs from ``a`` in ``name`` (see `influence`) under the same traffic.
+
+    Units of the same replication or segment met the same arrivals, so their pulls are subtracted
+    before the spread is taken: what both runs owe to the traffic cancels. The interval of the ratio
+    is symmetric in its logarithm. ``a`` and ``b`` have equally many replications.
+    """
+    if len(a) > 1:
+        left, right = replications(a, first), replications(b, first)
+    else:
+        size = max(_batch_size(a[0], first), _batch_size(b[0], first))
+        left, right = batches(a[0], first, size), batches(b[0], first, size)
+    x, y = estimate(left, name), estimate(right, name)
+    pull_x, pull_y = influence(left, name), influence(right, name)
+    n = len(left.sum_ns)
+    nothing = Difference(name, x, y, None, None, None, None, None, n, left.source)
+    if x is None or y is None or pull_x is None or pull_y is None:
+        return nothing
+    gap, ratio = y - x, y / x if x > 0.0 else None
+    found = replace(nothing, difference=gap, ratio=ratio)
+    error = _standard_error(left, pull_y - pull_x)
+    sure = min(decorrelated(a, first), decorrelated(b, first)) if name in QUANTILES else 0.0
+    if error is None or not is_enough(sure, name):
+        return found
+    half, p_value = student(n - 1) * error, _two_sided(gap, error, n - 1)
+    found = replace(found, difference_ci95=(gap - half, gap + half), p_value=p_value)
+    relative = _half_width(left, pull_y / y - pull_x / x) if x > 0.0 and y > 0.0 else None
+    if ratio is None or relative is None:
+        return found
+    return replace(found, ratio_ci95=(ratio * math.exp(-relative), ratio * math.exp(relative)))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return Holm's corrected p-values: below 5 %, the whole family errs once in twenty.
+
+    S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
+    Statistics 6, 1979.
+    """
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    corrected = [0.0] * len(p_values)
+    floor = 0.0
+    for rank, i in enumerate(order):
+        floor = max(floor, min((len(p_values) - rank) * p_values[i], 1.0))
+        corrected[i] = floor
+    return corrected
+
+
+def drift(tallies: Sequence[Tally], first: int) -> float | None:
+    """Return by how much the mean latency drifts over the kept segments, relative to it, or None.
+
+    A line through the segment means; None while its slope can be chance (one false alarm in a
+    thousand, the correlation left around the line counted in) or moves the mean by less than 1 %.
+    """
+    means = segment_means(tallies)[first:]
+    at = np.flatnonzero(np.isfinite(means))
+    if len(at) < FEWEST_BATCHES:
+        return None
+    y = means[at]
+    x = at - at.mean()
+    slope = float((x * y).sum() / (x * x).sum())
+    rest = y - y.mean() - slope * x
+    widening = _widening(rest)
+    error = widening * math.sqrt(float((rest * rest).sum() / (len(y) - 2) / (x * x).sum()))
+    change = slope * (len(means) - 1) / float(y.mean()) if y.mean() > 0.0 else 0.0
+    if abs(change) < DRIFT_LEAST or _two_sided(slope, error, len(y) - 2) > DRIFT_CHANCE:
+        return None
+    return change
+
+
+def student(df: int, level: float = LEVEL) -> float:
+    """Return the two-sided quantile of Student's t law."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(df, 0.5 + level / 2.0))
+
+
+def _two_sided(value: float, error: float, df: int) -> float:
+    """Return the chance of a value as far from zero, given its standard error."""
+    from scipy.special import stdtr
+
+    if error == 0.0:
+        return 1.0 if value == 0.0 else 0.0
+    return 2.0 * float(stdtr(df, -abs(value) / error))
+
+
+def _pull(number: np.ndarray, of: np.ndarray) -> np.ndarray | None:
+    """Return the influence of each unit on sum(number) / sum(of); empty units pull nothing."""
+    whole = float(of.sum())
+    if whole <= 0.0:
+        return None
+    pull: np.ndarray = (number - float(number.sum()) / whole * of) / (whole / len(of))
+    return pull
+
+
+def _below(units: Units, p: float) -> np.ndarray:
+    """Return the latencies of each unit at or below the merged percentile, int64[U]."""
+    if not units.n.any():
+        return np.zeros(len(units.n), np.int64)
+    bucket = fine_index(quantile_ns(units.merged, p))
+    below: np.ndarray = units.counts[:, : bucket + 1].sum(axis=1)
+    return below
+
+
+def _within(units: Units, name: str) -> np.ndarray:
+    """Return the answered requests of each unit under the threshold of ``attainment:SECONDS``."""
+    _, _, seconds = name.partition(":")
+    if not seconds:
+        return units.good
+    below = np.array([at_or_below(row, float(seconds)) for row in units.counts])
+    answered: np.ndarray = np.minimum(below, units.good)  # unfinished requests are no answers
+    return answered
+
+
+def _widening(values: np.ndarray) -> float:
+    """Return the factor by which a positive lag-1 correlation widens an interval [3]_."""
+    r = min(max(lag1(values), 0.0), WIDEST)
+    return math.sqrt((1.0 + r) / (1.0 - r))
+
+
+def _standard_error(units: Units, pull: np.ndarray) -> float | None:
+    """Return the standard error of the mean pull; None with too few units to tell."""
+    filled = int((units.offered > 0).sum())
+    if filled < (2 if units.source == "replications" else FEWEST_BATCHES):
+        return None
+    error = float(pull.std(ddof=1)) / math.sqrt(len(pull))
+    return error if units.source == "replications" else error * _widening(pull)
+
+
+def _half_width(units: Units, pull: np.ndarray) -> float | None:
+    error = _standard_error(units, pull)
+    return None if error is None else student(len(pull) - 1) * error
+
+
+def _batch_size(tally: Tally, first: int) -> int:
+    """Return the segments per batch: the least that leaves batch means uncorrelated."""
+    largest = max((SEGMENTS - first) // FEWEST_BATCHES, 1)
+    for size in range(1, largest + 1):
+        pull = influence(batches(tally, first, size, means_only=True), "mean")
+        if pull is None or lag1(pull) <= CORRELATED:
+            return size
+    return largest

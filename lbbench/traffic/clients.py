@@ -1,0 +1,134 @@
+"""Who sends: client addresses, the addresses that NAT makes clients share, and popularity.
+
+Client c has the address 11.x.y.z, its number in base 256. A share of the clients, spread evenly
+over the numbers (so that popular and rare ones are among them), sits behind NAT: they are dealt out
+to the NAT addresses 100.64.0.0, 100.64.0.1, ... (shared address space, RFC 6598) in turn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lbbench.errors import RunError
+from lbbench.traffic.streams import pick_index
+
+MAX_CLIENTS = 2**24  # 11.0.0.0/8
+MAX_NAT = 2**22  # 100.64.0.0/10
+
+GUIDE_PER_ITEM = 16
+MAX_GUIDE = 2**18
+
+
+def client_address(client: int) -> str:
+    """Return the synthetic address of client number ``client``."""
+    return f"11.{client >> 16}.{client >> 8 & 255}.{client & 255}"
+
+
+def nat_address(number: int) -> str:
+    """Return the synthetic address of NAT gateway ``number``."""
+    return f"100.{64 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"
+
+
+def behind_nat(count: int, share: float) -> np.ndarray:
+    """Return which of ``count`` clients sit behind NAT, bool[count]: round(share count) of them.
+
+    They are spread evenly: among the first m clients there are floor(m n / count) of the n.
+    """
+    n = round(share * count)
+    before = np.arange(count + 1, dtype=np.int64) * n // max(count, 1)
+    spread: np.ndarray = np.diff(before) > 0
+    return spread
+
+
+def addresses_of(
+    count: int, *, share_behind_nat: float = 0.0, nat_addresses: int = 1
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return (index into the addresses by client, int64[count]; the distinct addresses).
+
+    The addresses of clients that have their own come first, those of NAT gateways after them.
+
+    Raises
+    ------
+    RunError
+        When there are more clients or gateways than addresses.
+    """
+    for what, n, limit in (
+        ("traffic.clients.count", count, MAX_CLIENTS),
+        ("traffic.clients.nat_addresses", nat_addresses, MAX_NAT),
+    ):
+        if n > limit:
+            raise RunError(f"{what} = {n}: there are addresses for at most {limit}")
+    hidden = behind_nat(count, share_behind_nat)
+    own = np.flatnonzero(~hidden)
+    n_hidden = count - len(own)
+    gateways = min(nat_addresses, n_hidden)
+    index = np.empty(count, np.int64)
+    index[own] = np.arange(len(own))
+    if n_hidden:
+        index[hidden] = len(own) + np.arange(n_hidden) % gateways
+    texts = [client_address(c) for c in own.tolist()]
+    texts += [nat_address(k) for k in range(gateways)]
+    return index, tuple(texts)
+
+
+@dataclass(frozen=True)
+class Popularity:
+    """How often each of ``count`` items is drawn: uniform, or Zipf with p_k proportional to k^-s.
+
+    Item 0 is the most popular one. A draw takes one uniform number: its place in the cumulated
+    shares. A guide table over equal parts of [0, 1) holds the answer for the parts that lie inside
+    one item, which are all but ``count`` of them; only the rest is searched for.
+    """
+
+    count: int
+    exponent: float = 0.0  # 0: uniform
+
+    def shares(self) -> np.ndarray:
+        """Return the probability of every item, float64[count]."""
+        weights = np.arange(1, self.count + 1, dtype=np.float64) ** -self.exponent
+        weights /= weights.sum()
+        return weights
+
+    def sampler(self, stream: np.random.Generator) -> UniformSampler | ZipfSampler:
+        """Return what draws items from ``stream``."""
+        if self.exponent == 0.0:
+            return UniformSampler(self.count, stream)
+        return ZipfSampler(self, stream)
+
+
+class UniformSampler:
+    """Draws items that are equally likely."""
+
+    def __init__(self, count: int, stream: np.random.Generator) -> None:
+        self.count = count
+        self.stream = stream
+
+    def draw(self, n: int) -> np.ndarray:
+        """Return the next ``n`` items, int64[n]."""
+        return pick_index(self.stream.random(n), self.count)
+
+
+class ZipfSampler:
+    """Draws items by inversion of their cumulated shares."""
+
+    def __init__(self, popularity: Popularity, stream: np.random.Generator) -> None:
+        self.stream = stream
+        self.cumulated = np.cumsum(popularity.shares())
+        self.cumulated[-1] = 1.0
+        wanted = min(max(GUIDE_PER_ITEM * popularity.count, 2), MAX_GUIDE)
+        self.parts = 1 << (wanted - 1).bit_length()  # a power of two: u x parts is exact
+        edges = np.arange(self.parts + 1) / self.parts
+        first = np.searchsorted(self.cumulated, edges, side="right")
+        self.guide = first[:-1].astype(np.int64)
+        self.is_split = first[1:] != first[:-1]
+
+    def draw(self, n: int) -> np.ndarray:
+        """Return the next ``n`` items, int64[n]: the first whose cumulated share exceeds u."""
+        uniforms = self.stream.random(n)
+        part = pick_index(uniforms, self.parts)
+        items: np.ndarray = self.guide[part]
+        unsure = np.flatnonzero(self.is_split[part])
+        items[unsure] = np.searchsorted(self.cumulated, uniforms[unsure], side="right")
+        return items
