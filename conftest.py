@@ -1,4 +1,8 @@
-"""Pytest options of the repository: ``--benchmark`` runs ``benchmarks/`` instead of ``tests/``."""
+"""Pytest options of the repository: what a plain run leaves out, and ``--benchmark``.
+
+Plain ``pytest`` runs ``tests/`` without what is marked ``long``; ``-m long`` selects those, and a
+test that is named on the command line always runs. ``pytest --benchmark`` runs ``benchmarks/``.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Point the collection at ``benchmarks/`` when asked; plain runs leave long tests out."""
-    if config.getoption("--benchmark") and not config.invocation_params_has_path():
+    """Point the collection at ``benchmarks/`` when asked; leave long tests out of plain runs."""
+    paths_given = config.args_source is pytest.Config.ArgsSource.ARGS
+    if config.getoption("--benchmark") and not paths_given:
         config.args = [str(ROOT / "benchmarks")]
+    if not config.option.markexpr and not any("::" in str(argument) for argument in config.args):
+        config.option.markexpr = "not long"

@@ -129,6 +129,33 @@ def test_steps_hold_their_rates_and_nothing_comes_before_the_first():
     assert STEPS.rate(20.0) == pytest.approx(1_000 / 20)
 
 
+class GivenGaps:
+    """A stream that gives the unit gaps it was made with."""
+
+    def __init__(self, gaps):
+        self.gaps = np.array(gaps)
+
+    def open(self, _):
+        """Be the stream of whatever name."""
+        return self
+
+    def standard_exponential(self, n):
+        """Return the next ``n`` of the given gaps."""
+        given, self.gaps = self.gaps[:n], self.gaps[n:]
+        return given.copy()
+
+
+def test_rounding_does_not_carry_an_arrival_past_its_step():
+    """The last arrival of a step is not after the first one of the next, though x r / r > x."""
+    end, rate = next(
+        (x, r)
+        for x, r in np.random.default_rng(1).uniform(1, 2, (1_000, 2)).tolist()
+        if x * r / r > x
+    )
+    clock = Steps(at=(0.0, end), rates=(rate, 1e6)).start(GivenGaps([end * rate, 1e-12]))
+    assert (clock.take(2) == end).all()
+
+
 def test_steps_that_end_at_rate_zero_run_dry():
     """After a last rate of 0 a process gives fewer arrivals than asked for, then none."""
     clock = PROCESSES["ending steps"].start(Streams(1, 0))

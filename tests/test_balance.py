@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from test_latency import tally_of
 
-from lbbench.stats.balance import balance, largest_over_mean
+from lbbench.core.histogram import COARSE, coarse_index
+from lbbench.model.tally import SEGMENTS, STAGES, TOTALS, RunShape
+from lbbench.stats.balance import balance, largest_over_mean, stage_blocks
 
 COUNTS = st.lists(st.integers(0, 10_000), min_size=2, max_size=40).filter(any)
 CHECKED = (
@@ -141,3 +144,159 @@ def test_nothing_counted_is_said_and_not_divided_by():
     assert (one.df, one.p_value, one.note) == (0, None, "one target")
     assert "below 5" in (_even([3, 4]).note or "")
     assert largest_over_mean(np.zeros(2, np.int64), np.ones(2)) is None
+
+
+# --- the stages of a run --------------------------------------------------------------------------
+
+NODES, WORKERS, PODS = 3, 2, 4
+SPAN = 64.0  # seconds until arrivals stop: a segment is a second
+FIRST = 8  # segments of warm-up
+
+
+def shape_of(path="ingress", *, pods=PODS, warmup=FIRST, random=("azure_lb", "kube_proxy")):
+    """Return the names of a small cluster; the warm-up is given unless -1."""
+    ingress = path == "ingress"
+    per_target = NODES if ingress else pods
+    expected = {
+        "azure_lb": np.full(NODES, 1 / NODES),
+        "kube_proxy": np.full(per_target, 1 / per_target),
+        "reuse_port": np.full(NODES * WORKERS, 1 / (NODES * WORKERS)),
+        "ingress": np.full(pods, 1 / pods),
+    }
+    return RunShape(
+        path=path,
+        nodes=tuple(f"node-{i}" for i in range(NODES)),
+        replicas=tuple(f"ingress-{i}" for i in range(NODES)) if ingress else (),
+        workers=tuple(f"ingress-{i}/{k}" for i in range(NODES) for k in range(WORKERS))
+        if ingress
+        else (),
+        pods=tuple(f"pod-{i}" for i in range(pods)),
+        pod_node=tuple(i % NODES for i in range(pods)),
+        concurrency=np.full(pods, 2, np.int64),
+        settled=max(warmup, 16) if warmup < 0 else warmup,
+        warmup_segments=warmup,
+        window_s=2.0,
+        simulated=SPAN + 1.0,
+        expected=expected if ingress else {k: expected[k] for k in ("azure_lb", "kube_proxy")},
+        random=frozenset(random) | {"reuse_port"},
+        balancers={"azure_lb": "azure_lb", "kube_proxy": "iptables", "ingress": "round_robin"},
+    )
+
+
+def run_of(seed, n=6_400, path="ingress", *, failed=0.01, utilisation=0.6, pods=PODS):
+    """Return (tally, placements) of a made-up run: every array filled from per-request columns."""
+    rng = np.random.default_rng(seed)
+    latency = rng.lognormal(-3.0, 0.7, n)
+    bad = rng.random(n) < failed
+    ns = np.rint(latency * 1e9).astype(np.int64)
+    segment = np.arange(n) * SEGMENTS // n
+    place = {
+        "node": rng.integers(0, NODES, n),
+        "worker": rng.integers(0, NODES * WORKERS, n),
+        "pod": np.arange(n) % pods,
+    }
+    place["replica"] = place["worker"] // WORKERS
+    opens = rng.random(n) < 0.5  # every other request opens a connection
+    y = tally_of(latency, failed=bad, pods=pods)
+
+    def spread(target, size, rows=slice(None), weights=None):
+        flat = np.bincount(segment[rows] * size + target[rows], weights, SEGMENTS * size)
+        return flat.reshape(SEGMENTS, size).astype(np.int64)
+
+    coarse = np.array([coarse_index(int(v)) for v in ns])
+    windows = np.minimum((np.arange(n) / n * SPAN / 2.0).astype(int), 31)
+    parts = np.stack([ns // 8] * 6 + [ns - 6 * (ns // 8)])
+    late = ~bad & (segment >= FIRST)
+    busy = np.arange(SEGMENTS + 1)[:, None] * np.full((1, pods), 2 * utilisation * SPAN / SEGMENTS)
+    sizes = {"node": NODES, "replica": NODES, "worker": NODES * WORKERS}
+    if path == "service":
+        sizes = {"node": NODES}
+    columns = {f"{k}_connections": spread(place[k], m, opens) for k, m in sizes.items()}
+    columns |= {f"{k}_requests": spread(place[k], m) for k, m in sizes.items()}
+    first = spread(place["pod"], pods)
+    pod_counts = np.zeros((pods, COARSE), np.int64)
+    np.add.at(pod_counts, (place["pod"][late], coarse[late]), 1)
+    window_counts = np.zeros((32, COARSE), np.int64)
+    np.add.at(window_counts, (windows[~bad], coarse[~bad]), 1)
+    window_pods = np.zeros((32, pods), np.int64)
+    np.add.at(window_pods, (windows, place["pod"]), 1)
+    part_counts = np.zeros((len(STAGES), COARSE), np.int64)
+    for i in range(len(STAGES)):
+        np.add.at(part_counts[i], [coarse_index(int(v)) for v in parts[i][late]], 1)
+    totals = {"attempts": n + 5, "retried": 5, "connects": n // 4, "cross_node": n // 3}
+    totals["connections"] = int(opens.sum())
+    return y._replace(
+        totals=np.array([totals[name] for name in TOTALS]),
+        segment_start=np.linspace(0.0, SPAN, SEGMENTS + 1),
+        failed_counts=np.array([np.bincount(coarse[bad & (segment == s)], minlength=COARSE)
+                                for s in range(SEGMENTS)]),
+        failed_sum=np.bincount(segment[bad], ns[bad], SEGMENTS).astype(np.int64),
+        part_sum=np.stack([np.bincount(segment[~bad], p[~bad], SEGMENTS) for p in parts]).astype(
+            np.int64
+        ),
+        part_counts=part_counts,
+        pod_connections=spread(place["pod"], pods, opens),
+        pod_attempts=first + spread(place["pod"], pods, slice(0, 5)),
+        pod_first=first,
+        pod_errors=spread(place["pod"], pods, bad),
+        pod_completed=spread(place["pod"], pods, ~bad),
+        pod_latency_sum=spread(place["pod"], pods, ~bad, ns[~bad]),
+        pod_latency_counts=pod_counts,
+        pod_busy=busy,
+        pod_flight=3.0 * busy,
+        pod_flight_max=np.full(pods, 9),
+        window_offered=np.bincount(windows, minlength=32),
+        window_failed=np.bincount(windows[bad], minlength=32),
+        window_counts=window_counts,
+        window_pods=window_pods,
+        affinity=np.array([100, 90, 7, 3]),
+        **columns,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tally():
+    """Return one run of the ingress path."""
+    return run_of(1)
+
+
+def test_ingress_path_has_its_four_stages_in_order(tally):
+    """azure_lb, kube_proxy, reuse_port per connection; ingress per request, with their targets."""
+    stages = stage_blocks(tally, shape_of(), FIRST)
+    assert [(s["name"], s["balancer"], s["unit"], len(s["targets"])) for s in stages] == [
+        ("azure_lb", "azure_lb", "connections", 3),
+        ("kube_proxy", "iptables", "connections", 3),
+        ("reuse_port", "reuse_port", "connections", 6),
+        ("ingress", "round_robin", "requests", 4),
+    ]
+    assert {t["connections"] for t in stages[3]["targets"]} == {None}
+
+
+def test_service_path_ends_at_the_pods():
+    """On the service path kube_proxy places connections on pods, and there is no further stage."""
+    y = run_of(2, path="service")
+    stages = stage_blocks(y, shape_of("service"), FIRST)
+    assert [s["name"] for s in stages] == ["azure_lb", "kube_proxy"]
+    assert [t["name"] for t in stages[1]["targets"]] == ["pod-0", "pod-1", "pod-2", "pod-3"]
+    assert sum(t["connections"] for t in stages[1]["targets"]) == y.pod_connections.sum() > 0
+
+
+def test_shares_and_balance_are_counted_after_the_warm_up(tally):
+    """Shares are those of the kept segments; random stages are tested, the others say why not."""
+    stages = stage_blocks(tally, shape_of(), FIRST)
+    kept = tally.node_connections[FIRST:].sum(axis=0)
+    assert [t["share"] for t in stages[0]["targets"]] == (kept / kept.sum()).tolist()
+    assert stages[0]["balance"]["df"] == NODES - 1
+    assert 0.0 < stages[0]["balance"]["p_value"] < 1.0
+    turns = stages[3]["balance"]
+    assert (turns["chi2"], turns["note"]) == (None, "not random")
+    assert turns["max_over_mean"] == 1.0
+
+
+def test_connections_opened_during_the_warm_up_still_have_a_balance(tally):
+    """Long-lived connections: the balance is that of the whole run, and says so."""
+    opened = tally.node_connections.copy()
+    opened[FIRST:] = 0
+    azure = stage_blocks(tally._replace(node_connections=opened), shape_of(), FIRST)[0]
+    assert azure["balance"]["note"].startswith("whole run")
+    assert azure["balance"]["chi2"] is not None

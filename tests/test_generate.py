@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from lbbench.errors import RunError
 from lbbench.model.scenario import Scenario
 from lbbench.model.trace import Trace
+from lbbench.traffic import streams
 from lbbench.traffic.generate import Traffic
 
 Z = 4.5
@@ -172,6 +173,30 @@ def test_seeds_and_replications_give_other_requests():
     assert same(base, columns(demand)) == set(Trace._fields)
     assert not same(base, columns(demand, replication=1)) & drawn
     assert not same(base, columns(demand, run={"requests": 1_000, "seed": 2})) & drawn
+
+
+def test_columns_are_independent_of_each_other():
+    """No two columns are correlated: |r| < z / sqrt(n) for each of the pairs."""
+    demand = {**RATE, "keys": {"count": 500, "popularity": "uniform"}, "sessions": {"count": 5_000}}
+    n = 20_000
+    found = columns(demand, run={"requests": n})
+    values = [np.diff(found.arrival, prepend=0.0), found.work, found.client, found.key]
+    values.append(found.session // 1_000)  # which of its client's five sessions
+    correlations = np.corrcoef(values)[np.triu_indices(len(values), 1)]
+    assert (np.abs(correlations) < Z / math.sqrt(n)).all()
+
+
+def test_streams_are_named_and_never_meet():
+    """Streams of different names, seeds or replications give different numbers."""
+    names = [value for name, value in vars(streams).items() if name.isupper() and name != "WORD"]
+    assert len(names) == len(set(names)) == 9
+    drawn = [
+        streams.generator(seed, replication, name).random()
+        for seed in (0, 1, 2**32, 2**32 + 1)
+        for replication in (0, 1)
+        for name in names
+    ]
+    assert len(set(drawn)) == len(drawn)
 
 
 def test_blocks_start_anew_each_time():

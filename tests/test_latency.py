@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbbench.core.histogram import COARSE, FINE, coarse_index, fine_index, to_hdr
+from lbbench.model.tally import ERRORS, SEGMENTS, STAGES, TOTALS, Tally
 from lbbench.stats.latency import (
     QUANTILES,
     at_or_below,
@@ -27,6 +28,68 @@ def _counts(values, size=FINE, index=fine_index):
     for ns in values:
         counts[index(ns)] += 1
     return counts
+
+
+def fine_places(ns):
+    """Return the fine places of an int64 array: `fine_index` for whole arrays."""
+    units = ns >> 9
+    shift = np.maximum(np.frexp(units.astype(np.float64))[1] - 11, 0)
+    return (shift << 10) + (units >> shift)
+
+
+def tally_of(latency, *, failed=None, pods=1):
+    """Return a tally of requests in order of arrival: latencies in seconds, failed ones marked."""
+    n = len(latency)
+    ns = np.rint(np.asarray(latency) * 1e9).astype(np.int64)
+    failed = np.zeros(n, bool) if failed is None else failed
+    segment = np.arange(n) * SEGMENTS // n
+    good = ~failed
+
+    def zeros(*shape):
+        return np.zeros(shape, np.int64)
+
+    def by_segment(rows, weights=None):
+        return np.bincount(segment[rows], weights, SEGMENTS)
+
+    place = segment[good] * FINE + fine_places(ns[good])
+    sums = zeros(SEGMENTS)
+    np.add.at(sums, segment[good], ns[good])
+    largest = zeros(SEGMENTS)
+    np.maximum.at(largest, segment[good], ns[good])
+    blank = {
+        "totals": zeros(len(TOTALS)),
+        "segment_start": np.zeros(SEGMENTS + 1),
+        "clamped": zeros(SEGMENTS),
+        "unfinished": zeros(SEGMENTS),
+        "failed_counts": zeros(SEGMENTS, COARSE),
+        "failed_sum": zeros(SEGMENTS),
+        "part_sum": zeros(len(STAGES), SEGMENTS),
+        "part_counts": zeros(len(STAGES), COARSE),
+        "pod_latency_counts": zeros(pods, COARSE),
+        "pod_busy": np.zeros((SEGMENTS + 1, pods)),
+        "pod_flight": np.zeros((SEGMENTS + 1, pods)),
+        "pod_flight_max": zeros(pods),
+        "window_offered": zeros(1),
+        "window_failed": zeros(1),
+        "window_counts": zeros(1, COARSE),
+        "window_pods": zeros(1, pods),
+        "affinity": zeros(4),
+    }
+    for name in Tally._fields:
+        if name.startswith(("node_", "replica_", "worker_", "pod_")) and name not in blank:
+            blank[name] = zeros(SEGMENTS, pods)
+    errors = zeros(len(ERRORS))
+    errors[0] = failed.sum()
+    return Tally(
+        offered=by_segment(np.ones(n, bool)),
+        completed=by_segment(good),
+        failed=by_segment(failed),
+        errors=errors,
+        latency_counts=np.bincount(place, minlength=SEGMENTS * FINE).reshape(SEGMENTS, FINE),
+        latency_sum=sums,
+        latency_max=largest,
+        **blank,
+    )
 
 
 @given(NANOSECONDS)

@@ -135,6 +135,15 @@ def test_rows_out_of_order_are_sorted_stably_and_reported(tmp_path):
     )
 
 
+def test_sorting_keeps_many_equal_arrivals_in_their_order(tmp_path):
+    """Two thousand rows at three moments, mixed: within a moment the order of rows stays."""
+    moments = np.random.default_rng(1).integers(0, 3, 2_000).tolist()
+    rows = "".join(f"{moment},/{i:04},1\n" for i, moment in enumerate(moments))
+    traffic = traffic_of(written(tmp_path, f"arrival_s,key,work_s\n{rows}"))
+    order = sorted(range(2_000), key=lambda i: (moments[i], i))
+    assert joined(traffic).key.tolist() == order
+
+
 def test_what_a_trace_leaves_out_is_drawn_from_the_scenario(tmp_path):
     """With arrivals alone, every other column is that of generated traffic."""
     times = joined(
@@ -211,6 +220,8 @@ def test_key_texts_are_kept_to_the_letter(tmp_path):
     traffic = traffic_of(path)
     texts = [traffic.population.keys[k] for k in joined(traffic).key]
     assert texts == ["007", "7", '/a,b?c="d"', ""]
+    numbers = traffic_of(written(tmp_path, "arrival_s,key,work_s\n1,007,1\n2,7,1\n3,10,1\n"))
+    assert [numbers.population.keys[k] for k in joined(numbers).key] == ["007", "7", "10"]
 
 
 NODES = "arrival_s,work_s,node,dst\n1,1,b,10\n2,1,a,9\n3,1,c,10\n4,1,a,9\n"

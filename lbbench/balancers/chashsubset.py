@@ -1,11 +1,14 @@
 """chashsubset: the key chooses a subset of endpoints by a ring, a draw chooses within it.
 
 Original: kubernetes/ingress-nginx rootfs/etc/nginx/lua/balancer/chashsubset.lua at dbb11b92. The
-list is cut in list order into ceil(n / S) groups of S (the last one padded from the start of the
-list, so the first endpoints may stand in two), named set1, set2, ...; each name has 160 points. Any
-change of the list cuts anew. A draw is used even for S = 1. Cost per pick: O(log points), one draw.
+list of n endpoints is cut in list order into ceil(n / S) groups of S named set1, set2, ...; the
+last group is padded from the start of the list, so its first endpoints may stand in two groups and
+get more. Each name has 160 points on a ring. A draw is used even for S = 1, and a retry draws
+again. Any change of the list cuts the groups anew, so most keys get other endpoints although their
+set's name stays.
 
-The ring of K names is a subsequence of that of more names, so a change sorts nothing.
+Deviations: none in the arithmetic; on equal point hashes the lower set number wins.
+Cost per pick: O(log points), one draw; per change of the list O(points of all names of the run).
 """
 
 from __future__ import annotations
@@ -19,34 +22,36 @@ import numpy as np
 from lbbench.balancers.base import Balancer, Endpoint
 from lbbench.core.rings import arcs, ketama_points, ring_find
 from lbbench.core.rng import lua_random
+from lbbench.errors import BalancerError
+
+SUBSET_SIZE = 3  # default of the annotation upstream-hash-by-subset-size
+
+SIZE, SUBSET, LISTED = range(3)
 
 
 class ChashsubsetState(NamedTuple):
     """A ring of subset names; M points of the largest number of subsets."""
 
     all_hash: np.ndarray  # uint32[M] in ring order
-    all_owner: np.ndarray  # int64[M] subset numbers
+    all_owner: np.ndarray  # int64[M] subset numbers, 0 for set1
     hash: np.ndarray  # uint32[M] points of the subsets in use
     owner: np.ndarray  # int64[M]
-    number: np.ndarray  # int64[3] points in use, subset size, endpoints
-
-
-SIZE, SUBSET, LISTED = range(3)
+    number: np.ndarray  # int64[3] points in use, subset size, listed endpoints
 
 
 def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> ChashsubsetState:
-    """Return the ring of all subset names that can occur.
+    """Return the ring of all subset names that can occur, none of them in use.
 
     Raises
     ------
-    ValueError
-        When ``subset_size`` is below 1.
+    BalancerError
+        When ``subset_size`` is no whole number above 0.
     """
-    subset = int(params["subset_size"])
-    if subset < 1:
-        raise ValueError("chashsubset: subset_size must be at least 1")
-    most = max(-(-len(endpoints) // subset), 1)
-    hashes, owners = ketama_points([f"set{k + 1}" for k in range(most)])
+    subset = params["subset_size"]
+    if not isinstance(subset, int) or subset < 1:
+        raise BalancerError(f"chashsubset: subset_size = {subset}: must be a whole number >= 1")
+    names = [f"set{k + 1}" for k in range(-(-len(endpoints) // subset))]
+    hashes, owners = ketama_points(names)
     return ChashsubsetState(
         all_hash=hashes,
         all_owner=owners,
@@ -59,7 +64,7 @@ def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> Chashsubs
 def on_endpoints(
     state: ChashsubsetState, _rng: np.ndarray, _old: np.ndarray, new: np.ndarray, _now: float
 ) -> None:
-    """Cut the list into subsets anew."""
+    """Cut the list into subsets anew: the ring of K names is a subsequence of that of more."""
     subset = state.number[SUBSET]
     subsets = (len(new) + subset - 1) // subset
     size = 0
@@ -80,16 +85,16 @@ def pick(
     _busy: np.ndarray,
     _tried: np.ndarray,
 ) -> int:
-    """Return a position drawn from the key's subset, -1 without endpoints."""
+    """Return a position drawn from the subset of ``key`` (crc32), -1 without endpoints."""
     if state.number[LISTED] == 0:
         return -1
     owner = state.owner[ring_find(state.hash, state.number[SIZE], key)]
     drawn = lua_random(rng, 1, state.number[SUBSET]) - 1
-    return (owner * state.number[SUBSET] + drawn) % state.number[LISTED]
+    return int((owner * state.number[SUBSET] + drawn) % state.number[LISTED])
 
 
 def shares(state: ChashsubsetState, n: int) -> np.ndarray:
-    """Return the share of the hash space of every listed endpoint, float64[n]."""
+    """Return the exact share of every listed endpoint for uniform hashes, float64[n]."""
     size, subset = int(state.number[SIZE]), int(state.number[SUBSET])
     subsets = -(-n // subset)
     by_subset = arcs(state.hash[:size], state.owner[:size], subsets) / 2.0**32
@@ -103,12 +108,13 @@ CHASHSUBSET = Balancer(
     name="chashsubset",
     level="l7",
     summary="ingress-nginx upstream-hash-by-subset: ring of subsets, draw within",
-    source="kubernetes/ingress-nginx lua/balancer/chashsubset.lua@dbb11b92",
+    source="kubernetes/ingress-nginx rootfs/etc/nginx/lua/balancer/chashsubset.lua@dbb11b92, "
+    "openresty/lua-resty-balancer lib/resty/chash.lua, chash.c@1cd4363c",
     state=state,
     pick=pick,
     on_endpoints=on_endpoints,
     shares=shares,
-    params=MappingProxyType({"subset_size": 3}),
+    params=MappingProxyType({"subset_size": SUBSET_SIZE}),
     scope="shared",
     clock="ms",
     cost="O(log points), one draw",

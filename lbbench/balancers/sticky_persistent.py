@@ -1,13 +1,19 @@
-"""sticky_persistent: ingress-nginx cookie affinity, the cookie names an endpoint.
+"""sticky_persistent: ingress-nginx cookie affinity; the cookie names an endpoint.
 
-Original: kubernetes/ingress-nginx rootfs/etc/nginx/lua/balancer/sticky.lua, sticky_persistent.lua at
-dbb11b92. The cookie is md5(salt .. "ip:port") with the backend's name as salt; a map leads from it to
-the endpoint. A missing or unknown cookie draws uniformly among the endpoints where this request has
-not failed and sets that one's cookie. Sessions never move while their endpoint lives.
+Original: kubernetes/ingress-nginx rootfs/etc/nginx/lua/balancer/sticky.lua and
+sticky_persistent.lua at dbb11b92. The cookie is md5(salt .. "ip:port") with the backend's name as
+salt; a map leads from it to the endpoint. A request without a cookie, or with one that the map does
+not hold, draws uniformly among the endpoints where it has not failed and gets that one's cookie. So
+sessions never move while their endpoint lives, and new endpoints get new sessions only. A retry
+with a cookie goes to the same endpoint again unless ``change_on_failure``; one draw per new choice,
+none when every endpoint has failed (-1).
 
-Here a cookie's value is the first 32 bits of that md5 (made distinct within a run). Deviation: the
-draw counts candidates in list order, the original in the order of its hash table. Cost per pick:
-O(n) for the look-up.
+A cookie's value here is the first 32 bits of that md5; if two endpoints of a run share them, the
+second takes the next free number.
+
+Deviations: the draw counts candidates in list order, the original in the order of its hash table;
+every location counts as listed for the cookie. Units: none. Cost per pick: O(log E) with a known
+cookie, O(n x tried) and one draw else; per change of the list O(E) for E endpoints of the run.
 """
 
 from __future__ import annotations
@@ -19,49 +25,52 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lbbench.balancers.base import Balancer, Endpoint
-from lbbench.core.hashes import md5_text
+from lbbench.balancers.cookies import persistent_key
 from lbbench.core.rng import lua_random
+
+SALT = "default-web-80"  # a backend's name: namespace, service, port
+
+LISTED, CHANGE = range(2)
 
 
 class StickyPersistentState(NamedTuple):
     """The map from cookies to endpoints; E endpoints exist in the run."""
 
     code: np.ndarray  # int64[E] cookie value by endpoint id
-    owner: np.ndarray  # int64[E] endpoint ids sorted by code
-    sorted_code: np.ndarray  # int64[E]
+    sorted_code: np.ndarray  # int64[E] cookie values ascending
+    sorted_owner: np.ndarray  # int64[E] their endpoint ids
     seat: np.ndarray  # int64[E] position in the list by endpoint id, -1: not listed
-    listed: np.ndarray  # int64[E] endpoint ids in list order
+    member: np.ndarray  # int64[E] endpoint ids in list order
     number: np.ndarray  # int64[2] listed endpoints, change_on_failure
     set_cookie: np.ndarray  # int64[1] cookie that the last pick set, -1: none
-
-
-def cookie_text(address: str, salt: str) -> str:
-    """Return the cookie of an endpoint as the original writes it: md5(salt .. address)."""
-    return md5_text(salt + address)
 
 
 def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> StickyPersistentState:
     """Return the map of all endpoints, none of them listed."""
     n = len(endpoints)
-    used: set[int] = set()
-    codes = []
-    for item in endpoints:
-        code = int(cookie_text(item.address, params["salt"])[:8], 16)
-        while code in used:  # two md5s with the same 32 bits: the next free number
-            code = (code + 1) % 2**32
-        used.add(code)
-        codes.append(code)
-    code = np.array(codes, np.int64)
-    owner = np.argsort(code, kind="stable").astype(np.int64)
+    keys = [persistent_key(item.address, str(params["salt"])) for item in endpoints]
+    code = distinct([int(key[:8], 16) for key in keys])
+    order = np.argsort(code, kind="stable").astype(np.int64)
     return StickyPersistentState(
         code=code,
-        owner=owner,
-        sorted_code=code[owner],
+        sorted_code=code[order],
+        sorted_owner=order,
         seat=np.full(n, -1, np.int64),
-        listed=np.zeros(n, np.int64),
-        number=np.array([0, int(params["change_on_failure"])], np.int64),
+        member=np.zeros(n, np.int64),
+        number=np.array([0, int(bool(params["change_on_failure"]))], np.int64),
         set_cookie=np.full(1, -1, np.int64),
     )
+
+
+def distinct(numbers: Sequence[int]) -> np.ndarray:
+    """Return uint32 numbers made distinct, int64[n]: a taken one moves up to the next free one."""
+    made: dict[int, None] = {}
+    for number in numbers:
+        free = number
+        while free in made:
+            free = (free + 1) % 2**32
+        made[free] = None
+    return np.array(list(made), np.int64)
 
 
 def on_endpoints(
@@ -72,8 +81,8 @@ def on_endpoints(
         state.seat[endpoint] = -1
     for k in range(len(new)):
         state.seat[new[k]] = k
-        state.listed[k] = new[k]
-    state.number[0] = len(new)
+        state.member[k] = new[k]
+    state.number[LISTED] = len(new)
 
 
 def pick(
@@ -84,14 +93,12 @@ def pick(
     _busy: np.ndarray,
     tried: np.ndarray,
 ) -> int:
-    """Return the position that the cookie ``key`` names, or a drawn one and its cookie."""
+    """Return the position that the cookie ``key`` names, or a drawn one and its ``set_cookie``."""
     state.set_cookie[0] = -1
-    n = state.number[0]
-    named = -1
-    if key >= 0:
-        named = _named(state, key)
-    if named >= 0 and (len(tried) == 0 or state.number[1] == 0):
+    named = _named(state, key)
+    if named >= 0 and (len(tried) == 0 or state.number[CHANGE] == 0):
         return named
+    n = int(state.number[LISTED])
     candidates = 0
     for place in range(n):
         if not _is_in(tried, place):
@@ -100,17 +107,16 @@ def pick(
         return -1
     drawn = lua_random(rng, 1, candidates)
     for place in range(n):
-        if _is_in(tried, place):
-            continue
-        drawn -= 1
-        if drawn == 0:
-            state.set_cookie[0] = state.code[state.listed[place]]
-            return place
+        if not _is_in(tried, place):
+            drawn -= 1
+            if drawn == 0:
+                state.set_cookie[0] = state.code[state.member[place]]
+                return place
     return -1
 
 
 def _named(state: StickyPersistentState, key: int) -> int:
-    """Return the position of the endpoint whose cookie is ``key``, -1 for none. O(log E)."""
+    """Return the position of the listed endpoint whose cookie is ``key``, -1 for none."""
     low = 0
     high = len(state.sorted_code)
     while low < high:
@@ -121,7 +127,7 @@ def _named(state: StickyPersistentState, key: int) -> int:
             high = middle
     if low == len(state.sorted_code) or state.sorted_code[low] != key:
         return -1
-    return state.seat[state.owner[low]]
+    return int(state.seat[state.sorted_owner[low]])
 
 
 def _is_in(tried: np.ndarray, place: int) -> bool:
@@ -135,13 +141,14 @@ STICKY_PERSISTENT = Balancer(
     name="sticky_persistent",
     level="l7",
     summary="ingress-nginx cookie affinity, persistent: the cookie names an endpoint",
-    source="kubernetes/ingress-nginx lua/balancer/sticky.lua, sticky_persistent.lua@dbb11b92",
+    source="kubernetes/ingress-nginx rootfs/etc/nginx/lua/balancer/sticky.lua, "
+    "sticky_persistent.lua@dbb11b92",
     state=state,
     pick=pick,
     on_endpoints=on_endpoints,
-    params=MappingProxyType({"change_on_failure": False, "salt": "default-web-80"}),
+    params=MappingProxyType({"change_on_failure": False, "salt": SALT}),
     scope="shared",
     clock="ms",
     cookies=True,
-    cost="O(log n)",
+    cost="O(log n), with a new cookie O(n) and one draw",
 )

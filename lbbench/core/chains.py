@@ -1,4 +1,4 @@
-"""Names of kube-proxy's iptables chains: what is behind KUBE-SVC-7G2JV7LNOR6DDNIY?
+"""Names of kube-proxy's iptables chains: what KUBE-SVC-7G2JV7LNOR6DDNIY stands for.
 
 A chain's suffix is a hash of what it stands for, so every node names it alike and a walk can be
 written down without looking at a node.
@@ -14,7 +14,7 @@ import hashlib
 from typing import Literal
 
 Naming = Literal["old", "new"]
-"""``old``: KUBE-FW and KUBE-XLB, the seed's generation (to 1.23); ``new``: KUBE-EXT and KUBE-SVL."""
+"""``old``: KUBE-FW and KUBE-XLB, to 1.23 (the seed's); ``new``: KUBE-EXT and KUBE-SVL."""
 
 ServiceChain = Literal["SVC", "FW", "XLB", "EXT", "SVL"]
 

@@ -1,13 +1,22 @@
-"""Rings and tables of consistent hashing: ketama points as lua-resty-balancer makes them, Maglev."""
+"""Rings and tables of consistent hashing: ketama points as lua-resty-balancer has them, Maglev.
+
+The functions marked "compiles" work in place, allocate nothing and run the same as plain Python.
+
+References
+----------
+openresty/lua-resty-balancer lib/resty/chash.lua and chash.c at 1cd4363c;
+D. Eisenbud et al., "Maglev: A Fast and Reliable Software Network Load Balancer", NSDI 2016.
+"""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
-POINTS_PER_WEIGHT = 160
+POINTS_PER_WEIGHT = 160  # chash.lua: CONSISTENT_POINTS
 
 
 def ketama_points(
@@ -15,10 +24,9 @@ def ketama_points(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (hash uint32[n], owner int64[n]) of all points in ring order.
 
-    Each name has 160 points per unit of weight: point k continues crc32(name) over the four
-    little-endian bytes of point k-1, from 0. On equal hashes the name that comes first keeps its
-    place first, and a look-up returns the first.
-    Source: openresty/lua-resty-balancer lib/resty/chash.lua and chash.c at 1cd4363c.
+    Each name has 160 points per unit of weight (1 when not given): point k is crc32(name) continued
+    over the four little-endian bytes of point k-1, beginning with 0. Points with equal hashes keep
+    the order of ``names``; `ring_find` returns the first of them.
     """
     hashes: list[int] = []
     owners: list[int] = []
@@ -37,7 +45,7 @@ def ketama_points(
 def ring_find(hashes: np.ndarray, n: int, key: int) -> int:
     """Return the position of the first of ``n`` sorted points with hash >= ``key``, wrapping to 0.
 
-    ``key`` is a uint32 in an int64; compiles. O(log n).
+    ``hashes`` is uint32[>= n], ``key`` a uint32 in an int64; compiles. O(log n).
     """
     low = 0
     high = n
@@ -52,72 +60,173 @@ def ring_find(hashes: np.ndarray, n: int, key: int) -> int:
     return low
 
 
-def arcs(hashes: np.ndarray, owners: np.ndarray, n_owners: int) -> np.ndarray:
-    """Return how many of the 2^32 hash values each owner gets, int64[n_owners]."""
-    share = np.zeros(n_owners, np.int64)
-    points = hashes.astype(np.int64)
-    before = np.concatenate([[points[-1] - 2**32], points[:-1]])
-    np.add.at(share, owners, points - before)
-    return share
+def ring_keep(
+    all_hash: np.ndarray,
+    all_owner: np.ndarray,
+    listed: np.ndarray,
+    seat: np.ndarray,
+    hashes: np.ndarray,
+    owners: np.ndarray,
+) -> int:
+    """Copy the points of the ``listed`` owners out of the ring of all owners; return their number.
 
-
-def maglev_fill(
-    table: np.ndarray, offsets: np.ndarray, skips: np.ndarray, turns: np.ndarray, place: np.ndarray
-) -> None:
-    """Fill ``table`` (int64[M], M prime) in place; compiles and allocates nothing.
-
-    Backend i takes in turn its next free slot of offset_i + j skip_i mod M. With weights it sits
-    rounds out: in round r it takes a turn unless r w_i < target_i, and a turn adds the largest
-    weight to target_i.
+    The ring of some owners is a subsequence of the ring of all, so a change of the list sorts
+    nothing. Compiles. O(points of all owners).
 
     Parameters
     ----------
-    offsets, skips
-        int64[n].
-    turns
-        int64[n] weights.
+    all_hash, all_owner
+        uint32[M], int64[M]: the whole ring; owners are numbers 0 .. E-1.
+    listed
+        int64[n]: owners in list order.
+    seat
+        int64[E] scratch, all -1 before and after.
+    hashes, owners
+        uint32[M], int64[M]: filled from 0; owners are positions in ``listed``.
+    """
+    for k in range(len(listed)):
+        seat[listed[k]] = k
+    size = 0
+    for point in range(len(all_hash)):
+        place = seat[all_owner[point]]
+        if place >= 0:
+            hashes[size] = all_hash[point]
+            owners[size] = place
+            size += 1
+    for k in range(len(listed)):
+        seat[listed[k]] = -1
+    return size
+
+
+def arcs(hashes: np.ndarray, owners: np.ndarray, n_owners: int) -> np.ndarray:
+    """Return how many of the 2^32 hash values each owner gets, int64[n_owners].
+
+    ``hashes`` uint32[n] sorted, ``owners`` int64[n]. The first of several equal points gets the
+    arc, the others nothing.
+    """
+    share = np.zeros(n_owners, np.int64)
+    if len(hashes):
+        points = hashes.astype(np.int64)
+        before = np.concatenate([[points[-1] - 2**32], points[:-1]])
+        np.add.at(share, owners, points - before)
+    return share
+
+
+# --- Maglev -----------------------------------------------------------------------------------
+
+
+def is_prime(number: int) -> bool:
+    """Tell whether ``number`` is prime; tables of another size may have slots out of reach."""
+    return number > 1 and all(number % d for d in range(2, int(number**0.5) + 1))
+
+
+def maglev_fill(
+    table: np.ndarray,
+    offsets: np.ndarray,
+    skips: np.ndarray,
+    weights: np.ndarray,
+    place: np.ndarray,
+) -> None:
+    """Fill ``table`` (int64[M], M prime) in place with backend numbers, -1 without any; compiles.
+
+    Backend i takes in turn its next free slot of (offset_i + j skip_i) mod M. As Envoy weighs
+    (envoyproxy/envoy source/extensions/load_balancing_policies/maglev): in round r backend i sits
+    out while r w_i < target_i, and a turn adds the largest weight to target_i.
+
+    Parameters
+    ----------
+    offsets, skips, weights
+        int64[n]; 0 <= offset < M, 1 <= skip < M; a weight of 0 takes no turn.
     place
         int64[2, n] scratch: next j, target.
     """
-    size, n = table.size, offsets.size
-    heaviest = 0
-    for i in range(n):
-        place[0, i] = 0
-        place[1, i] = 0
-        heaviest = max(heaviest, turns[i])
-    for slot in range(size):
-        table[slot] = -1
+    heaviest = _clear(table, weights, place)
     filled = 0
     round_number = 0
-    while filled < size and heaviest > 0:
+    while filled < len(table) and heaviest > 0:
         round_number += 1
-        for i in range(n):
-            if round_number * turns[i] < place[1, i] or turns[i] == 0:
+        for i in range(len(offsets)):
+            if round_number * weights[i] < place[1, i] or weights[i] == 0:
                 continue
             place[1, i] += heaviest
-            slot = (offsets[i] + place[0, i] * skips[i]) % size
-            while table[slot] >= 0:
-                place[0, i] += 1
-                slot = (offsets[i] + place[0, i] * skips[i]) % size
-            table[slot] = i
-            place[0, i] += 1
+            _take_slot(table, offsets[i], skips[i], place, i)
             filled += 1
-            if filled == size:
+            if filled == len(table):
                 return
 
 
+def maglev_fill_cilium(
+    table: np.ndarray,
+    offsets: np.ndarray,
+    skips: np.ndarray,
+    weights: np.ndarray,
+    place: np.ndarray,
+) -> None:
+    """Fill ``table`` as `maglev_fill` does, but in Cilium's order of weighted turns; compiles.
+
+    Slot number s (1, 2, ...) begins with backend (s - 1) mod n and goes on to the next one while
+    s w_i < target_i; target_i begins at w_i / n, and a turn adds the sum of all weights. With a
+    mean weight below 2 there are plain turns. (cilium/cilium pkg/maglev/maglev.go at e0cc421a.)
+    """
+    n = len(offsets)
+    if _clear(table, weights, place) == 0:
+        return
+    total = 0
+    for i in range(n):
+        total += weights[i]
+        place[1, i] = weights[i] // n  # the original compares the whole part of a float
+    weighted = total // n > 1
+    for slot in range(len(table)):
+        i = slot % n
+        while weighted and ((slot + 1) * weights[i] < place[1, i] or weights[i] == 0):
+            i = (i + 1) % n
+        place[1, i] += total
+        _take_slot(table, offsets[i], skips[i], place, i)
+
+
+def _clear(table: np.ndarray, weights: np.ndarray, place: np.ndarray) -> int:
+    """Empty the table and the scratch; return the largest weight."""
+    for slot in range(len(table)):
+        table[slot] = -1
+    heaviest = 0
+    for i in range(len(weights)):
+        place[0, i] = 0
+        place[1, i] = 0
+        heaviest = max(heaviest, weights[i])
+    return heaviest
+
+
+def _take_slot(table: np.ndarray, offset: int, skip: int, place: np.ndarray, i: int) -> None:
+    """Give backend i the next free slot of its permutation."""
+    slot = (offset + place[0, i] * skip) % len(table)
+    while table[slot] >= 0:
+        place[0, i] += 1
+        slot = (offset + place[0, i] * skip) % len(table)
+    table[slot] = i
+    place[0, i] += 1
+
+
 def maglev_table(
-    offsets: Sequence[int], skips: Sequence[int], weights: Sequence[int] | None = None, *, size: int
+    offsets: Sequence[int],
+    skips: Sequence[int],
+    weights: Sequence[int] | None = None,
+    *,
+    size: int,
+    turns: Literal["envoy", "cilium"] = "envoy",
 ) -> np.ndarray:
     """Return the Maglev look-up table int64[size] of backend numbers (-1 without backends).
 
-    Source: D. Eisenbud et al., "Maglev", NSDI 2016; weighted as Envoy does it
-    (envoyproxy/envoy source/extensions/load_balancing_policies/maglev).
+    Raises
+    ------
+    ValueError
+        When ``size`` is not prime.
     """
+    if not is_prime(size):
+        raise ValueError(f"a Maglev table needs a prime size, {size} is none")
     n = len(offsets)
     table = np.full(size, -1, np.int64)
-    if n:
-        turns = np.array(weights if weights is not None else [1] * n, np.int64)
-        scratch = np.zeros((2, n), np.int64)
-        maglev_fill(table, np.array(offsets, np.int64), np.array(skips, np.int64), turns, scratch)
+    heavy = np.array(weights if weights is not None else [1] * n, np.int64)
+    fill = maglev_fill if turns == "envoy" else maglev_fill_cilium
+    place = np.zeros((2, n), np.int64)
+    fill(table, np.array(offsets, np.int64), np.array(skips, np.int64), heavy, place)
     return table

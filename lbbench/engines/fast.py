@@ -75,6 +75,18 @@ def run(plan: Plan, *, progress: Progress | None = None, record: bool = False) -
     )
 
 
+def prepare(plan: Plan) -> tuple[bool, float]:
+    """Compile what ``plan`` needs without running it; return (was it there, seconds)."""
+    kernel = kernel_of(plan.azure, plan.node, plan.pod, plan.states)
+    was_there = kernel.is_cached
+    world, counters = _new_world(plan, plan.facts), counters_for(plan)
+    records = new_records(0)
+    seconds = _prepare(
+        kernel, plan, plan.facts, world, counters, plan.states, records, progress=None
+    )
+    return was_there, seconds
+
+
 def copied(states: States) -> States:
     """Return a deep copy of the balancers' states and streams."""
     made = [

@@ -212,7 +212,7 @@ def _seated(places: Seats, layout: _Layout, top: Topology) -> dict[str, Any]:
 
 
 def _replica_salts(seed: int, layout: _Layout) -> np.ndarray:
-    salts = [stream(seed, 0, "reuseport", item.name)[0] for item in layout.replicas]
+    salts = [stream(seed, 0, "reuse_port", item.name)[0] for item in layout.replicas]
     return np.array(salts or [0], np.uint64)
 
 
@@ -267,7 +267,7 @@ def _shape(
             for stage, balancer in (("azure_lb", azure), ("kube_proxy", node), ("ingress", pod))
             if balancer.independent
         )
-        | {"reuseport"},
+        | {"reuse_port"},
         balancers=names | ({"ingress": pod.name} if ingress else {}),
     )
 
@@ -290,7 +290,7 @@ def _expected(
     shares = {"azure_lb": by_node, "kube_proxy": restored(by_target, order)}
     if ingress:
         workers = top.workers_per_replica
-        shares["reuseport"] = np.repeat(shares["kube_proxy"] / workers, workers)
+        shares["reuse_port"] = np.repeat(shares["kube_proxy"] / workers, workers)
         by_pod = list_shares(pod, states.pod, 0, len(layout.pods))
         shares["ingress"] = restored(by_pod, layout.pod_order)
     return shares

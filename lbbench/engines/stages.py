@@ -46,8 +46,14 @@ def node_stage(scenario: Scenario) -> tuple[Balancer, dict[str, Any]]:
 
 
 def ingress_stage(scenario: Scenario) -> tuple[Balancer, dict[str, Any]]:
-    """Return the balancer that an ingress worker asks per attempt, and its options."""
+    """Return the balancer that an ingress worker asks per attempt, and its options.
+
+    The service path has none; `random` stands in, so that one compiled kernel serves them all.
+    """
     stage = scenario.stages.ingress
+    if scenario.path == "service":
+        balancer = find("random")
+        return balancer, balancer.options({})
     balancer = _find(scenario, stage.balancer, "stages.ingress.balancer")
     offered = {
         "start": stage.start,

@@ -180,7 +180,7 @@ def key_of(request: bytes) -> bytes:
 
 def last_attempt(attempts: tuple[Attempt, ...]) -> Attempt | None:
     """Return the attempt that counts: the last that is not the controller's default backend."""
-    for attempt in attempts:
+    for attempt in reversed(attempts):
         if attempt.address != DEFAULT_BACKEND:
             return attempt
     return None

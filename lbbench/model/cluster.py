@@ -2,51 +2,67 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field
 
+from lbbench.model.addresses import MAX_NODES, Ip, IpAndPort
 from lbbench.model.fields import (
     Count,
     CountOrZero,
+    Name,
     Off,
     Part,
     Positive,
     PositiveTime,
+    SmallCount,
     Text,
     Time,
-    one_of,
+    listed_or,
+    optional,
+    or_word,
+    whole,
 )
+
+MAX_PODS = 100_000
 
 
 class Node(Part):
     """One node of the cluster."""
 
-    name: Text
+    SHORT: ClassVar[str] = '{name: node-0, zone: "1"}'
+
+    name: Name
     zone: Text = ""
-    address: Text | None = None
+    address: Ip | None = None
 
 
 class Pod(Part):
     """One pod with what differs from `cluster.pod`."""
 
-    name: Text
-    node: Text | None = None
-    address: Text | None = None
+    SHORT: ClassVar[str] = "{name: pod-0, node: node-0}"
+
+    name: Name
+    node: Name | None = None
+    address: IpAndPort | None = None
     speed: Positive | None = None
-    concurrency: Count | None = None
+    concurrency: SmallCount | None = None
 
 
 class Replica(Part):
     """One ingress replica."""
 
-    name: Text
-    node: Text
-    address: Text | None = None
+    SHORT: ClassVar[str] = "{name: ingress-0, node: node-0}"
+
+    name: Name
+    node: Name
+    address: IpAndPort | None = None
 
 
 class Readiness(Part):
     """When a failing pod is taken out of the endpoints."""
+
+    SHORT: ClassVar[str] = "{period: 10s, failures: 3}"
 
     period: PositiveTime = 10.0
     failures: Count = 3
@@ -55,12 +71,16 @@ class Readiness(Part):
 class ColdStart(Part):
     """A pod that has just started serves `factor` times slower for `duration`."""
 
+    SHORT: ClassVar[str] = "{factor: 3, duration: 30s}"
+
     factor: Positive = 3.0
     duration: PositiveTime = 30.0
 
 
 class Cfs(Part):
     """CPU time that a pod may use per period."""
+
+    SHORT: ClassVar[str] = "{quota: 50ms, period: 100ms}"
 
     quota: PositiveTime
     period: PositiveTime = 0.1
@@ -69,49 +89,26 @@ class Cfs(Part):
 class PodSpec(Part):
     """What all pods have in common."""
 
-    concurrency: Count = 1
+    concurrency: SmallCount = 1
     discipline: Literal["fifo", "ps"] = "fifo"
-    queue: Literal["unlimited"] | CountOrZero = "unlimited"
+    queue: Annotated[
+        Literal["unlimited"] | CountOrZero, BeforeValidator(or_word("unlimited", whole(0, 10**12)))
+    ] = "unlimited"
     speed: Positive = 1.0
-    cold_start: Off | ColdStart = "none"
-    readiness: Off | Readiness = "none"
-    cfs: Off | Cfs = "none"
-
-    @field_validator("queue", mode="before")
-    @classmethod
-    def _queue(cls, value: object) -> object:
-        if value == "unlimited":
-            return value
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise ValueError('must be "unlimited" or a whole number of at least 0')
-        return value
-
-    @field_validator("cold_start", "readiness", "cfs", mode="before")
-    @classmethod
-    def _optional(cls, value: object, info: Any) -> object:
-        shape = {"cold_start": ColdStart, "readiness": Readiness, "cfs": Cfs}[info.field_name]
-        if value is None or value == "none":
-            return "none"
-        return one_of(value, dict.fromkeys(shape.model_fields, shape), ("none",))
+    cold_start: Annotated[Off | ColdStart, optional(ColdStart)] = "none"
+    readiness: Annotated[Off | Readiness, optional(Readiness)] = "none"
+    cfs: Annotated[Off | Cfs, optional(Cfs)] = "none"
 
 
 class Ingress(Part):
     """The ingress controller's replicas."""
 
-    replicas: Literal["per_node"] | Count | tuple[Replica, ...] = "per_node"
-    workers: Count = 4
+    replicas: Annotated[
+        Literal["per_node"] | CountOrZero | tuple[Replica, ...],
+        listed_or(Replica, or_word("per_node", whole(0, MAX_PODS)), MAX_PODS, least=0),
+    ] = "per_node"
+    workers: SmallCount = 4
     cpu_per_request: Time = 0.0
-
-    @field_validator("replicas", mode="before")
-    @classmethod
-    def _replicas(cls, value: object) -> object:
-        if isinstance(value, str) and value != "per_node":
-            raise ValueError('must be "per_node", a number, or a list of {name, node}')
-        if isinstance(value, (list, tuple)):
-            if not value:
-                raise ValueError("must name at least one replica")
-            return tuple(Replica.model_validate(item) for item in value)
-        return value
 
 
 class Network(Part):
@@ -124,44 +121,35 @@ class Network(Part):
     path_jitter: Time = 0.0
 
 
-def _some(value: object) -> object:
-    if value == 0 or value in ([], ()):
-        raise ValueError("must be at least 1")
-    return value
-
-
-def _listed(shape: type[Part]) -> BeforeValidator:
-    def validate(value: object) -> object:
-        _some(value)
-        if isinstance(value, (list, tuple)):
-            return tuple(shape.model_validate(item) for item in value)
+def _placement(value: object) -> object:
+    if value in ("spread", "pack") or isinstance(value, (list, tuple)):
         return value
-
-    return BeforeValidator(validate)
-
-
-def _shares(value: Any) -> Any:
-    if isinstance(value, tuple) and sum(value) == 0:
-        raise ValueError("must place at least one pod")
-    return value
+    raise ValueError("is not allowed; allowed are spread, pack, or a list of the pods per node")
 
 
 class Cluster(Part):
     """Nodes, pods, ingress replicas, network."""
 
-    nodes: Annotated[Count | tuple[Node, ...], _listed(Node)] = 3
-    pods: Annotated[Count | tuple[Pod, ...], _listed(Pod)] = 10
+    nodes: Annotated[
+        Count | tuple[Node, ...], listed_or(Node, whole(1, MAX_NODES), MAX_NODES)
+    ] = 3
+    pods: Annotated[Count | tuple[Pod, ...], listed_or(Pod, whole(1, MAX_PODS), MAX_PODS)] = 10
     placement: Annotated[
-        Literal["spread", "pack"] | tuple[CountOrZero, ...], AfterValidator(_shares)
+        Literal["spread", "pack"] | tuple[CountOrZero, ...], BeforeValidator(_placement)
     ] = "spread"
     pod: PodSpec = Field(default_factory=PodSpec)
     ingress: Ingress = Field(default_factory=Ingress)
     network: Network = Field(default_factory=Network)
-    vip: Text = "20.0.0.1:80"
+    vip: IpAndPort = "20.0.0.1:80"
 
-    @field_validator("placement", mode="before")
-    @classmethod
-    def _placement(cls, value: object) -> object:
-        if isinstance(value, str) and value not in ("spread", "pack"):
-            raise ValueError("must be spread, pack, or a list with the number of pods per node")
-        return value
+    def node_names(self) -> list[str]:
+        """Return the names of the nodes: those given, else node-0, node-1, ..."""
+        if isinstance(self.nodes, int):
+            return [f"node-{i}" for i in range(self.nodes)]
+        return [node.name for node in self.nodes]
+
+    def pod_names(self) -> list[str]:
+        """Return the names of the pods at the start: those given, else pod-0, pod-1, ..."""
+        if isinstance(self.pods, int):
+            return [f"pod-{i}" for i in range(self.pods)]
+        return [pod.name for pod in self.pods]

@@ -1,19 +1,24 @@
-"""What scenario keys are made of: field types with units, sentences for errors, JSON schema."""
+"""What scenario keys are made of: field types with units and bounds, forms, JSON schema."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Field,
+    ModelWrapValidatorHandler,
     PlainSerializer,
+    ValidationError,
     WithJsonSchema,
+    model_validator,
 )
 
+from lbbench.model.mistakes import Fault, Mistake, mistakes_of, unknown_key
 from lbbench.model.units import (
     parse_rate,
     parse_ratio,
@@ -25,95 +30,246 @@ from lbbench.model.units import (
 
 
 class Part(BaseModel):
-    """Base of all parts of a scenario: frozen, without unknown keys."""
+    """Base of all parts of a scenario: frozen, without unknown keys; a null is a key left out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    SHORT: ClassVar[str] = ""
+    """How the part is written, for the sentence on a value that is no mapping."""
 
-def _positive_time(value: object) -> float:
-    seconds = parse_time(value)
-    if seconds <= 0.0:
-        raise ValueError("must be longer than 0")
-    return seconds
+    @classmethod
+    def keys(cls) -> list[str]:
+        """Return the keys as the file writes them."""
+        return [field.alias or name for name, field in cls.model_fields.items()]
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _collect(cls, value: Any, handler: ModelWrapValidatorHandler[Any]) -> Any:
+        """Check all keys and report every mistake, not only the unknown keys or the first rule."""
+        if isinstance(value, cls):
+            return handler(value)
+        if not isinstance(value, Mapping):
+            example = cls.SHORT or f"{{{cls.keys()[0]}: ...}}"
+            raise ValueError(f"must be a mapping of keys; write for instance {example}")
+        known: dict[str, Any] = {}
+        found: list[Mistake] = []
+        names = {*cls.keys(), *cls.model_fields}
+        for key, entry in value.items():
+            if key not in names:
+                found.append(Mistake((str(key),), unknown_key(key, cls.keys())))
+            elif entry is not None:
+                known[key] = entry
+        try:
+            made = handler(known)
+        except ValidationError as error:
+            raise Fault([*found, *mistakes_of(error)]) from None
+        if found:
+            raise Fault(found)
+        return made
 
 
-def _positive_rate(value: object) -> float:
-    rate = parse_rate(value)
-    if rate <= 0.0:
-        raise ValueError("must be greater than 0")
-    return rate
+# --- single values ------------------------------------------------------------------------------
+
+
+def whole(least: int, most: int) -> Callable[[object], int]:
+    """Return what reads a whole number between two bounds."""
+
+    def read(value: object) -> int:
+        number = _whole(value)
+        if number < least:
+            raise ValueError(f"must be at least {least}")
+        if number > most:
+            raise ValueError(f"must be at most {most}")
+        return number
+
+    return read
+
+
+def number(
+    least: float = -math.inf, most: float = math.inf, *, above: float = -math.inf
+) -> Callable[[object], float]:
+    """Return what reads a finite number between two bounds; it must exceed ``above``."""
+
+    def read(value: object) -> float:
+        found = _number(value)
+        if not found > above:
+            raise ValueError(f"must be greater than {above:g}")
+        if found < least:
+            raise ValueError(f"must be at least {least:g}")
+        if found > most:
+            raise ValueError(f"must be at most {most:g}")
+        return found
+
+    return read
+
+
+def positive(read: Callable[[object], float]) -> Callable[[object], float]:
+    """Return what reads with ``read`` and refuses 0."""
+
+    def read_positive(value: object) -> float:
+        found = read(value)
+        if found <= 0.0:
+            raise ValueError("must be greater than 0")
+        return found
+
+    return read_positive
+
+
+def or_word(word: str, read: Callable[[object], Any]) -> Callable[[object], Any]:
+    """Return what takes one word as it is and reads the rest with ``read``."""
+
+    def read_or_word(value: object) -> Any:
+        if value == word:
+            return value
+        try:
+            return read(value)
+        except ValueError as error:
+            if isinstance(value, str) and str(error).startswith(("is not", "must be a")):
+                raise ValueError(f'{error}, or "{word}"') from None
+            raise
+
+    return read_or_word
+
+
+def or_written(write: Callable[[float], str]) -> Callable[[Any], str]:
+    """Return what writes a number with ``write`` and leaves a word as it is."""
+    return lambda value: value if isinstance(value, str) else write(value)
 
 
 def _whole(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+    if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,30}", value.strip()):
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError("must be a whole number")
-    if isinstance(value, float):
-        if value != int(value):
-            raise ValueError("must be a whole number")
-        return int(value)
-    try:
-        return int(value)
-    except ValueError:
-        raise ValueError("must be a whole number") from None
+    if isinstance(value, float) and not (math.isfinite(value) and value == int(value)):
+        raise ValueError("must be a whole number")
+    return int(value)
 
 
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError("must be a number")
     try:
-        return float(value)
-    except ValueError:
+        found = float(value)
+    except (ValueError, OverflowError):
         raise ValueError("must be a number") from None
+    if not math.isfinite(found):
+        raise ValueError("must be a finite number")
+    return found
 
 
 def _text(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise ValueError("must be a text")
-    return str(value)
+    text = str(value)
+    if len(text) > 10_000:
+        raise ValueError("is too long; at most 10000 signs")
+    return text
 
 
-_TIME_SCHEMA = {"anyOf": [{"type": "string", "pattern": r"^[0-9.eE+-]+ *[a-zµ]+$"}, {"const": 0}]}
-_RATE_SCHEMA = {"type": "string", "pattern": r"^[0-9.eE+-]+ *[kM]? */ *[a-z]+$"}
-_SHARE_SCHEMA = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": "^[0-9.]+%$"}]}
+def _name(value: object) -> str:
+    text = _text(value).strip()
+    if not text or len(text) > 253 or not text.isprintable():
+        raise ValueError("must be a text of one line with 1 to 253 signs")
+    return text
+
+
+def _flag(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError("must be true or false")
+
+
+_TIME_SCHEMA = {"anyOf": [{"type": "string", "pattern": r"^[0-9.eE+-]+ *[a-zµμ]+$"}, {"const": 0}]}
+_RATE_SCHEMA = {"type": "string", "pattern": r"^[0-9.eE+-]+ *[kM]? */ *(s|min|h)$"}
+_SHARE_SCHEMA = {
+    "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^[0-9.eE+-]+ *%?$"}]
+}
+
+
+def _or_word_schema(word: str, schema: dict[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [{"const": word}, schema]})
+
 
 Time = Annotated[
     float, BeforeValidator(parse_time), PlainSerializer(write_time), WithJsonSchema(_TIME_SCHEMA)
 ]
 PositiveTime = Annotated[
     float,
-    BeforeValidator(_positive_time),
+    BeforeValidator(positive(parse_time)),
     PlainSerializer(write_time),
     WithJsonSchema(_TIME_SCHEMA),
 ]
+AutoOrTime = Annotated[
+    Literal["auto"] | float,
+    BeforeValidator(or_word("auto", parse_time)),
+    PlainSerializer(or_written(write_time)),
+    _or_word_schema("auto", _TIME_SCHEMA),
+]
 Rate = Annotated[
     float,
-    BeforeValidator(_positive_rate),
+    BeforeValidator(positive(parse_rate)),
     PlainSerializer(write_rate),
     WithJsonSchema(_RATE_SCHEMA),
 ]
 AnyRate = Annotated[
     float, BeforeValidator(parse_rate), PlainSerializer(write_rate), WithJsonSchema(_RATE_SCHEMA)
 ]
+UnlimitedOrRate = Annotated[
+    Literal["unlimited"] | float,
+    BeforeValidator(or_word("unlimited", positive(parse_rate))),
+    PlainSerializer(or_written(write_rate)),
+    _or_word_schema("unlimited", _RATE_SCHEMA),
+]
 Share = Annotated[float, BeforeValidator(parse_share), WithJsonSchema(_SHARE_SCHEMA)]
-Ratio = Annotated[float, BeforeValidator(parse_ratio), WithJsonSchema(_SHARE_SCHEMA)]
-Whole = Annotated[int, BeforeValidator(_whole), WithJsonSchema({"type": "integer"})]
-Count = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
-CountOrZero = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
-Number = Annotated[float, BeforeValidator(_number), WithJsonSchema({"type": "number"})]
-Positive = Annotated[float, BeforeValidator(_number), Field(gt=0)]
-Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": "string"})]
-Nothing = Literal["none"]
+PositiveRatio = Annotated[
+    float, BeforeValidator(positive(parse_ratio)), WithJsonSchema(_SHARE_SCHEMA)
+]
+Count = Annotated[
+    int,
+    BeforeValidator(whole(1, 10**12)),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 10**12}),
+]
+SmallCount = Annotated[
+    int,
+    BeforeValidator(whole(1, 10**6)),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 10**6}),
+]
+"""Of things that each cost memory: workers, places, replications, windows."""
+CountOrZero = Annotated[
+    int,
+    BeforeValidator(whole(0, 10**12)),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 10**12}),
+]
+Positive = Annotated[
+    float,
+    BeforeValidator(number(above=0.0, most=1e9)),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": 1e9}),
+]
+Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": ["string", "number"]})]
+Name = Annotated[str, BeforeValidator(_name), WithJsonSchema({"type": ["string", "number"]})]
+Flag = Annotated[bool, BeforeValidator(_flag)]
+Off = Literal["none"]
 """How a scenario says that a feature is off."""
 
 
-def _none_word(value: object) -> object:
-    return "none" if value is None else value
+# --- forms --------------------------------------------------------------------------------------
 
 
-Off = Annotated[Nothing, BeforeValidator(_none_word)]
+def optional(shape: type[Part]) -> BeforeValidator:
+    """Return what reads "none" or the keys of ``shape``."""
+
+    def read(value: object) -> object:
+        if value == "none" or isinstance(value, shape):
+            return value
+        if not isinstance(value, Mapping):
+            raise ValueError(f'must be "none" or keys, for instance {shape.SHORT}')
+        return shape.model_validate(value)
+
+    return BeforeValidator(read)
 
 
-def one_of(value: object, shapes: Mapping[str, type[Part]], words: tuple[str, ...]) -> Any:
+def by_key(value: object, shapes: Mapping[str, type[Part]], words: tuple[str, ...]) -> Any:
     """Return ``value`` as the part whose key it has, or as the word that it is.
 
     ``shapes`` maps the distinguishing key to the part: ``{geometric: 20}`` is the part under
@@ -124,13 +280,46 @@ def one_of(value: object, shapes: Mapping[str, type[Part]], words: tuple[str, ..
     ValueError
         When it is neither; the sentence lists what is allowed.
     """
-    if isinstance(value, BaseModel):
-        return value
-    if isinstance(value, str) and value in words:
+    if isinstance(value, Part) or (isinstance(value, str) and value in words):
         return value
     if isinstance(value, Mapping):
         for key, shape in shapes.items():
             if key in value:
-                return shape.model_validate(dict(value))
-    allowed = [*words, *(f"{{{key}: ...}}" for key in shapes)]
+                return shape.model_validate(value)
+    allowed = [*words, *(shape.SHORT or f"{{{key}: ...}}" for key, shape in shapes.items())]
     raise ValueError(f"is not understood; allowed are {', '.join(allowed)}")
+
+
+def listed_or(
+    shape: type[Part], read: Callable[[object], Any], most: int, *, least: int = 1
+) -> BeforeValidator:
+    """Return what reads a list of ``shape`` with ``least`` to ``most`` entries, or what ``read`` does."""
+
+    def read_list(value: object) -> object:
+        if not isinstance(value, (list, tuple)):
+            return read(value)
+        if not least <= len(value) <= most:
+            raise ValueError(f"must have {least} to {most} entries")
+        return entries(shape, value)
+
+    return BeforeValidator(read_list)
+
+
+def entries(shape: type[Part], value: list[Any] | tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the entries of a list as parts.
+
+    Raises
+    ------
+    Fault
+        With the mistakes of all entries.
+    """
+    made: list[Any] = []
+    found: list[Mistake] = []
+    for i, entry in enumerate(value):
+        try:
+            made.append(shape.model_validate(entry))
+        except ValidationError as error:
+            found += [Mistake((i, *inner.keys), inner.text) for inner in mistakes_of(error)]
+    if found:
+        raise Fault(found)
+    return tuple(made)

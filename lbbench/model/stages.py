@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-import ipaddress
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from lbbench.model.addresses import split_address
 from lbbench.model.fields import (
-    AnyRate,
     Count,
     CountOrZero,
+    Flag,
+    Name,
     Off,
     Part,
     PositiveTime,
-    Text,
+    Share,
+    SmallCount,
     Time,
-    Whole,
+    UnlimitedOrRate,
+    optional,
+    whole,
 )
-from lbbench.model.units import parse_rate
+from lbbench.model.mistakes import fault
+
+__all__ = ["Stages", "split_address"]
 
 
 class Probe(Part):
     """The load balancer's health probe."""
+
+    SHORT: ClassVar[str] = "{interval: 5s, threshold: 2}"
 
     kind: Literal["auto", "tcp", "http"] = "auto"
     interval: PositiveTime = 5.0
@@ -32,26 +40,34 @@ class Probe(Part):
 class AzureLb(Part):
     """How a new connection gets its node."""
 
+    SHORT: ClassVar[str] = "{distribution: Default}"
+
     distribution: Literal["Default", "SourceIP", "SourceIPProtocol"] = "Default"
     hash: Literal["toeplitz"] = "toeplitz"
     mapping: Literal["modulo", "rendezvous", "maglev"] = "modulo"
     probe: Probe = Field(default_factory=Probe)
     idle_timeout: PositiveTime = 240.0
-    tcp_reset: bool = False
+    tcp_reset: Flag = False
     sku: Literal["Standard", "Basic"] = "Standard"
     on_all_down: Literal["drop_new", "all_up", "drop_all"] = "drop_new"
-    balancer: Text | None = None
-    fixed: Text | None = None
+    balancer: Name | None = None
+    fixed: Name | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> AzureLb:
         if self.balancer is not None and self.fixed is not None:
-            raise ValueError("has both balancer and fixed; keep one of them")
+            raise fault("fixed", "stands beside balancer; keep one of them")
         return self
 
 
 class KubeProxy(Part):
-    """How a new connection gets its endpoint on its node."""
+    """How a new connection gets its endpoint on its node.
+
+    ``probabilities`` are those of the rules as an import found them, in the order of the endpoints'
+    addresses as text, the last one 1: the i-th rule takes what the rules before it left.
+    """
+
+    SHORT: ClassVar[str] = "{mode: iptables}"
 
     mode: Literal["iptables", "iptables_nth", "nftables", "ipvs", "maglev"] = "iptables"
     scheduler: Literal["rr", "wrr", "lc", "wlc", "sed", "nq", "sh", "dh", "mh"] = "rr"
@@ -59,32 +75,36 @@ class KubeProxy(Part):
     session_affinity: Literal["None", "ClientIP"] = "None"
     affinity_timeout: PositiveTime = 10800.0
     probability_format: Literal["%0.10f", "%0.5f"] = "%0.10f"
-    probabilities: tuple[float, ...] | None = None
+    probabilities: tuple[Share, ...] | None = None
     min_sync_period: Time = 1.0
     topology: Literal["none", "zone", "node"] = "none"
 
-    @field_validator("topology", mode="before")
-    @classmethod
-    def _topology(cls, value: object) -> object:
-        return "none" if value is None else value
-
-    @field_validator("session_affinity", mode="before")
-    @classmethod
-    def _affinity(cls, value: object) -> object:
-        return "None" if value is None else value
-
     @field_validator("probabilities", mode="after")
     @classmethod
-    def _probabilities(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
-        if value is not None and not all(0.0 <= p <= 1.0 for p in value):
-            raise ValueError("must be a list of probabilities between 0 and 1")
+    def _last_is_one(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if value is not None and (not value or value[-1] != 1.0):
+            raise ValueError("must end with 1: the last rule takes what is left")
         return value
+
+    @model_validator(mode="after")
+    def _of_iptables(self) -> KubeProxy:
+        if self.probabilities is None:
+            return self
+        if self.mode != "iptables":
+            raise fault("probabilities", f"belong to mode iptables, not to {self.mode}")
+        if self.external_traffic_policy != "Cluster":
+            raise fault("probabilities", "need external_traffic_policy Cluster: one list per node")
+        return self
 
 
 class Keepalive(Part):
     """Connections that nginx keeps: towards pods and towards clients."""
 
-    upstream: CountOrZero = 320
+    SHORT: ClassVar[str] = "{upstream: 320}"
+
+    upstream: Annotated[
+        CountOrZero, BeforeValidator(whole(0, 10**6))
+    ] = 320
     upstream_requests: Count = 10000
     upstream_timeout: PositiveTime = 60.0
     client_timeout: PositiveTime = 75.0
@@ -94,6 +114,8 @@ class Keepalive(Part):
 class Timeouts(Part):
     """nginx's proxy timeouts."""
 
+    SHORT: ClassVar[str] = "{connect: 5s, read: 60s}"
+
     connect: PositiveTime = 5.0
     read: PositiveTime = 60.0
 
@@ -101,61 +123,70 @@ class Timeouts(Part):
 class NextUpstream(Part):
     """When and how often a failed attempt is tried on another pod."""
 
+    SHORT: ClassVar[str] = "{on: [error, timeout], tries: 3}"
+
     on: tuple[
-        Literal[
-            "error", "timeout", "http_500", "http_502", "http_503", "http_504", "non_idempotent"
-        ],
+        Literal["error", "timeout", "http_500", "http_502", "http_503", "http_504", "non_idempotent"],
         ...,
     ] = ("error", "timeout")
-    tries: Whole = Field(default=3, ge=1, le=15)
+    tries: Annotated[int, BeforeValidator(whole(1, 100))] = 3
+
+    @field_validator("on", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        if value in ("none", "off"):
+            return ()
+        return (value,) if isinstance(value, str) else value
 
 
 class Sync(Part):
     """How a change of endpoints reaches the workers."""
 
-    rate_limit: Literal["unlimited"] | AnyRate = Field(default=0.3)
-    worker_interval: PositiveTime = 1.0
+    SHORT: ClassVar[str] = "{rate_limit: 0.3/s, worker_interval: 1s}"
 
-    @field_validator("rate_limit", mode="before")
-    @classmethod
-    def _rate_limit(cls, value: object) -> object:
-        if value == "unlimited":
-            return value
-        if parse_rate(value) <= 0.0:
-            raise ValueError('must be greater than 0, or "unlimited"')
-        return value
+    rate_limit: UnlimitedOrRate = 0.3
+    worker_interval: PositiveTime = 1.0
 
 
 class Canary(Part):
     """A second set of pods that gets a share of the requests."""
 
-    pods: Count
+    SHORT: ClassVar[str] = "{pods: 2, weight: 20, weight_total: 100}"
+
+    pods: SmallCount
     weight: CountOrZero
     weight_total: Count = 100
+
+    @model_validator(mode="after")
+    def _within_total(self) -> Canary:
+        if self.weight > self.weight_total:
+            raise fault("weight", f"must be at most weight_total, {self.weight_total}")
+        return self
 
 
 class IngressStage(Part):
     """How a request gets its pod in an ingress worker."""
 
-    balancer: Text = "round_robin"
+    SHORT: ClassVar[str] = "{balancer: ewma}"
+
+    balancer: Name = "round_robin"
     release: Literal["current", "0.21"] = "current"
-    hash_by: Text = "$remote_addr"
-    subset_size: Count = 3
-    change_on_failure: bool = False
+    hash_by: Name = "$remote_addr"
+    subset_size: SmallCount = 3
+    change_on_failure: Flag = False
     start: Literal["random", "first"] = "random"
     options: dict[str, Any] = Field(default_factory=dict)
     keepalive: Keepalive = Field(default_factory=Keepalive)
     timeouts: Timeouts = Field(default_factory=Timeouts)
     next_upstream: NextUpstream = Field(default_factory=NextUpstream)
     sync: Sync = Field(default_factory=Sync)
-    canary: Off | Canary = "none"
+    canary: Annotated[Off | Canary, optional(Canary)] = "none"
 
-    @field_validator("canary", mode="before")
+    @field_validator("release", mode="before")
     @classmethod
-    def _canary(cls, value: object) -> object:
-        if value is None or value == "none":
-            return "none"
-        return Canary.model_validate(value)
+    def _release(cls, value: object) -> object:
+        """Read an unquoted 0.21, which YAML takes for a number."""
+        return str(value) if isinstance(value, float) else value
 
 
 class Stages(Part):
@@ -164,24 +195,3 @@ class Stages(Part):
     azure_lb: AzureLb = Field(default_factory=AzureLb)
     kube_proxy: KubeProxy = Field(default_factory=KubeProxy)
     ingress: IngressStage = Field(default_factory=IngressStage)
-
-
-def split_address(text: str) -> tuple[str, int]:
-    """Return (address, port) of "10.244.0.4:8080" or "[fd00::1]:80".
-
-    Raises
-    ------
-    ValueError
-        With a sentence when it is not an address with a port.
-    """
-    host, _, port = text.rpartition(":")
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-        number = int(port)
-    except ValueError:
-        raise ValueError(
-            'is not an address with a port; write for instance "10.244.0.4:8080"'
-        ) from None
-    if not 0 < number < 65536:
-        raise ValueError("the port must be between 1 and 65535")
-    return host.strip("[]"), number

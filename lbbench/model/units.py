@@ -1,45 +1,68 @@
-"""Units at the edge: times, rates and shares as people write them, seconds and numbers inside."""
+"""Units at the edge: times, rates and shares as people write them, seconds and numbers inside.
+
+Every number is rounded once: ``"35us"`` is the float nearest to 0.000035, not 35 times a float near
+0.000001. The writers give texts that the readers turn back into the same float.
+"""
 
 from __future__ import annotations
 
 import math
 import re
+from fractions import Fraction
 
-TIME_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0,
-              "d": 86400.0}  # fmt: skip
-RATE_UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
-MULTIPLES = {"": 1.0, "k": 1e3, "M": 1e6}
+TIME_UNITS = {
+    "ns": Fraction(1, 10**9),
+    "us": Fraction(1, 10**6),
+    "µs": Fraction(1, 10**6),  # the micro sign
+    "μs": Fraction(1, 10**6),  # the Greek letter
+    "ms": Fraction(1, 10**3),
+    "s": Fraction(1),
+    "min": Fraction(60),
+    "h": Fraction(3600),
+    "d": Fraction(86400),
+}
+RATE_UNITS = {"s": Fraction(1), "min": Fraction(60), "h": Fraction(3600)}
+MULTIPLES = {"": 1, "k": 10**3, "M": 10**6}
 
-_NUMBER = r"([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+)"
-_TIME = re.compile(rf"^{_NUMBER}\s*([a-zµ]+)$")
-_RATE = re.compile(rf"^{_NUMBER}\s*([kM]?)\s*/\s*([a-z]+)$")
+SHORTEST_S = 1e-12
+LONGEST_S = 1e9
+"""The longest time, about 32 years: beyond it a float64 no longer holds 100 ns."""
+
+_NUMBER = r"([+-]?(?:[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})(?:[eE][+-]?[0-9]{1,2})?)"
+_TIME = re.compile(rf"{_NUMBER}\s*([^\W\d_]+)")
+_RATE = re.compile(rf"{_NUMBER}\s*([kM]?)\s*/\s*([a-z]+)")
+_SHARE = re.compile(rf"{_NUMBER}\s*(%?)")
+
+_NO_TIME = 'is not a time; write a number with a unit, for instance "250ms" or "4min"'
+_NO_RATE = 'is not a rate; write for instance "400/s", "2k/s" or "30/min"'
+_NO_SHARE = 'is not a share; write for instance 0.8 or "80%"'
 
 
 def parse_time(value: object) -> float:
-    """Return seconds from ``"250ms"``, ``"4min"``, ``"1.5s"``; a bare 0 needs no unit.
+    """Return seconds from ``"250ms"``, ``"4min"``, ``"1.5s"``; only 0 needs no unit.
 
     Raises
     ------
     ValueError
         With a sentence that says what is wrong and what is allowed.
     """
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError('is not a time; write a number with a unit, for instance "250ms"')
-    if isinstance(value, (int, float)):
-        if value == 0:
+    number = _bare(value)
+    if number is not None:
+        if number == 0.0:
             return 0.0
+        _refuse_negative(number)
         raise ValueError(f'a time needs a unit; write "{value}s" or "{value}ms"')
-    match = _TIME.match(value.strip())
+    match = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
-        if value.strip().startswith("-"):
-            raise ValueError("a time must not be negative")
-        raise ValueError(
-            'is not a time; write a number with a unit, for instance "250ms" or "4min"'
-        )
-    number, unit = match.groups()
+        raise ValueError(_NO_TIME)
+    digits, unit = match.groups()
     if unit not in TIME_UNITS:
-        raise ValueError(f"unknown unit {unit!r}; allowed are {', '.join(TIME_UNITS)}")
-    return _finite(float(number) * TIME_UNITS[unit])
+        raise ValueError(f"unknown unit {unit}; allowed are ns, us, ms, s, min, h, d")
+    seconds = float(Fraction(digits) * TIME_UNITS[unit])
+    _refuse_negative(seconds)
+    if seconds != 0.0 and not SHORTEST_S <= seconds <= LONGEST_S:
+        raise ValueError(f"must be 0, or between {SHORTEST_S:g}s and {LONGEST_S:g}s")
+    return seconds
 
 
 def parse_rate(value: object) -> float:
@@ -50,17 +73,39 @@ def parse_rate(value: object) -> float:
     ValueError
         With a sentence that says what is wrong and what is allowed.
     """
-    if isinstance(value, bool) or not isinstance(value, str):
-        raise ValueError('a rate needs a unit; write for instance "400/s" or "2k/s"')
-    match = _RATE.match(value.strip())
+    number = _bare(value)
+    if number is not None:
+        _refuse_negative(number)
+        raise ValueError(f'a rate needs a unit; write for instance "{value}/s"')
+    match = _RATE.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
-        if value.strip().startswith("-"):
-            raise ValueError("a rate must not be negative")
-        raise ValueError('is not a rate; write for instance "400/s", "2k/s" or "30/min"')
-    number, multiple, unit = match.groups()
+        raise ValueError(_NO_RATE)
+    digits, multiple, unit = match.groups()
     if unit not in RATE_UNITS:
         raise ValueError(f"unknown unit /{unit}; allowed are /s, /min, /h")
-    return _finite(float(number) * MULTIPLES[multiple] / RATE_UNITS[unit])
+    rate = float(Fraction(digits) * MULTIPLES[multiple] / RATE_UNITS[unit])
+    _refuse_negative(rate)
+    if rate != 0.0 and not 1.0 / LONGEST_S <= rate <= 1.0 / SHORTEST_S:
+        raise ValueError(f"must be between {1.0 / LONGEST_S:g}/s and {1.0 / SHORTEST_S:g}/s")
+    return rate
+
+
+def parse_ratio(value: object) -> float:
+    """Return a number from ``1.2`` or ``"120%"``; it must be finite and not negative.
+
+    Raises
+    ------
+    ValueError
+        With a sentence that says what is wrong and what is allowed.
+    """
+    number = _bare(value)
+    if number is None:
+        match = _SHARE.fullmatch(value.strip()) if isinstance(value, str) else None
+        if match is None:
+            raise ValueError(_NO_SHARE)
+        number = float(Fraction(match[1]) / (100 if match[2] else 1))
+    _refuse_negative(number)
+    return number
 
 
 def parse_share(value: object) -> float:
@@ -72,55 +117,50 @@ def parse_share(value: object) -> float:
         With a sentence that says what is wrong and what is allowed.
     """
     number = parse_ratio(value)
-    if not 0.0 <= number <= 1.0:
+    if number > 1.0:
         raise ValueError("must be between 0 and 1 (0% and 100%)")
     return number
 
 
-def parse_ratio(value: object) -> float:
-    """Return a number from ``1.2`` or ``"120%"``; it must be finite and not negative.
-
-    Raises
-    ------
-    ValueError
-        With a sentence that says what is wrong and what is allowed.
-    """
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError('is not a share; write for instance 0.8 or "80%"')
-    try:
-        if isinstance(value, str) and value.strip().endswith("%"):
-            number = float(value.strip()[:-1]) / 100.0
-        else:
-            number = float(value)
-    except ValueError:
-        raise ValueError('is not a share; write for instance 0.8 or "80%"') from None
-    if _finite(number) < 0.0:
-        raise ValueError("must not be negative")
-    return number
-
-
 def write_time(seconds: float) -> str:
-    """Return a time that `parse_time` reads back to the same float."""
-    for unit in ("h", "min", "s", "ms", "us"):
-        number = seconds / TIME_UNITS[unit]
-        if number >= 1 and number == round(number) and number < 1e6:
-            text = f"{round(number)}{unit}"
-            if parse_time(text) == seconds:
-                return text
-    for unit in ("s", "ms", "us"):
-        text = f"{seconds / TIME_UNITS[unit]:.6g}{unit}"
-        if "e" not in text and parse_time(text) == seconds:
-            return text
+    """Return a time that `parse_time` reads back to the same float.
+
+    Whole days, hours or minutes where there are some ("4min"), else the unit that fits the size
+    with as many digits as it takes ("1.5s", "250ms", "990us").
+    """
+    if seconds == 0.0:
+        return "0s"
+    for unit in ("d", "h", "min"):
+        number = round(seconds / float(TIME_UNITS[unit]))
+        if number >= 1 and parse_time(f"{number}{unit}") == seconds:
+            return f"{number}{unit}"
+    unit = next((unit for unit in ("s", "ms", "us") if seconds >= float(TIME_UNITS[unit])), "ns")
+    for digits in (6, 9, 12, 15, 17):
+        text = f"{seconds / float(TIME_UNITS[unit]):.{digits}g}"
+        if "e" not in text and parse_time(f"{text}{unit}") == seconds:
+            return f"{text}{unit}"
     return f"{seconds!r}s"
 
 
 def write_rate(rate: float) -> str:
     """Return a rate that `parse_rate` reads back to the same float."""
-    text = f"{rate:.12g}/s"
+    text = f"{rate:.15g}/s"
     return text if parse_rate(text) == rate else f"{rate!r}/s"
 
 
-def _finite(number: float) -> float:
+def _bare(value: object) -> float | None:
+    """Return a number written without quotes and unit; None for a text."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number):
         raise ValueError("must be a finite number")
     return number
+
+
+def _refuse_negative(number: float) -> None:
+    if number < 0.0:
+        raise ValueError("must not be negative")

@@ -155,7 +155,7 @@ _PATHS = {
         _AZURE,
         _Stage("kube_proxy", "kube_proxy", "connections", "replicas", "replica_connections",
                "replica_requests"),
-        _Stage("reuse_port", "reuseport", "connections", "workers", "worker_connections",
+        _Stage("reuse_port", "reuse_port", "connections", "workers", "worker_connections",
                "worker_requests"),
         _Stage("ingress", "ingress", "requests", "pods", None, "pod_first"),
     ),

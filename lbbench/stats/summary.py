@@ -200,15 +200,16 @@ def _pods(y: Tally, shape: RunShape, first: int) -> list[dict[str, Any]]:
 
 
 def _parts(y: Tally, first: int) -> dict[str, dict[str, float | None]]:
-    """Return mean and p99 of the parts of the latency; the means add up to that of the answered."""
+    """Return mean and p99 of the parts of the latency; the means add up to that of the answered.
+
+    A part that took no time at all has a p99 of 0, not the upper end of the lowest place.
+    """
     completed = total(y.completed[first:])
-    return {
-        name: {
-            "mean": _ratio(total(y.part_sum[i, first:]) / SECOND, completed),
-            "p99": _coarse_p99(y.part_counts[i]),
-        }
-        for i, name in enumerate(STAGES)
-    }
+    parts = {}
+    for i, name in enumerate(STAGES):
+        mean = _ratio(total(y.part_sum[i, first:]) / SECOND, completed)
+        parts[name] = {"mean": mean, "p99": _coarse_p99(y.part_counts[i]) if mean else mean}
+    return parts
 
 
 def _affinity(y: Tally) -> dict[str, Any]:

@@ -1,0 +1,65 @@
+# Every target sets up what it needs in .venv first; a second run installs nothing again.
+# Needed: Python 3.11 or newer, make, pip. `make PYTHON=python3.12 test` chooses an interpreter.
+
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+SEED := lbbench/scenarios/seed
+DEMO := results/demo
+DEMO_BALANCERS := round_robin,random,least_conn,chash,ewma
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test long lint format bench install clean
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+demo: $(INSTALLED) ## a node's iptables-save and an access log: import, compare, tables
+	@mkdir -p $(DEMO)
+	@rm -f $(DEMO)/seed.yaml $(DEMO)/seed.trace.csv.gz
+	@echo; echo "== 1. the rules of a node: who is reachable, where, with what probability"
+	$(BIN)/lbbench import iptables $(SEED)/iptables-save.rules -o $(DEMO)/seed.yaml
+	@echo; echo "== 2. the ingress controller's log: which pods, what they took, who asked"
+	$(BIN)/lbbench import access-log $(SEED)/access.log --into $(DEMO)/seed.yaml
+	@echo; echo "== 3. the same traffic through five balancers, on that cluster at load 0.8"
+	@echo "   (eight logged requests are too few for a rate, so the load is set: utilisation 0.8)"
+	$(BIN)/lbbench compare $(DEMO)/seed.yaml --balancers $(DEMO_BALANCERS) --out $(DEMO) \
+		--set traffic.utilisation=0.8
+	@echo; echo "The scenario and the results are in $(DEMO)/. Go on with:"
+	@echo "  $(BIN)/lbbench run $(DEMO)/seed.yaml --set stages.ingress.balancer=ewma"
+
+test: $(INSTALLED) ## the tests, those over a minute left out
+	$(BIN)/python -m pytest -q -n 2 -p no:benchmark
+
+long: $(INSTALLED) ## the long tests alone
+	$(BIN)/python -m pytest -q -n 2 -p no:benchmark -m long
+
+lint: $(INSTALLED) ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED) ## let ruff format and mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED) ## benchmarks; figures also in results/benchmarks.json
+	$(BIN)/python -m pytest --benchmark -q --benchmark-json=results/benchmarks.json
+
+install: $(INSTALLED) ## only set up .venv
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "no Python 3.11 or newer found: install one, or name it with" \
+		"make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV) || $(PYTHON) -m venv --without-pip $(VENV)
+	$(BIN)/python -m pip --version >/dev/null 2>&1 && pip="$(BIN)/python -m pip" \
+		|| pip="$(PYTHON) -m pip --python $(BIN)/python"; \
+		$$pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $(INSTALLED)
+
+clean: ## remove .venv, caches and the demo's output
+	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks *.egg-info

@@ -1,0 +1,5 @@
+"""``python -m lbbench`` is the command ``lbbench``."""
+
+from lbbench.cli import main
+
+main()

@@ -1,0 +1,60 @@
+"""The commands of lbbench, by name."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lbbench import __version__
+from lbbench.cli.balancers import balancers
+from lbbench.cli.check import check
+from lbbench.cli.compare import compare
+from lbbench.cli.import_ import import_
+from lbbench.cli.run import run
+from lbbench.cli.scenarios import scenarios
+from lbbench.cli.schema import schema
+from lbbench.cli.walk import walk
+from lbbench.cli.warm import warm
+
+app = typer.Typer(
+    name="lbbench",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Simulates the chain Azure Load Balancer, kube-proxy, ingress-nginx with the real "
+    "balancing algorithms, and compares distribution and latency.",
+    epilog="First steps: lbbench scenarios; lbbench run aks-ingress; "
+    "lbbench compare aks-ingress --balancers round_robin,ewma,chash",
+)
+
+
+def _version(*, wanted: bool) -> None:
+    if wanted:
+        print(f"lbbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, help="print the version and end")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="show tracebacks of errors")] = False,  # noqa: ARG001
+) -> None:
+    _version(wanted=version)
+
+
+for name, command in {
+    "run": run,
+    "check": check,
+    "compare": compare,
+    "walk": walk,
+    "import": import_,
+    "balancers": balancers,
+    "scenarios": scenarios,
+    "schema": schema,
+    "warm": warm,
+}.items():
+    app.command(name)(command)

@@ -1,0 +1,28 @@
+"""``lbbench warm``: compile before the first run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lbbench.cli.options import Debug, Quiet
+from lbbench.cli.output import console
+
+
+def warm(
+    all_: Annotated[bool, typer.Option("--all", help="every balancer, not only the seed's")] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,  # noqa: ARG001
+) -> None:
+    """Compile the balancers once; later runs start at once.
+
+    Example: lbbench warm
+    """
+    from lbbench.studies.warm import warm_up
+
+    out = console()
+    for name, seconds, was_there in warm_up(everything=all_):
+        if not quiet:
+            text = "was there already" if was_there else f"compiled in {seconds:.1f} s"
+            out.print(f"{name}: {text}", highlight=False)
