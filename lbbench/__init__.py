@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lbbench.inputs.yaml import load
+    from lbbench.model.result import Result
+    from lbbench.model.scenario import Scenario
+    from lbbench.studies.compare import compare
+    from lbbench.studies.run import run
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "load", "run"]
+__all__ = ["Result", "Scenario", "__version__", "compare", "load", "run"]
+
+_HOMES = {
+    "Result": "lbbench.model.result",
+    "Scenario": "lbbench.model.scenario",
+    "compare": "lbbench.studies.compare",
+    "load": "lbbench.inputs.yaml",
+    "run": "lbbench.studies.run",
+}
+# Imported at the first use: `import lbbench` stays instant and pulls in no numeric library.
 
 
 def __getattr__(name: str) -> Any:
-    if name == "load":
-        from lbbench.inputs.yaml import load
+    if name not in _HOMES:
+        raise AttributeError(f"module 'lbbench' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
 
-        return load
-    if name == "run":
-        from lbbench.studies.run import run
 
-        return run
-    raise AttributeError(f"module 'lbbench' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,4 +1,4 @@
-"""What the tests of balancers share: recorded vectors, fed draws, and one walk, plain or compiled."""
+"""What tests of balancers share: recorded vectors, fed draws, and one walk, plain or compiled."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def with_globals(function, **names):
 
 
 class Fed:
-    """A pick whose draws come from a recorded list; every draw must be used, none may be missing."""
+    """A pick whose draws come from a recorded list; all must be used, none may be missing."""
 
     def __init__(self, pick) -> None:
         self.draws = []
@@ -47,6 +47,7 @@ class Fed:
         return draw["value"]
 
     def __call__(self, state, now, key, tried, draws, *, n):
+        """Return the production pick for exactly these draws."""
         self.draws = list(draws)
         place = self.pick(state, None, now, key, np.zeros(n, np.int64), np.array(tried, np.int64))
         assert not self.draws, "a draw fewer than the original took"
@@ -83,7 +84,7 @@ def cookie(state):
     return state.set_cookie[0]
 
 
-def no_cookie(state):
+def no_cookie(state):  # noqa: ARG001
     """Stand in for balancers without cookies."""
     return -1
 

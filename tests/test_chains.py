@@ -41,22 +41,27 @@ def test_an_unnamed_port_keeps_its_colon_in_the_old_generation_only():
 
 def test_all_chains_of_a_port_share_the_suffix():
     """KUBE-SVC, -FW, -XLB, -EXT and -SVL of one port differ in their prefix alone."""
-    names = {service_chain(kind, "default/whereami:") for kind in ("SVC", "FW", "XLB", "EXT", "SVL")}
+    names = {
+        service_chain(kind, "default/whereami:") for kind in ("SVC", "FW", "XLB", "EXT", "SVL")
+    }
     assert {name.rsplit("-", 1)[1] for name in names} == {"7G2JV7LNOR6DDNIY"}
     assert len(names) == 5
 
 
-SAVES = [SEED, *(DATA / name for name in ("F01_aks_cluster_1ep.rules", "F05_aks_cluster_2ep.rules"))]
+SAVES = [
+    SEED,
+    *(DATA / name for name in ("F01_aks_cluster_1ep.rules", "F05_aks_cluster_2ep.rules")),
+]
 
 
 @pytest.mark.parametrize("path", SAVES, ids=lambda path: path.name)
 def test_endpoint_chains_of_real_saves_are_recomputed(path):
-    """The chain of every DNAT rule follows from its comment and destination, on real nodes too.
-
-    Fields that were made anonymous in a save cannot be recomputed; at least one endpoint per save
-    must be.
-    """
-    rule = re.compile(r'-A (KUBE-SEP-\w+) -p tcp .*--comment "?([^"\s]+)"?.* --to-destination (\S+)')
-    found = [match.groups() for line in path.read_text().splitlines() if (match := rule.match(line))]
+    """The chain of every DNAT rule follows from its comment and destination, on real nodes too."""
+    rule = re.compile(
+        r'-A (KUBE-SEP-\w+) -p tcp .*--comment "?([^"\s]+)"?.* --to-destination (\S+)'
+    )
+    found = [
+        match.groups() for line in path.read_text().splitlines() if (match := rule.match(line))
+    ]
     assert found
     assert all(name == endpoint_chain(port, target) for name, port, target in found)

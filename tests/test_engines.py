@@ -67,6 +67,7 @@ def scenarios(draw, *, grid: bool):
     pods = draw(st.integers(1, 6))
     policy = draw(st.sampled_from(["Cluster", "Local"]))
     sticky = draw(st.booleans())
+    balancer = draw(st.sampled_from(BALANCERS)) if path == "ingress" else "round_robin"
     return {
         "name": "drawn",
         "path": path,
@@ -105,7 +106,7 @@ def scenarios(draw, *, grid: bool):
                 "affinity_timeout": "1s",
             },
             "ingress": {
-                "balancer": draw(st.sampled_from(BALANCERS)),
+                "balancer": balancer,
                 "hash_by": draw(
                     st.sampled_from(["$remote_addr", "$request_uri", "$remote_addr$request_uri", "x"])
                 ),

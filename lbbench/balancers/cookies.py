@@ -51,12 +51,16 @@ def cookie_value(key: str, backend: str) -> str:
 
 
 def read_cookie(header: str | None, name: str = DEFAULT_NAME) -> Cookie | None:
-    """Return the session cookie in a Cookie header; an empty value counts as none."""
+    """Return the session cookie in a Cookie header, None without one.
+
+    The original reads the value as words between bars, so "|x" has the key "x"; a value without any
+    word is no cookie.
+    """
     for pair in (header or "").split(";"):
         found, _, value = pair.strip().partition("=")
-        if found == name and value:
-            key, *rest = value.split("|")
-            return Cookie(key, rest[0] if rest else None)
+        words = [word for word in value.split("|") if word]
+        if found == name and words:
+            return Cookie(words[0], words[1] if len(words) > 1 else None)
     return None
 
 

@@ -1,18 +1,32 @@
-"""ewma: ingress-nginx's "peak EWMA", which has neither a peak rule nor a count of what is in flight.
+"""ewma: ingress-nginx's "peak EWMA", which has neither a peak rule nor a count of requests.
 
-Original: kubernetes/ingress-nginx rootfs/etc/nginx/lua/balancer/ewma.lua at dbb11b92. State is
-shared by the workers of one controller pod (shared dictionaries) and by no other.
+Original: kubernetes/ingress-nginx rootfs/etc/nginx/lua/balancer/ewma.lua at dbb11b92. The values
+lie in shared dictionaries: common to the workers of one controller pod, unknown to every other
+one.
 
 Per endpoint: a value e and the time t0 of its last update, both absent at first. A read decays
-without storing: score = e exp(-(now - t0) / 10 s); an absent value scores 0. A pick draws two
-distinct endpoints of the list without those where the request has failed (all, when all have) and
-takes the lower score, on a tie the first drawn. With one endpoint nothing is drawn and the score is
--1. An answer updates the *last* endpoint of the request: w = exp(-(now - t0) / 10 s),
-e = e w + rtt (1 - w); the first sample is taken whole. An endpoint that is added begins with the
-plain mean of the stored values of the new list (slow start); values of removed ones are deleted.
+without storing: score = e exp(-(now - t0) / 10 s), so an idle endpoint becomes attractive; an
+absent value scores 0, so an endpoint wins until its first answer is logged. A pick draws two
+distinct endpoints, leaving out those where this request has failed unless that is all of them, and
+takes the lower score, on a tie the first drawn. Two candidates cost two draws as well, one
+candidate none; where the list has one endpoint the score is -1.
 
-Deviations: none in the arithmetic. The lock is held for zero time, so no sample is dropped.
-Cost per pick: O(1), two draws, two exponentials (the original copies the endpoint list).
+An answer updates the *last* endpoint of the request: w = exp(-(now - t0) / 10 s), e = e w + rtt (1
+- w); a first sample is taken whole, one in the same millisecond is ignored. An endpoint that only
+fails and is retried elsewhere is never updated and stays the favourite; a failed last attempt
+counts as a fast one. When the list changes, values of removed endpoints are deleted and added ones
+begin with the plain mean of the stored, undecayed values of the new list (slow start), their own
+included; a late sample re-creates a deleted value. A mere reordering is ignored, the draws go on
+over the old order. An empty list drops the balancer but not the values, and the list after it
+begins without slow start.
+
+``value``, ``touched`` and ``known`` are the shared dictionaries, the other fields a worker's view.
+
+Deviations: none in the arithmetic. ``choices`` other than 2 draw at most as many as there are
+candidates. A sample takes the lock for zero time, so no sample is dropped; ``lock_hold`` > 0 will
+be the engine's business (it knows the workers) and is refused until then. Units: seconds, from
+nginx's clock of 1 ms. Cost per pick: two draws and two exp, O(1); of a retry, or with other
+``choices``, O(n).
 """
 
 from __future__ import annotations
@@ -26,69 +40,85 @@ import numpy as np
 
 from lbbench.balancers.base import Balancer, Endpoint
 from lbbench.core.rng import lua_random
+from lbbench.errors import BalancerError
+from lbbench.model.units import parse_time
 
 DECAY_TIME = 10.0  # ewma.lua: DECAY_TIME, seconds
 PICK_SET_SIZE = 2  # ewma.lua: PICK_SET_SIZE
+NOT_SCORED = -1.0  # ewma.lua: the score of an only endpoint
 
-UNSEEN, GONE, STAYED, CAME = range(4)
+GONE, STAYED, CAME = range(1, 4)
 
 
 class EwmaState(NamedTuple):
-    """The shared dictionaries of one controller pod; E endpoints exist in the run."""
+    """The shared dictionaries and one worker's list; E endpoints exist in the run."""
 
     value: np.ndarray  # float64[E] seconds, by endpoint id
-    touched: np.ndarray  # float64[E] seconds
+    touched: np.ndarray  # float64[E] seconds, the last update
     known: np.ndarray  # int64[E] 1: there is a value
-    listed: np.ndarray  # int64[E] endpoint ids in list order
+    listed: np.ndarray  # int64[E] endpoint ids in the order in which they are drawn
+    position: np.ndarray  # int64[E] their positions in the endpoint list: 0, 1, .. if not reordered
+    last_score: np.ndarray  # float64[1] of the endpoint picked last, NOT_SCORED for an only one
     decay: np.ndarray  # float64[1] seconds
     choices: np.ndarray  # int64[1]
-    left: np.ndarray  # int64[E] scratch: candidates of a pick
-    mark: np.ndarray  # int64[E] scratch: UNSEEN between changes
-    last_score: np.ndarray  # float64[1] score of the last pick, -1 with one endpoint
+    left: np.ndarray  # int64[E] scratch: candidates of a pick, as places in `listed`
+    mark: np.ndarray  # int64[E] scratch by endpoint id, 0 between changes
 
 
 def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> EwmaState:
-    """Return empty dictionaries.
+    """Return empty dictionaries and an empty list.
 
     Raises
     ------
-    ValueError
-        When ``decay`` or ``choices`` is out of range.
+    BalancerError
+        When an option is out of range.
     """
-    decay, choices = _seconds(params["decay"]), int(params["choices"])
+    decay, hold = _seconds("decay", params["decay"]), _seconds("lock_hold", params["lock_hold"])
+    choices = params["choices"]
     if decay <= 0.0:
-        raise ValueError("ewma: decay must be longer than 0")
-    if choices < 1:
-        raise ValueError("ewma: choices must be at least 1")
+        raise BalancerError(f"ewma: decay = {params['decay']}: must be longer than 0")
+    if not isinstance(choices, int) or choices < 1:
+        raise BalancerError(f"ewma: choices = {choices}: must be a whole number from 1")
+    if hold > 0.0:
+        raise BalancerError(
+            f"ewma: lock_hold = {params['lock_hold']}: samples dropped under a lock are not "
+            f"simulated yet; leave it 0"
+        )
     n = len(endpoints)
     return EwmaState(
         value=np.zeros(n),
         touched=np.zeros(n),
         known=np.zeros(n, np.int64),
         listed=np.arange(n, dtype=np.int64),
+        position=np.arange(n, dtype=np.int64),
+        last_score=np.full(1, NOT_SCORED),
         decay=np.array([decay]),
         choices=np.array([choices], np.int64),
         left=np.zeros(n, np.int64),
         mark=np.zeros(n, np.int64),
-        last_score=np.full(1, -1.0),
     )
 
 
-def _seconds(value: object) -> float:
-    if isinstance(value, (int, float)):
+def _seconds(name: str, value: object) -> float:
+    """Return an option that is a time: a text with a unit, or seconds."""
+    if isinstance(value, (int, float)) and math.isfinite(value) and value >= 0.0:
         return float(value)
-    from lbbench.model.units import parse_time
+    try:
+        return parse_time(value)
+    except ValueError as error:
+        raise BalancerError(f"ewma: {name} = {value}: {error}") from error
 
-    return parse_time(value)
+
+def weight_of_past(state: EwmaState, endpoint: int, now: float) -> float:
+    """Return what a stored value still counts, at most 1 (the clock may have run backwards)."""
+    return math.exp(-max(now - state.touched[endpoint], 0.0) / state.decay[0])
 
 
 def score(state: EwmaState, endpoint: int, now: float) -> float:
-    """Return the decayed value of an endpoint id, 0 when it has none; stores nothing."""
+    """Return the decayed value of an endpoint id in seconds, 0 when it has none; stores nothing."""
     if state.known[endpoint] == 0:
         return 0.0
-    return state.value[endpoint] * math.exp(
-        -max(now - state.touched[endpoint], 0.0) / state.decay[0]
-    )
+    return float(state.value[endpoint] * weight_of_past(state, endpoint, now))
 
 
 def pick(
@@ -101,68 +131,75 @@ def pick(
 ) -> int:
     """Return the drawn position with the lowest score, -1 without endpoints."""
     n = len(busy)
-    state.last_score[0] = -1.0
+    state.last_score[0] = NOT_SCORED
     if n <= 1:
         return n - 1
     if len(tried) == 0 and state.choices[0] == PICK_SET_SIZE:
-        return _pick_two(state, rng, now, n)
-    return _pick_among(state, rng, now, n, tried)
+        return _pick_of_two(state, rng, now, n)
+    m = _candidates(state, n, tried)
+    return _pick_among(state, rng, now, m)
 
 
-def _pick_two(state: EwmaState, rng: np.ndarray, now: float, n: int) -> int:
-    """Draw two of all n positions, as the shuffle of the list's first two places does."""
+def _pick_of_two(state: EwmaState, rng: np.ndarray, now: float, n: int) -> int:
+    """Draw two of all ``n``, by where the first two steps of a shuffle would find them."""
     first = lua_random(rng, 1, n) - 1
     second = lua_random(rng, 2, n) - 1
     if second == first:
-        second = 0  # the shuffle has put the head where the first one was
+        second = 0  # the first step has put the head there
     best = score(state, state.listed[first], now)
     other = score(state, state.listed[second], now)
     if other < best:
         state.last_score[0] = other
-        return second
+        return int(state.position[second])
     state.last_score[0] = best
-    return first
+    return int(state.position[first])
 
 
-def _pick_among(state: EwmaState, rng: np.ndarray, now: float, n: int, tried: np.ndarray) -> int:
-    """Draw among the positions that have not failed this request; all when all have."""
-    left = state.left
+def _candidates(state: EwmaState, n: int, tried: np.ndarray) -> int:
+    """Put into ``left`` what has not failed this request, all if all have; return how many."""
     m = 0
     for place in range(n):
         failed = False
         for k in range(len(tried)):
-            if tried[k] == place:
+            if tried[k] == state.position[place]:
                 failed = True
         if not failed:
-            left[m] = place
+            state.left[m] = place
             m += 1
-    if m == 0:
-        m = n
-        for place in range(n):
-            left[place] = place
+    if m > 0:
+        return m
+    for place in range(n):
+        state.left[place] = place
+    return n
+
+
+def _pick_among(state: EwmaState, rng: np.ndarray, now: float, m: int) -> int:
+    """Shuffle the first places of the ``m`` candidates and take the lowest score of these."""
+    left = state.left
+    k = min(state.choices[0], m)
     if m > 1:
-        for k in range(min(state.choices[0], m)):
-            other = lua_random(rng, k + 1, m) - 1
-            swapped = left[k]
-            left[k] = left[other]
-            left[other] = swapped
+        for i in range(k):
+            j = lua_random(rng, i + 1, m) - 1
+            swapped = left[i]
+            left[i] = left[j]
+            left[j] = swapped
     chosen = left[0]
     best = score(state, state.listed[chosen], now)
-    for k in range(1, min(state.choices[0], m)):
-        value = score(state, state.listed[left[k]], now)
-        if value < best:
-            best = value
-            chosen = left[k]
+    for i in range(1, k):
+        other = score(state, state.listed[left[i]], now)
+        if other < best:
+            best = other
+            chosen = left[i]
     state.last_score[0] = best
-    return chosen
+    return int(state.position[chosen])
 
 
 def done(state: EwmaState, endpoint: int, now: float, rtt: float, _ok: bool) -> None:  # noqa: FBT001
-    """Blend a response time (seconds) into the endpoint's value; re-creates a deleted one."""
-    weight = 0.0  # an absent time reads as 0, 1970: nothing of the past is left
-    if state.known[endpoint]:
-        weight = math.exp(-max(now - state.touched[endpoint], 0.0) / state.decay[0])
-    state.value[endpoint] = state.value[endpoint] * weight + rtt * (1.0 - weight)
+    """Blend a response time (seconds) into an endpoint id's value; re-creates a deleted one."""
+    past = 0.0  # an absent time reads as 0 there, 1970: nothing of the past is left
+    if state.known[endpoint] == 1:
+        past = weight_of_past(state, endpoint, now)
+    state.value[endpoint] = state.value[endpoint] * past + rtt * (1.0 - past)
     state.touched[endpoint] = now
     state.known[endpoint] = 1
 
@@ -174,39 +211,66 @@ def on_endpoints(
     mark = state.mark
     for k in range(len(old)):
         mark[old[k]] = GONE
+    stayed = 0
+    for k in range(len(new)):
+        if mark[new[k]] == GONE:
+            mark[new[k]] = STAYED
+            stayed += 1
+        else:
+            mark[new[k]] = CAME
+    if stayed == len(old) and stayed == len(new):
+        _reorder(state, new)
+    else:
+        for k in range(len(new)):
+            state.listed[k] = new[k]
+            state.position[k] = k
+        # a list from or to nothing is another balancer object over the same dictionaries
+        if len(old) > 0 and len(new) > 0:
+            _start_slowly(state, old, new, now)
+    for k in range(len(old)):
+        mark[old[k]] = 0
+    for k in range(len(new)):
+        mark[new[k]] = 0
+
+
+def _reorder(state: EwmaState, new: np.ndarray) -> None:
+    """Keep the order of the draws; only the positions of the endpoints are others."""
+    for k in range(len(new)):
+        state.mark[new[k]] = k
+    for k in range(len(new)):
+        state.position[k] = state.mark[state.listed[k]]
+
+
+def _start_slowly(state: EwmaState, old: np.ndarray, new: np.ndarray, now: float) -> None:
+    """Delete the values of what is marked GONE, give what CAME the mean of all in the list."""
+    for k in range(len(old)):
+        if state.mark[old[k]] == GONE:
+            state.known[old[k]] = 0
+            state.value[old[k]] = 0.0
+            state.touched[old[k]] = 0.0
     total = 0.0
     n = 0
     for k in range(len(new)):
-        endpoint = new[k]
-        state.listed[k] = endpoint
-        mark[endpoint] = STAYED if mark[endpoint] == GONE else CAME
-        if state.known[endpoint]:
-            total += state.value[endpoint]
+        if state.known[new[k]] == 1:
+            total += state.value[new[k]]
             n += 1
-    for k in range(len(old)):
-        if mark[old[k]] == GONE:
-            state.known[old[k]] = 0
     for k in range(len(new)):
-        endpoint = new[k]
-        if mark[endpoint] == CAME and n > 0:
-            state.value[endpoint] = total / n
-            state.touched[endpoint] = now
-            state.known[endpoint] = 1
-        mark[endpoint] = UNSEEN
-    for k in range(len(old)):
-        mark[old[k]] = UNSEEN
+        if n > 0 and state.mark[new[k]] == CAME:
+            state.value[new[k]] = total / n
+            state.touched[new[k]] = now
+            state.known[new[k]] = 1
 
 
 EWMA = Balancer(
     name="ewma",
     level="l7",
     summary="ingress-nginx ewma: lower decayed response time of two drawn",
-    source="kubernetes/ingress-nginx lua/balancer/ewma.lua@dbb11b92",
+    source="kubernetes/ingress-nginx rootfs/etc/nginx/lua/balancer/ewma.lua@dbb11b92",
     state=state,
     pick=pick,
     done=done,
     on_endpoints=on_endpoints,
-    params=MappingProxyType({"decay": DECAY_TIME, "choices": PICK_SET_SIZE}),
+    params=MappingProxyType({"decay": DECAY_TIME, "choices": PICK_SET_SIZE, "lock_hold": 0.0}),
     scope="replica",
     clock="ms",
     cost="O(1), two draws and two exp",

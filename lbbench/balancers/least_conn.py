@@ -1,9 +1,11 @@
 """least_conn: the endpoint with the fewest attempts outstanding at this instance. A yardstick.
 
-No product: ties are broken by one uniform draw, so that no position is favoured (nginx's own
-least_conn breaks them by smooth weighted round robin, HAProxy's by round robin). One instance per
-ingress worker sees only its own attempts. Endpoints where the request has failed are left out
-unless all have. Cost per pick: O(n) scan, one draw when there is a tie.
+No product: a tie is broken by one uniform draw among the tied, so that no position is favoured
+(nginx's own least_conn breaks ties by smooth weighted round robin, HAProxy's by round robin).
+Without a tie nothing is drawn. An ingress worker sees only its own attempts. Endpoints where the
+request has failed are left out, unless all have.
+
+Original: none; theory ("least outstanding requests with random ties"). Cost per pick: O(n).
 """
 
 from __future__ import annotations
@@ -28,14 +30,6 @@ def state(_params: Mapping[str, Any], _endpoints: Sequence[Endpoint]) -> LeastCo
     return LeastConnState(np.zeros(1, np.int64))
 
 
-def is_in(tried: np.ndarray, place: int) -> bool:
-    """Tell whether ``place`` is among the positions ``tried``."""
-    for k in range(len(tried)):  # noqa: SIM110  (compiled code has no generators)
-        if tried[k] == place:
-            return True
-    return False
-
-
 def pick(
     _state: LeastConnState,
     rng: np.ndarray,
@@ -44,42 +38,50 @@ def pick(
     busy: np.ndarray,
     tried: np.ndarray,
 ) -> int:
-    """Return a position with the least outstanding attempts, -1 without endpoints."""
-    n = len(busy)
-    all_tried = len(tried) > 0
-    for i in range(n):
-        if not is_in(tried, i):
-            all_tried = False
-    least = -1
+    """Return a position with the fewest outstanding attempts, -1 without endpoints."""
+    place = _least_busy(rng, busy, tried)
+    if place < 0 and len(tried) > 0:  # all have failed: start over
+        place = _least_busy(rng, busy, tried[:0])
+    return place
+
+
+def _least_busy(rng: np.ndarray, busy: np.ndarray, left_out: np.ndarray) -> int:
+    """Return a least busy position that is not left out, a uniform one of several; -1 for none."""
+    first = -1
     ties = 0
-    for i in range(n):
-        if not all_tried and is_in(tried, i):
+    for place in range(len(busy)):
+        if _is_in(left_out, place):
             continue
-        if least < 0 or busy[i] < least:
-            least = busy[i]
+        if first < 0 or busy[place] < busy[first]:
+            first = place
             ties = 1
-        elif busy[i] == least:
+        elif busy[place] == busy[first]:
             ties += 1
-    if ties == 0:
-        return -1
-    chosen = 0
-    if ties > 1:
-        chosen = int(uniform(rng) * ties)
-    for i in range(n):
-        if busy[i] != least or (not all_tried and is_in(tried, i)):
-            continue
-        if chosen == 0:
-            return i
-        chosen -= 1
-    return -1
+    if ties <= 1:
+        return first
+    skip = int(uniform(rng) * ties)
+    for place in range(first, len(busy)):
+        if busy[place] == busy[first] and not _is_in(left_out, place):
+            if skip == 0:
+                return place
+            skip -= 1
+    return first
+
+
+def _is_in(positions: np.ndarray, place: int) -> bool:
+    for k in range(len(positions)):  # noqa: SIM110  (compiled code has no generators)
+        if positions[k] == place:
+            return True
+    return False
 
 
 LEAST_CONN = Balancer(
     name="least_conn",
     level="l7",
-    summary="fewest outstanding at this instance, ties at random (yardstick)",
+    summary="fewest outstanding at this instance, ties at random (yardstick, no product)",
     source="theory: least outstanding requests with random ties",
     state=state,
     pick=pick,
-    cost="O(n) scan",
+    scope="worker",
+    cost="O(n)",
 )

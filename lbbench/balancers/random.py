@@ -1,8 +1,10 @@
 """random: every attempt goes to an endpoint drawn uniformly. A yardstick, no product.
 
-Cost per pick: one draw, O(1). Random splitting of Poisson arrivals makes every pod its own M/G/1
-queue, which is what theory checks lean on. Retries are not excluded: an attempt may meet the same
-endpoint again.
+Random splitting of Poisson arrivals makes every pod a queue of its own (M/G/1 with one place),
+which is what the theory checks lean on. What has failed is not left out: a retry may meet it
+again.
+
+Original: none; theory. Cost per pick: one draw, O(1).
 """
 
 from __future__ import annotations
@@ -44,10 +46,11 @@ def pick(
 RANDOM = Balancer(
     name="random",
     level="l7",
-    summary="uniform draw per attempt (yardstick)",
+    summary="uniform draw per attempt (yardstick, no product)",
     source="theory: random splitting",
     state=state,
     pick=pick,
+    scope="worker",
     independent=True,
     cost="O(1), one draw",
 )

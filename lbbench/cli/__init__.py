@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from lbbench.errors import LbbenchError
 
+DONE = 0
 BAD_INPUT = 2
 INTERRUPTED = 130
+MOST_LINES = 12
 
 
 def main() -> None:
@@ -15,35 +18,50 @@ def main() -> None:
     from lbbench.cli.app import app
 
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
     except LbbenchError as error:
-        if "--debug" in sys.argv:
+        if _debugging():
             raise
-        print("\n".join(str(error).splitlines()[:12]), file=sys.stderr)
+        _say("\n".join(str(error).splitlines()[:MOST_LINES]))
         sys.exit(BAD_INPUT)
     except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
+        _say("interrupted; nothing was written")
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+        # The reader has what it wanted. Python would complain at exit about what is still buffered.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(DONE)
     except Exception as error:
-        code = _usage_error(error)
-        if code is None:
+        if _debugging():
             raise
-        sys.exit(code)
+        sys.exit(_unexpected(error))
+    sys.exit(code if isinstance(code, int) else DONE)
 
 
-def _usage_error(error: Exception) -> int | None:
-    """Print what click says about a wrong call; None when the error is not click's."""
-    if error.__class__.__name__ == "Exit":
-        return int(getattr(error, "exit_code", 0))
-    if error.__class__.__name__ == "Abort":
-        print("interrupted; nothing was written", file=sys.stderr)
+def _debugging() -> bool:
+    return "--debug" in sys.argv
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _unexpected(error: Exception) -> int:
+    """Say what click, the memory or a fault of our own has to say; return the exit status."""
+    if error.__class__.__name__ == "Abort":  # what click makes of Ctrl-C
+        _say("interrupted; nothing was written")
         return INTERRUPTED
-    if not hasattr(error, "format_message"):
-        return None
-    context = getattr(error, "ctx", None)
-    hint = f" (see: {context.command_path} --help)" if context is not None else ""
-    print(f"{error.format_message()}{hint}", file=sys.stderr)
+    if hasattr(error, "format_message"):
+        context = getattr(error, "ctx", None)
+        command = "lbbench" if context is None else context.command_path
+        _say(f"{error.format_message().rstrip('.')}; see {command} --help")
+        return BAD_INPUT
+    if isinstance(error, MemoryError):
+        _say("not enough memory; ask for fewer requests (run.requests) or no --record")
+        return BAD_INPUT
+    _say(
+        f"a fault of lbbench, not of your input: {error.__class__.__name__}: {error}; please report "
+        "it with what the same command prints with --debug"
+    )
     return BAD_INPUT

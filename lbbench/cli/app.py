@@ -17,6 +17,13 @@ from lbbench.cli.schema import schema
 from lbbench.cli.walk import walk
 from lbbench.cli.warm import warm
 
+EPILOG = """\b
+First steps:
+  lbbench scenarios
+  lbbench run aks-ingress
+  lbbench compare aks-ingress --balancers round_robin,ewma,chash
+"""
+
 app = typer.Typer(
     name="lbbench",
     no_args_is_help=True,
@@ -25,28 +32,24 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Simulates the chain Azure Load Balancer, kube-proxy, ingress-nginx with the real "
     "balancing algorithms, and compares distribution and latency.",
-    epilog="First steps: lbbench scenarios; lbbench run aks-ingress; "
-    "lbbench compare aks-ingress --balancers round_robin,ewma,chash",
+    epilog=EPILOG,
 )
 
 
-def _version(*, wanted: bool) -> None:
-    if wanted:
-        print(f"lbbench {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
+@app.callback(invoke_without_command=False)
 def _main(
+    *,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, help="print the version and end")
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="show tracebacks of errors")] = False,  # noqa: ARG001
 ) -> None:
-    _version(wanted=version)
+    if version:
+        print(f"lbbench {__version__}")
+        raise typer.Exit
 
 
-for name, command in {
+COMMANDS = {
     "run": run,
     "check": check,
     "compare": compare,
@@ -56,5 +59,7 @@ for name, command in {
     "scenarios": scenarios,
     "schema": schema,
     "warm": warm,
-}.items():
-    app.command(name)(command)
+}
+
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_command)

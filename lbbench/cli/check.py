@@ -2,49 +2,34 @@
 
 from __future__ import annotations
 
-from lbbench.cli.options import Debug, File, Json, Seed, Set, changes
-from lbbench.cli.output import check_writable, console, write_json
+from lbbench.cli.options import Debug, File, Json, Quiet, Seed, Set, changes
+from lbbench.cli.output import as_json, check_writable, console, deliver, print_text
 
 
 def check(
     file: File,
+    *,
     set_: Set = None,
     seed: Seed = None,
     json: Json = None,
+    quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """Validate a scenario; print it resolved, the load per pod and what a run will need.
+    """Validate a scenario; print it resolved, the load per pod and what a run needs.
 
-    Example: lbbench check my.yaml --set traffic.arrivals.rate=2k/s
+    \b
+    Example:
+      lbbench check my.yaml --set traffic.arrivals.rate=2k/s
     """
-    check_writable(json)
+    check_writable(json=json)
     from lbbench.inputs.yaml import dump, load
     from lbbench.studies.check import forecast
 
     found = forecast(load(file, changes(set_, seed)))
-    if json is not None:
-        write_json(json, found.to_dict())
-    if json == "-":
+    deliver(json, as_json(found.to_dict()))
+    if json == "-" or quiet:
         return
-    from rich.text import Text
+    from lbbench.report.forecast import show
 
-    from lbbench.report.tables import ends, table
-    from lbbench.report.units import count, percent
-
-    out = console()
-    for warning in found.warnings:
-        out.print(Text(f"warning: {warning}", style="yellow"))
-    out.print(dump(found.resolved), highlight=False, markup=False, soft_wrap=True)
-    out.print(
-        f"offered: {found.rate:,.2f} requests/s, {percent(found.utilisation)} % of the capacity; "
-        f"{count(found.requests)} requests per replication",
-        highlight=False,
-    )
-    pods = [{"name": name, "share": load} for name, load in found.load_by_pod.items()]
-    rows = [[str(pod["name"]), percent(pod.get("share"))] for pod in ends(pods)]
-    out.print(table("predicted load per pod (100 % is its capacity)", ["", "load %"], rows))
-    out.print(
-        f"about {found.memory_mib:,.0f} MiB and {found.seconds:,.1f} s of simulation "
-        f"(compilation aside)",
-        highlight=False,
-    )
+    print_text(dump(found.resolved))
+    show(found, console())

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from lbbench.cli.options import Debug, File, Json, Quiet, Replications, Seed, Set, changes
-from lbbench.cli.output import check_folder, check_writable, console, write_json
-from lbbench.cli.run import _startup
-from lbbench.errors import LbbenchError
+from lbbench.cli.options import (
+    Debug,
+    Engine,
+    File,
+    Json,
+    Quiet,
+    Replications,
+    Seed,
+    Set,
+    changes,
+    from_here,
+)
+from lbbench.cli.output import (
+    Writer,
+    as_json,
+    check_folder,
+    check_writable,
+    console,
+    print_text,
+    text_writer,
+    write_all,
+)
 
 DEFAULT = "round_robin,random,least_conn,ewma,chash"
 
 
 def compare(
     file: File,
+    *,
     balancers: Annotated[
         str | None,
         typer.Option(metavar="A,B,C", help=f"balancers to compare; without it {DEFAULT}"),
@@ -27,49 +46,57 @@ def compare(
     set_: Set = None,
     seed: Seed = None,
     replications: Replications = None,
-    engine: Annotated[Literal["fast", "reference"], typer.Option(help="engine")] = "fast",
+    engine: Engine = "fast",
     json: Json = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="write comparison.json there")
+        Path | None,
+        typer.Option(metavar="DIR", help="write comparison.json and a result per variant there"),
     ] = None,
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """Send the same traffic through several balancers and say how they differ.
+    """Send the same traffic through several balancers; say how they differ.
 
-    Example: lbbench compare aks-ingress --balancers round_robin,ewma,least_conn
+    The first one is what the others are compared with.
+
+    \b
+    Example:
+      lbbench compare aks-ingress --balancers round_robin,ewma,least_conn
+      lbbench compare my.yaml --balancers round_robin,my_lb.py:mine
+      lbbench compare aks-service --vary stages.azure_lb.distribution=Default,SourceIP
     """
-    check_writable(json)
-    check_folder(out)
-    from lbbench.inputs.yaml import load, parse_set
+    check_writable(json=json)
+    check_folder(out=out)
+    from lbbench.inputs.yaml import load
     from lbbench.report.progress import Bar
-    from lbbench.studies.compare import BALANCER
     from lbbench.studies.compare import compare as compare_variants
+    from lbbench.studies.compare import variants_of
+    from lbbench.studies.machine import process_age
 
-    if balancers is not None and vary is not None:
-        raise LbbenchError("--balancers and --vary both say what varies; give one of them")
-    leaf, text = BALANCER, balancers or DEFAULT
-    if vary is not None:
-        leaf, equals, text = vary.partition("=")
-        if not equals or not text:
-            raise LbbenchError(f"--vary {vary}: write it as LEAF=X,Y")
-    values = [parse_set(f"{leaf}={value}")[1] for value in text.split(",") if value.strip()]
     scenario = load(file, changes(set_, seed, replications))
-    if scenario.path == "service" and leaf == BALANCER:
-        raise LbbenchError(
-            f"{scenario.name}: path is service, no ingress balancer takes part; compare another "
-            f"leaf, for instance --vary stages.kube_proxy.mode=iptables,iptables_nth"
-        )
+    leaf, values = variants_of(scenario, balancers and _from_here(balancers), vary, DEFAULT)
+    startup_s = process_age()
     with Bar(quiet=quiet) as bar:
         found = compare_variants(
-            scenario, values, leaf=leaf, engine=engine, progress=bar, startup_s=_startup()
+            scenario, values, leaf=leaf, engine=engine, progress=bar, startup_s=startup_s
         )
+    files: dict[Path, Writer] = {}
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        write_json(out / "comparison.json", found.to_dict())
-    if json is not None:
-        write_json(json, found.to_dict())
-    if not quiet and json != "-":
+        files[out / "comparison.json"] = text_writer(as_json(found.to_dict()))
+        files |= {
+            out / f"result-{name}.json": text_writer(result.to_json())
+            for name, result in found.by_file_name().items()
+        }
+    if json is not None and json != "-":
+        files[Path(json)] = text_writer(as_json(found.to_dict()))
+    write_all(files, folder=out)
+    if json == "-":
+        print_text(as_json(found.to_dict()))
+    elif not quiet:
         from lbbench.report.comparison import show
 
         show(found, console())
+
+
+def _from_here(balancers: str) -> str:
+    return ",".join(from_here(name) for name in balancers.split(","))

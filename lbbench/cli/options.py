@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
-File = Annotated[str, typer.Argument(metavar="FILE", help="scenario file or name of a shipped one")]
+File = Annotated[
+    str, typer.Argument(metavar="FILE", help="scenario file, or the name of a shipped one")
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="change any leaf of the scenario; repeatable"),
 ]
-Seed = Annotated[int | None, typer.Option(help="run.seed", min=0)]
-Replications = Annotated[int | None, typer.Option(help="run.replications", min=1)]
+Seed = Annotated[
+    int | None, typer.Option(metavar="N", help="seed of all random streams (run.seed)", min=0)
+]
+Replications = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="independent runs, pooled (run.replications)", min=1),
+]
+Engine = Annotated[
+    Literal["fast", "reference"],
+    typer.Option(help="compiled, or the readable one in SimPy; the numbers are the same"),
+]
 Json = Annotated[
     str | None,
     typer.Option("--json", metavar="PATH|-", help="write JSON; - prints only JSON on stdout"),
@@ -20,14 +33,28 @@ Json = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="no tables, no progress")]
 Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of an error")]
 
+BALANCER_FILE = re.compile(r"(?P<file>[^=:]+\.py):(?P<name>\w+)")
+
 
 def changes(
     set_: list[str] | None, seed: int | None = None, replications: int | None = None
 ) -> list[str]:
     """Return all changes to the scenario as ``PATH=VALUE`` texts."""
-    made = list(set_ or [])
+    made = []
+    for text in set_ or []:
+        path, equals, value = text.partition("=")
+        made.append(f"{path}={from_here(value)}" if equals and path.endswith("balancer") else text)
     if seed is not None:
         made.append(f"run.seed={seed}")
     if replications is not None:
         made.append(f"run.replications={replications}")
     return made
+
+
+def from_here(value: str) -> str:
+    """Return ``FILE.py:NAME`` with the file seen from the current folder; other values as they are.
+
+    In a scenario such a file is relative to the scenario, on the command line to where one stands.
+    """
+    match = BALANCER_FILE.fullmatch(value.strip())
+    return f"{Path(match['file']).absolute()}:{match['name']}" if match else value

@@ -3,123 +3,83 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import typer
 
-from lbbench.cli.options import Debug, File, Json, Quiet, Replications, Seed, Set, changes
-from lbbench.cli.output import check_folder, check_writable, console, write_text, write_whole
+from lbbench.cli.options import Debug, Engine, File, Json, Quiet, Replications, Seed, Set, changes
+from lbbench.cli.output import (
+    Writer,
+    check_folder,
+    check_writable,
+    console,
+    print_text,
+    text_writer,
+    write_all,
+)
 
 
 def run(
     file: File,
+    *,
     set_: Set = None,
     seed: Seed = None,
     replications: Replications = None,
-    engine: Annotated[
-        Literal["fast", "reference"], typer.Option(help="both give the same numbers")
-    ] = "fast",
+    engine: Engine = "fast",
     json: Json = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="write result.json and latency.hgrm there")
     ] = None,
     record: Annotated[
-        Path | None, typer.Option(metavar="FILE.parquet", help="one row per request")
+        Path | None,
+        typer.Option(metavar="FILE.parquet", help="write one row per request (memory grows)"),
     ] = None,
-    hgrm: Annotated[Path | None, typer.Option(metavar="FILE", help="latency histogram")] = None,
+    hgrm: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="write the latency percentiles, HDR format")
+    ] = None,
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """Run one scenario and show distribution and latency.
+    """Run one scenario; show distribution and latency.
 
-    Example: lbbench run aks-ingress --set stages.ingress.balancer=ewma --seed 2
+    \b
+    Example:
+      lbbench run aks-ingress --set stages.ingress.balancer=ewma --seed 2
+      lbbench run my.yaml --replications 10 --out results/mine --record requests.parquet
     """
-    check_writable(json, record, hgrm)
-    check_folder(out)
+    check_writable(json=json, record=record, hgrm=hgrm)
+    check_folder(out=out)
     from lbbench.inputs.yaml import load
     from lbbench.report.progress import Bar
-    from lbbench.studies.run import replicate, sum_up
+    from lbbench.studies.machine import process_age
+    from lbbench.studies.run import replicate, sum_up, tallies, warmup_segments
 
     scenario = load(file, changes(set_, seed, replications))
+    startup_s = process_age()
     with Bar(quiet=quiet) as bar:
         done = replicate(scenario, engine=engine, progress=bar, record=record is not None)
-        result = sum_up(scenario, done, engine=engine, startup_s=_startup())
+        result = sum_up(scenario, done, engine=engine, startup_s=startup_s)
+    files: dict[Path, Writer] = {}
     if record is not None:
-        table = _records(done.outcomes)
-        write_whole(record, table.write_parquet)
-    if hgrm is not None:
-        write_text(hgrm, _histogram(done.outcomes, result))
+        from lbbench.store.records import records_table
+
+        parts = zip(done.outcomes, done.populations, strict=True)
+        table = records_table([(o.records or {}, o.shape, people) for o, people in parts])
+        files[record] = table.write_parquet
+    if hgrm is not None or out is not None:
+        from lbbench.store.percentiles import percentiles_text
+
+        counts = tallies(done.outcomes)
+        percentiles = text_writer(percentiles_text(counts, warmup_segments(done.outcomes)))
+        files |= {path: percentiles for path in (hgrm, out and out / "latency.hgrm") if path}
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        write_text(out / "result.json", result.to_json())
-        write_text(out / "latency.hgrm", _histogram(done.outcomes, result))
-    if json is not None:
-        write_text(json, result.to_json())
-    if not quiet and json != "-":
-        from lbbench.report.tables import show
+        files[out / "result.json"] = text_writer(result.to_json())
+    if json is not None and json != "-":
+        files[Path(json)] = text_writer(result.to_json())
+    write_all(files, folder=out)
+    if json == "-":
+        print_text(result.to_json())
+    elif not quiet:
+        from lbbench.report.terminal import show
 
         show(result, console())
-
-
-def _startup() -> float | None:
-    """Return the seconds since the process began, where the system tells."""
-    import os
-    import time
-
-    try:
-        fields = Path("/proc/self/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
-        uptime = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
-        begun = uptime - int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, IndexError):
-        return time.process_time()
-    return max(begun, 0.0)
-
-
-def _records(outcomes: list[Any]) -> Any:
-    import numpy as np
-    import polars as pl
-
-    from lbbench.model.tally import ERRORS
-
-    tables = []
-    for number, outcome in enumerate(outcomes):
-        columns = dict(outcome.records)
-        names = np.array([*ERRORS, "unfinished", ""])
-        error = columns.pop("error")
-        shape = outcome.shape
-        table = pl.DataFrame(
-            {
-                "request": np.arange(len(error)),
-                "arrival_s": columns["arrival"],
-                "connection": [f"{c}:{p}" for c, p in zip(columns["client"], columns["port"], strict=True)],
-                "key": columns["key"],
-                "session": columns["session"],
-                "node": _names(columns["node"], shape.nodes),
-                "replica": _names(columns["replica"], shape.replicas),
-                "worker": _names(columns["worker"], shape.workers),
-                "pod": _names(columns["pod"], shape.pods),
-                "attempts": columns["attempts"],
-                "start_s": columns["start"],
-                "end_s": columns["end"],
-                "error": names[error],
-            }
-        )  # fmt: skip
-        if len(outcomes) > 1:
-            table = table.with_columns(replication=pl.lit(number))
-        tables.append(table)
-    return pl.concat(tables)
-
-
-def _names(index: Any, names: tuple[str, ...]) -> list[str | None]:
-    return [names[i] if i >= 0 else None for i in index]
-
-
-def _histogram(outcomes: list[Any], result: Any) -> str:
-    from lbbench.core.histogram import hgrm
-
-    first = result.time_s["warmup"]
-    counts = sum(
-        outcome.tally.latency_counts[outcome.tally.segment_start[:-1] >= first - 1e-9].sum(axis=0)
-        for outcome in outcomes
-    )
-    return hgrm(counts)

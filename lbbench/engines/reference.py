@@ -216,13 +216,13 @@ class Chain:
         request.left = env.now + f.worker_cpu
         leave = request.left
         while True:
-            request.pod = self._pick(request, worker)
+            pod = self._pick(request, worker)
             request.picked, request.leave = env.now, leave
-            if request.pod < 0:
+            if pod < 0:
                 request.error = ERRORS.index("no_endpoint")
                 return leave
             request.error = -1
-            pod = request.pod
+            request.pod = pod
             self.pod_busy[f.worker[worker].busy, pod] += 1
             self._count_attempt(request, crosses=f.pod[pod].node != f.worker[worker].node)
             rtt = f.hop_rtt[f.worker[worker].node, f.pod[pod].node]

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-import math
-import re
 from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from lbbench.errors import ScenarioError
-from lbbench.model.check import build, dotted
+from lbbench.model.check import build
+from lbbench.model.mistakes import near, some
+from lbbench.model.notation import parse, read_value
 from lbbench.model.scenario import Scenario
 
-MAX_BYTES = 32 * 1024 * 1024
-MAX_DEPTH = 40
-MAX_ALIASES = 1000
+__all__ = ["dump", "json_schema", "load", "parse", "parse_set", "shipped"]
+
+MAX_BYTES = 16 * 1024 * 1024
 
 SHIPPED = Path(__file__).resolve().parent.parent / "scenarios"
 
@@ -33,7 +32,7 @@ def load(source: str | Path, set_: Sequence[str] = ()) -> Scenario:
     Parameters
     ----------
     source
-        A path, or the name of a shipped scenario.
+        A path, or the name of a shipped scenario. A file in the current folder goes first.
     set_
         Changes as on the command line, "stages.ingress.balancer=ewma".
 
@@ -42,20 +41,15 @@ def load(source: str | Path, set_: Sequence[str] = ()) -> Scenario:
     ScenarioError
         At most 12 lines ``FILE:LINE: path.to.key = value: what is wrong; what is allowed``.
     """
-    path = Path(source)
-    known = shipped()
-    if not path.exists() and str(source) in known:
-        path = known[str(source)]
-    text = _read(path, known)
+    path, text = _read(source)
     data, lines = parse(text, str(path))
-    stem = path.name.removesuffix(".yaml").removesuffix(".yml")
     return build(
         data,
         place=str(path),
         lines=lines,
-        changes=[parse_set(text_) for text_ in set_],
-        folder=path.resolve().parent,
-        stem=stem,
+        changes=[parse_set(change) for change in set_],
+        folder=path.absolute().parent,
+        stem=_stem(path),
     )
 
 
@@ -67,55 +61,26 @@ def parse_set(text: str) -> tuple[str, Any]:
     ScenarioError
         When it is not PATH=VALUE with a YAML value.
     """
-    from ruamel.yaml import YAML
-
     path, equals, value = text.partition("=")
     path = path.strip()
     if not equals or not path:
-        raise ScenarioError(f"--set {text}: write it as PATH=VALUE, for instance run.seed=2")
-    try:
-        node = YAML(typ="rt").compose(StringIO(value))
-    except Exception:  # noqa: BLE001  (any mistake in the value is the same sentence)
-        raise ScenarioError(f"--set {path}={value}: the value is not valid YAML") from None
-    return path, None if node is None else _plain(node, (), {}, f"--set {path}", 0)
+        raise ScenarioError(f"--set {text}: must be PATH=VALUE, for instance run.seed=2")
+    return path, read_value(value, path)
 
 
-def dump(data: Mapping[str, Any] | Scenario) -> str:
-    """Return a scenario (or its plain data) as YAML text."""
+def dump(scenario: Mapping[str, Any] | Scenario) -> str:
+    """Return a scenario (or plain data of one) as YAML text that `load` reads back."""
     from ruamel.yaml import YAML
 
-    plain = data.resolved() if isinstance(data, Scenario) else dict(data)
+    plain = scenario.resolved() if isinstance(scenario, Scenario) else dict(scenario)
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False
+    yaml.allow_unicode = True
     yaml.width = 100
     out = StringIO()
     yaml.dump(json.loads(json.dumps(plain)), out)
     return out.getvalue()
-
-
-def parse(text: str, place: str) -> tuple[dict[str, Any], dict[tuple[Any, ...], int]]:
-    """Return the plain data of a YAML text and the line (from 1) of every key path."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
-    _refuse_bombs(text, place)
-    try:
-        root = YAML(typ="rt").compose(StringIO(text))
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f":{mark.line + 1}" if mark else ""
-        problem = (error.problem or "it cannot be read").split("\n")[0]
-        raise ScenarioError(f"{place}{line}: not valid YAML: {problem}") from None
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise ScenarioError(f"{place}: not valid YAML: {str(error).splitlines()[0]}") from None
-    if root is None:
-        raise ScenarioError(f"{place}: the file is empty; it needs at least `traffic`")
-    lines: dict[tuple[Any, ...], int] = {}
-    data = _plain(root, (), lines, place, 0)
-    if not isinstance(data, dict):
-        raise ScenarioError(f"{place}:1: a scenario is a mapping of keys, this is a {_kind(data)}")
-    return data, lines
 
 
 def json_schema() -> dict[str, Any]:
@@ -126,97 +91,42 @@ def json_schema() -> dict[str, Any]:
     return schema
 
 
-# --- reading ------------------------------------------------------------------------------------
-
-
-def _read(path: Path, known: Mapping[str, Path]) -> str:
-    if path.is_dir():
-        raise ScenarioError(f"{path}: this is a folder; give a scenario file")
-    if not path.exists():
-        near = difflib.get_close_matches(path.name, known, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"shipped are {', '.join(known)}"
-        raise ScenarioError(f"{path}: there is no such file or shipped scenario; {hint}")
+def _read(source: str | Path) -> tuple[Path, str]:
+    """Return the path and the text of a scenario file or shipped scenario."""
+    path, known = Path(source), shipped()
     try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise ScenarioError(f"{path}: cannot be read: {error.strerror}") from None
+        if str(source) in known and not path.is_file():
+            path = known[str(source)]
+        if path.is_dir():
+            raise ScenarioError(f"{path}: this is a folder; give a scenario file")
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        hint = near(path.name, known) or f"shipped are {some(list(known), 20)}"
+        raise ScenarioError(f"{path}: there is no such file or shipped scenario; {hint}") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        what = error.strerror if isinstance(error, OSError) else str(error)
+        shown = str(path) if len(str(path)) < 200 else f"{str(path)[:200]}..."
+        raise ScenarioError(f"{shown!r}: cannot be read: {what}; give a scenario file") from None
+    return path, _decoded(raw, path)
+
+
+def _decoded(raw: bytes, path: Path) -> str:
     if len(raw) > MAX_BYTES:
-        raise ScenarioError(f"{path}: {len(raw)} bytes are too many for a scenario")
+        raise ScenarioError(f"{path}: is longer than {MAX_BYTES >> 20} MiB; give a scenario file")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ScenarioError(
-            f"{path}: this is not text (byte {error.start} is not UTF-8); give a YAML file"
+            f"{path}: is not text (byte {error.start} is not UTF-8); give a YAML file in UTF-8"
         ) from None
-    if any(ord(sign) < 32 and sign not in "\t\r\n" for sign in text):
-        raise ScenarioError(f"{path}: this is a binary file; give a YAML file")
+    if any(sign < " " and sign not in "\t\r\n" for sign in text):
+        raise ScenarioError(f"{path}: is a binary file; give a YAML file")
     return text
 
 
-def _refuse_bombs(text: str, place: str) -> None:
-    if len(re.findall(r"(?<![\w&*])\*[\w-]+", text)) > MAX_ALIASES:
-        raise ScenarioError(f"{place}: more than {MAX_ALIASES} YAML aliases; write the values out")
-    depth = 0
-    for line, content in enumerate(text.splitlines(), 1):
-        if content.lstrip().startswith("#"):
-            continue
-        depth += content.count("[") + content.count("{") - content.count("]") - content.count("}")
-        indent = len(content) - len(content.lstrip(" "))
-        dashes = len(re.match(r"[ \-]*", content)[0].replace(" ", ""))  # type: ignore[index]
-        if depth > MAX_DEPTH or indent > 40 * MAX_DEPTH or dashes > MAX_DEPTH:
-            raise ScenarioError(f"{place}:{line}: nested deeper than {MAX_DEPTH} levels")
-
-
-def _plain(
-    node: Any, at: tuple[Any, ...], lines: dict[tuple[Any, ...], int], place: str, depth: int
-) -> Any:
-    """Turn a YAML node into plain data, noting lines; duplicate keys are errors."""
-    from ruamel.yaml.nodes import MappingNode, SequenceNode
-
-    if depth > MAX_DEPTH or len(lines) > 200_000:
-        raise ScenarioError(
-            f"{place}:{node.start_mark.line + 1}: nested or repeated too much for a scenario"
-        )
-    lines.setdefault(at, node.start_mark.line + 1)
-    if isinstance(node, MappingNode):
-        made: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = str(key_node.value)
-            line = key_node.start_mark.line + 1
-            if key in made:
-                path = dotted((*at, key))
-                raise ScenarioError(f"{place}:{line}: {path} is given twice; keep one of them")
-            lines[(*at, key)] = line
-            made[key] = _plain(value_node, (*at, key), lines, place, depth + 1)
-        return made
-    if isinstance(node, SequenceNode):
-        return [
-            _plain(item, (*at, i), lines, place, depth + 1) for i, item in enumerate(node.value)
-        ]
-    return _scalar(node)
-
-
-def _scalar(node: Any) -> Any:
-    tag = str(node.tag or "")
-    text = node.value
-    if node.style in ("'", '"', "|", ">"):
-        return text
-    if tag.endswith(":null") or text in ("", "~", "null", "Null", "NULL"):
-        return None
-    if text in ("true", "True", "TRUE"):
-        return True
-    if text in ("false", "False", "FALSE"):
-        return False
-    if re.fullmatch(r"[-+]?[0-9]+", text):
-        return int(text)
-    if re.fullmatch(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)([eE][-+]?[0-9]+)?", text):
-        return float(text)
-    if text.lower() in (".inf", "+.inf", "-.inf"):
-        return -math.inf if text.startswith("-") else math.inf
-    if text.lower() == ".nan":
-        return math.nan
-    return text
-
-
-def _kind(value: Any) -> str:
-    return "list" if isinstance(value, list) else "single value"
+def _stem(path: Path) -> str:
+    for ending in (".yaml", ".yml", ".json"):
+        if path.name.endswith(ending) and path.name != ending:
+            return path.name.removesuffix(ending)
+    return path.name

@@ -82,5 +82,22 @@ def _ip_and_port(value: object) -> str:
     return text
 
 
+def _any_text(value: object) -> str:
+    """Read a pod's address: any text, since to balancers it is a text to sort and to hash."""
+    text = str(value).strip() if isinstance(value, (str, int, float)) else ""
+    if not 0 < len(text) <= 253:
+        raise ValueError('must be a text of 1 to 253 signs, for instance "10.244.0.4:8080"')
+    return text
+
+
+def host_of(address: str) -> str:
+    """Return the IP of "IP:port"; another text is its own host."""
+    try:
+        return split_address(address)[0]
+    except ValueError:
+        return address
+
+
 Ip = Annotated[str, BeforeValidator(_ip), WithJsonSchema({"type": "string"})]
 IpAndPort = Annotated[str, BeforeValidator(_ip_and_port), WithJsonSchema({"type": "string"})]
+Address = Annotated[str, BeforeValidator(_any_text), WithJsonSchema({"type": "string"})]

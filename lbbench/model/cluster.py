@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from lbbench.model.addresses import MAX_NODES, Ip, IpAndPort
+from lbbench.model.addresses import MAX_NODES, Address, Ip, IpAndPort
 from lbbench.model.fields import (
     Count,
     CountOrZero,
@@ -23,6 +23,7 @@ from lbbench.model.fields import (
     or_word,
     whole,
 )
+from lbbench.model.mistakes import fault
 
 MAX_PODS = 100_000
 
@@ -44,7 +45,7 @@ class Pod(Part):
 
     name: Name
     node: Name | None = None
-    address: IpAndPort | None = None
+    address: Address | None = None
     speed: Positive | None = None
     concurrency: SmallCount | None = None
 
@@ -56,7 +57,7 @@ class Replica(Part):
 
     name: Name
     node: Name
-    address: IpAndPort | None = None
+    address: Address | None = None
 
 
 class Readiness(Part):
@@ -122,17 +123,26 @@ class Network(Part):
 
 
 def _placement(value: object) -> object:
-    if value in ("spread", "pack") or isinstance(value, (list, tuple)):
+    if value in ("spread", "pack"):
         return value
-    raise ValueError("is not allowed; allowed are spread, pack, or a list of the pods per node")
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("is not allowed; allowed are spread, pack, or a list of the pods per node")
+    made: list[int] = []
+    for i, entry in enumerate(value):
+        try:
+            made.append(_PER_NODE(entry))
+        except ValueError as error:
+            raise fault(i, str(error)) from None
+    return tuple(made)
+
+
+_PER_NODE = whole(0, MAX_PODS)
 
 
 class Cluster(Part):
     """Nodes, pods, ingress replicas, network."""
 
-    nodes: Annotated[
-        Count | tuple[Node, ...], listed_or(Node, whole(1, MAX_NODES), MAX_NODES)
-    ] = 3
+    nodes: Annotated[Count | tuple[Node, ...], listed_or(Node, whole(1, MAX_NODES), MAX_NODES)] = 3
     pods: Annotated[Count | tuple[Pod, ...], listed_or(Pod, whole(1, MAX_PODS), MAX_PODS)] = 10
     placement: Annotated[
         Literal["spread", "pack"] | tuple[CountOrZero, ...], BeforeValidator(_placement)

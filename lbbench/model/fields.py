@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from lbbench.model.mistakes import Fault, Mistake, mistakes_of, unknown_key
+from lbbench.model.mistakes import MISSING, Fault, Mistake, mistakes_of, unknown_key
 from lbbench.model.units import (
     parse_rate,
     parse_ratio,
@@ -38,7 +38,7 @@ class Part(BaseModel):
     """How the part is written, for the sentence on a value that is no mapping."""
 
     @classmethod
-    def keys(cls) -> list[str]:
+    def key_names(cls) -> list[str]:
         """Return the keys as the file writes them."""
         return [field.alias or name for name, field in cls.model_fields.items()]
 
@@ -49,23 +49,30 @@ class Part(BaseModel):
         if isinstance(value, cls):
             return handler(value)
         if not isinstance(value, Mapping):
-            example = cls.SHORT or f"{{{cls.keys()[0]}: ...}}"
+            example = cls.SHORT or f"{{{cls.key_names()[0]}: ...}}"
             raise ValueError(f"must be a mapping of keys; write for instance {example}")
         known: dict[str, Any] = {}
         found: list[Mistake] = []
-        names = {*cls.keys(), *cls.model_fields}
+        names = {*cls.key_names(), *cls.model_fields}
         for key, entry in value.items():
             if key not in names:
-                found.append(Mistake((str(key),), unknown_key(key, cls.keys())))
+                found.append(Mistake((str(key),), unknown_key(key, cls.key_names())))
             elif entry is not None:
                 known[key] = entry
         try:
             made = handler(known)
         except ValidationError as error:
-            raise Fault([*found, *mistakes_of(error)]) from None
+            found += [cls._with_example(mistake) for mistake in mistakes_of(error)]
+            raise Fault(found) from None
         if found:
             raise Fault(found)
         return made
+
+    @classmethod
+    def _with_example(cls, mistake: Mistake) -> Mistake:
+        if mistake.text == MISSING and len(mistake.keys) == 1 and cls.SHORT:
+            return mistake._replace(text=f"{MISSING}; write for instance {cls.SHORT}")
+        return mistake
 
 
 # --- single values ------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+MISSING = "is missing"
+
 
 class Mistake(NamedTuple):
     """One mistake: the keys that lead to it and a sentence on what is wrong and what is allowed."""
@@ -106,7 +108,7 @@ def _sentence(item: Any) -> str:
         words, key = _LIMITS[kind]
         return f"{words} {context[key]}"
     if kind == "missing":
-        return "is missing"
+        return MISSING
     if kind == "finite_number":
         return "must be a finite number"
     for beginning, what in _KINDS.items():

@@ -1,66 +1,70 @@
-"""The scenario: what a person writes, checked and frozen. `contract` names every key."""
+"""The scenario: what a person writes, checked and frozen. `docs` and the JSON schema list its keys."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 
+from lbbench.model.agreement import STICKY, disagreements
 from lbbench.model.cluster import Cluster
 from lbbench.model.demand import Demand, Sessions
-from lbbench.model.fields import Count, CountOrZero, Part, PositiveTime, Text, Time
-from lbbench.model.stages import Stages, split_address
-from lbbench.model.timeline import Change, Precision
-from lbbench.model.units import parse_share, parse_time, write_time
+from lbbench.model.fields import (
+    AutoOrTime,
+    Count,
+    CountOrZero,
+    Name,
+    Part,
+    PositiveTime,
+    SmallCount,
+    Text,
+    Time,
+    entries,
+    whole,
+)
+from lbbench.model.mistakes import Fault
+from lbbench.model.objectives import Objectives, Precision, Sweep, parse_objective
+from lbbench.model.stages import Stages
+from lbbench.model.timeline import Change
 
 SCHEMA = "lbbench.scenario/1"
-STICKY = ("sticky_balanced", "sticky_persistent")
-
-METRICS = (
-    "latency.mean",
-    "latency.p50",
-    "latency.p90",
-    "latency.p95",
-    "latency.p99",
-    "latency.p999",
-    "latency.max",
-    "error_rate",
-    "attainment",
-    "utilisation.max",
-)
+DURATION = "5min"
 
 
 class Run(Part):
     """How long, how often, from which seed."""
 
+    SHORT: ClassVar[str] = "{duration: 5min}"
+
     duration: PositiveTime | None = None
     requests: Count | None = None
-    warmup: Literal["auto"] | float = "auto"
-    replications: Count = 1
-    seed: CountOrZero = 1
-    window: Literal["auto"] | float = "auto"
+    warmup: AutoOrTime = "auto"
+    replications: SmallCount = 1
+    seed: Annotated[int, BeforeValidator(whole(0, 2**63 - 1))] = 1
+    window: AutoOrTime = "auto"
     drain: Time = 120.0
     precision: Precision | None = None
 
-    @field_validator("warmup", "window", mode="before")
+    @field_validator("window", mode="after")
     @classmethod
-    def _auto(cls, value: object) -> object:
-        return value if value == "auto" else parse_time(value)
-
-    @model_validator(mode="after")
-    def _one_length(self) -> Run:
-        if self.duration is not None and self.requests is not None:
-            raise ValueError("has both duration and requests; keep one of them")
-        return self
+    def _some_width(cls, value: str | float) -> str | float:
+        if value == 0.0:
+            raise ValueError("must be greater than 0")
+        return value
 
 
 class Observed(Part):
     """What was measured in reality, to stand beside the simulated."""
 
+    SHORT: ClassVar[str] = '{pods: {"10.244.0.4:80": 17}, requests: 17}'
+
     pods: dict[str, CountOrZero] = Field(default_factory=dict)
-    latency: dict[str, Time] = Field(default_factory=dict)
+    latency: dict[Literal["mean", "p50", "p90", "p95", "p99", "p999", "max"], Time] = Field(
+        default_factory=dict
+    )
     requests: CountOrZero = 0
     note: Text = ""
 
@@ -68,12 +72,10 @@ class Observed(Part):
 class Scenario(Part):
     """A whole scenario; attributes are the keys of the file, times in seconds."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True
-    )
+    SHORT: ClassVar[str] = "traffic: {utilisation: 0.8}"
 
     schema_: Literal["lbbench.scenario/1"] = Field(default="lbbench.scenario/1", alias="schema")
-    name: Text = "scenario"
+    name: Name = "scenario"
     preset: Literal["aks-kubenet", "seed"] | None = None
     path: Literal["ingress", "service"] = "ingress"
     cluster: Cluster = Field(default_factory=Cluster)
@@ -81,11 +83,45 @@ class Scenario(Part):
     traffic: Demand
     run: Run = Field(default_factory=Run)
     timeline: tuple[Change, ...] = ()
-    slo: dict[str, Any] = Field(default_factory=dict)
-    sweep: dict[str, Any] = Field(default_factory=dict)
+    slo: Objectives = Field(default_factory=dict)
+    sweep: Sweep | None = None
     observed: Observed | None = None
 
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
+    _written: Mapping[str, Any] | None = PrivateAttr(default=None)
+    _place: str = PrivateAttr(default="scenario")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, value: Any) -> Any:
+        """Set the defaults that depend on other keys: the run's length and the cookie jars."""
+        if not isinstance(value, Mapping):
+            return value
+        traffic, run = value.get("traffic"), value.get("run")
+        made = dict(value)
+        recorded = isinstance(traffic, Mapping) and traffic.get("trace") is not None
+        if (run is None or isinstance(run, Mapping)) and not recorded:
+            given = run or {}
+            if given.get("duration") is None and given.get("requests") is None:
+                made["run"] = {**given, "duration": DURATION}
+        if isinstance(traffic, Mapping) and traffic.get("sessions") is None:
+            sticky = value.get("path") != "service" and _balancer(value) in STICKY
+            made["traffic"] = {**traffic, "sessions": {} if sticky else "none"}
+        return made
+
+    @field_validator("timeline", mode="before")
+    @classmethod
+    def _changes(cls, value: object) -> object:
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(f"must be a list of changes, for instance - {Change.SHORT}")
+        return entries(Change, value)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Scenario:
+        found = disagreements(self)
+        if found:
+            raise Fault(found)
+        return self
 
     @property
     def folder(self) -> Path:
@@ -98,43 +134,20 @@ class Scenario(Part):
         made._folder = folder  # noqa: SLF001
         return made
 
-    @field_validator("slo", mode="after")
-    @classmethod
-    def _slo(cls, value: dict[str, Any]) -> dict[str, Any]:
-        for name, limit in value.items():
-            if name not in METRICS:
-                raise ValueError(f"{name} is not a metric; allowed are {', '.join(METRICS)}")
-            if name.startswith("latency."):
-                parse_time(limit)
-            else:
-                parse_share(limit)
-        return value
-
-    @model_validator(mode="after")
-    def _agree(self) -> Scenario:
-        names = _node_names(self.cluster)
-        _check_pods(self.cluster, names)
-        _check_replicas(self, names)
-        _check_timeline(self, names)
-        split_address(self.cluster.vip)
-        if self.path == "service" and self.stages.ingress.balancer in STICKY:
-            raise ValueError("stages.ingress.balancer: cookies need path: ingress")
-        return self
-
-    @property
-    def sessions(self) -> Sessions | None:
-        """Return the cookie jars: none unless asked for or the balancer is sticky."""
-        given = self.traffic.sessions
-        if isinstance(given, Sessions):
-            return given
-        if given is None and self.stages.ingress.balancer in STICKY and self.path == "ingress":
-            return Sessions()
-        return None
+    def as_written(self, data: Mapping[str, Any], place: str) -> Scenario:
+        """Return the same scenario that remembers the plain data it was made from, for `with_`."""
+        made = self.model_copy()
+        made._written, made._place = data, place  # noqa: SLF001
+        return made
 
     def with_(self, changes: Mapping[str, Any]) -> Scenario:
-        """Return this scenario with leaves changed: ``{"stages.ingress.balancer": "ewma"}``.
+        """Return the scenario with leaves changed, as ``--set`` does it on the command line.
 
-        Values are plain data, as in the file: times are texts with units.
+        Parameters
+        ----------
+        changes
+            Value by dotted path: {"stages.ingress.balancer": "ewma", "cluster.pods[3].speed": 0.5}.
+            A text is read as YAML, so "1k/s" and "[4, 3, 3]" mean what they mean in a file.
 
         Raises
         ------
@@ -142,130 +155,47 @@ class Scenario(Part):
             When a path does not exist or a value is not allowed.
         """
         from lbbench.model.check import build
+        from lbbench.model.notation import read_value
 
         return build(
-            self.resolved(), place=self.name, changes=list(changes.items()), folder=self.folder
+            self.resolved() if self._written is None else self._written,
+            place=self._place,
+            changes=[
+                (path, read_value(value, path) if isinstance(value, str) else value)
+                for path, value in changes.items()
+            ],
+            folder=self.folder,
+            stem=self.name,
         )
+
+    @property
+    def sessions(self) -> Sessions | None:
+        """Return the cookie jars: none unless asked for or the balancer is sticky."""
+        given = self.traffic.sessions
+        return given if isinstance(given, Sessions) else None
 
     def objectives(self) -> dict[str, float]:
         """Return the objectives as numbers: seconds for latencies, shares else."""
-        return {
-            name: parse_time(limit) if name.startswith("latency.") else parse_share(limit)
-            for name, limit in self.slo.items()
-        }
+        return {metric: parse_objective(metric, limit) for metric, limit in self.slo.items()}
 
     def resolved(self) -> dict[str, Any]:
         """Return every key with its value as plain data that loads back to an equal scenario."""
         data = self.model_dump(by_alias=True, exclude_none=True, mode="json")
-        data["run"]["warmup"] = _timed(self.run.warmup)
-        data["run"]["window"] = _timed(self.run.window)
-        for key in ("timeline", "slo", "sweep"):
+        for key in ("timeline", "slo"):
             if not data[key]:
                 del data[key]
         return data
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Scenario):
+            return NotImplemented
+        return self.__dict__ == other.__dict__
 
-def _timed(value: str | float) -> str:
-    return value if isinstance(value, str) else write_time(value)
-
-
-def _node_names(cluster: Cluster) -> list[str]:
-    if isinstance(cluster.nodes, int):
-        return [f"node-{i}" for i in range(cluster.nodes)]
-    names = [node.name for node in cluster.nodes]
-    _unique(names, "cluster.nodes: the name")
-    return names
+    def __hash__(self) -> int:
+        return hash(json.dumps(self.resolved(), sort_keys=True))
 
 
-def _unique(names: list[str], what: str) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise ValueError(f"{what} {name} is given twice")
-        seen.add(name)
-
-
-def _check_pods(cluster: Cluster, nodes: list[str]) -> None:
-    placement = cluster.placement
-    if isinstance(placement, tuple):
-        if len(placement) != len(nodes):
-            raise ValueError(
-                f"cluster.placement has {len(placement)} entries for {len(nodes)} nodes"
-            )
-        total = cluster.pods if isinstance(cluster.pods, int) else len(cluster.pods)
-        if sum(placement) != total:
-            raise ValueError(
-                f"cluster.placement adds up to {sum(placement)}, cluster.pods is {total}"
-            )
-    if isinstance(cluster.pods, int):
-        return
-    _unique([pod.name for pod in cluster.pods], "cluster.pods: the name")
-    addresses = [pod.address for pod in cluster.pods if pod.address is not None]
-    _unique(addresses, "cluster.pods: the address")
-    for i, pod in enumerate(cluster.pods):
-        if pod.node is not None and pod.node not in nodes:
-            raise ValueError(
-                f"cluster.pods[{i}].node = {pod.node}: there is no such node; "
-                f"the nodes are {_some(nodes)}"
-            )
-
-
-def _check_replicas(scenario: Scenario, nodes: list[str]) -> None:
-    given = scenario.cluster.ingress.replicas
-    if not isinstance(given, tuple):
-        return
-    _unique([item.name for item in given], "cluster.ingress.replicas: the name")
-    for i, item in enumerate(given):
-        if item.node not in nodes:
-            raise ValueError(
-                f"cluster.ingress.replicas[{i}].node = {item.node}: there is no such node; "
-                f"the nodes are {_some(nodes)}"
-            )
-
-
-def _check_timeline(scenario: Scenario, nodes: list[str]) -> None:
-    pods = scenario.cluster.pods
-    names = None if isinstance(pods, int) else [pod.name for pod in pods]
-    for i, change in enumerate(scenario.timeline):
-        if change.node is not None and change.node not in nodes:
-            raise ValueError(
-                f"timeline[{i}].node = {change.node}: there is no such node; "
-                f"the nodes are {_some(nodes)}"
-            )
-        if change.pod is not None and names is not None and change.pod not in names:
-            if change.pod.startswith("pod-") and change.pod[4:].isdigit():
-                continue  # a pod that a scale-up or rollout brings
-            raise ValueError(
-                f"timeline[{i}].pod = {change.pod}: there is no such pod; the pods are {_some(names)}"
-            )
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-
-
-PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "aks-kubenet": {
-        "cluster": {
-            "network": {"same_node_rtt": "0.1ms", "cross_node_rtt": "0.99ms"},
-        },
-        "stages": {
-            "ingress": {
-                "keepalive": {"upstream": 320, "upstream_requests": 10000, "client_requests": 1000}
-            }
-        },
-    },
-    "seed": {
-        "cluster": {
-            "network": {"same_node_rtt": "0.1ms", "cross_node_rtt": "0.99ms"},
-            "ingress": {"workers": 2},
-        },
-        "stages": {
-            "kube_proxy": {"probability_format": "%0.5f"},
-            "ingress": {
-                "keepalive": {"upstream": 32, "upstream_requests": 100, "client_requests": 100}
-            },
-        },
-    },
-}
-"""Values that a preset switches on (keys given in the file win)."""
+def _balancer(data: Mapping[str, Any]) -> object:
+    stages = data.get("stages")
+    ingress = stages.get("ingress") if isinstance(stages, Mapping) else None
+    return ingress.get("balancer") if isinstance(ingress, Mapping) else None

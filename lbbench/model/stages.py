@@ -102,9 +102,7 @@ class Keepalive(Part):
 
     SHORT: ClassVar[str] = "{upstream: 320}"
 
-    upstream: Annotated[
-        CountOrZero, BeforeValidator(whole(0, 10**6))
-    ] = 320
+    upstream: Annotated[CountOrZero, BeforeValidator(whole(0, 10**6))] = 320
     upstream_requests: Count = 10000
     upstream_timeout: PositiveTime = 60.0
     client_timeout: PositiveTime = 75.0
@@ -126,7 +124,9 @@ class NextUpstream(Part):
     SHORT: ClassVar[str] = "{on: [error, timeout], tries: 3}"
 
     on: tuple[
-        Literal["error", "timeout", "http_500", "http_502", "http_503", "http_504", "non_idempotent"],
+        Literal[
+            "error", "timeout", "http_500", "http_502", "http_503", "http_504", "non_idempotent"
+        ],
         ...,
     ] = ("error", "timeout")
     tries: Annotated[int, BeforeValidator(whole(1, 100))] = 3

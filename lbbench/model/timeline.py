@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
-from lbbench.model.fields import CountOrZero, Part, Positive, PositiveTime, Text, Time
+from lbbench.model.fields import CountOrZero, Name, Part, Positive, PositiveTime, Time
+from lbbench.model.mistakes import fault, listed
 
 
 class Scale(Part):
     """Change the number of pods."""
+
+    SHORT: ClassVar[str] = "{pods: 15}"
 
     pods: CountOrZero
 
 
 class Rollout(Part):
     """Replace every pod by a new one."""
+
+    SHORT: ClassVar[str] = "{max_surge: 1, max_unavailable: 1}"
 
     max_surge: CountOrZero = 1
     max_unavailable: CountOrZero = 1
@@ -27,57 +33,80 @@ class Rollout(Part):
     @model_validator(mode="after")
     def _moves(self) -> Rollout:
         if self.max_surge == 0 and self.max_unavailable == 0:
-            raise ValueError("max_surge and max_unavailable must not both be 0")
+            raise fault("max_surge", "must be at least 1 when max_unavailable is 0")
         return self
 
 
-_VERBS = ("scale", "rollout", "routes", "pod", "node")
+_VERBS: dict[str, tuple[str, ...]] = {
+    "scale": (),
+    "rollout": (),
+    "routes": (),
+    "pod": ("speed", "cold", "pause", "fail"),
+    "node": ("state", "azure"),
+}
+"""What a change is about; of the words behind it, exactly one says what happens."""
+
+_LASTING = ("routes", "speed", "fail", "state", "azure")
+"""What can have an end."""
 
 
 class Change(Part):
     """One thing that happens at a time."""
+
+    SHORT: ClassVar[str] = "{at: 60s, scale: {pods: 15}}"
 
     at: Time
     until: PositiveTime | None = None
     scale: Scale | None = None
     rollout: Rollout | None = None
     routes: Literal["missing"] | None = None
-    pod: Text | None = None
+    pod: Name | None = None
     speed: Positive | None = None
-    cold: bool | None = None
+    cold: Literal[True] | None = None
     pause: PositiveTime | None = None
     fail: Literal["refuse", "blackhole", "hang", "error"] | None = None
-    after: Time = 0.001
-    node: Text | None = None
+    after: Time | None = None
+    node: Name | None = None
     state: Literal["down", "up", "drained"] | None = None
     azure: Literal["up", "down", "none"] | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_delay(cls, value: object) -> object:
+        """Let a pod that answers errors take 1 ms for each unless the scenario says otherwise."""
+        if isinstance(value, Mapping) and value.get("fail") == "error":
+            return {"after": "1ms", **value}
+        return value
+
+    @field_validator("cold", mode="before")
+    @classmethod
+    def _only_true(cls, value: object) -> object:
+        if value is not True:
+            raise ValueError("must be true; leave it out otherwise")
+        return value
+
     @model_validator(mode="after")
     def _one_thing(self) -> Change:
-        verbs = [name for name in _VERBS if getattr(self, name) is not None]
-        if len(verbs) != 1:
+        given = [name for name in _VERBS if getattr(self, name) is not None]
+        if len(given) != 1:
             raise ValueError(f"must have exactly one of {', '.join(_VERBS)}")
-        if self.pod is not None:
-            given = [name for name in ("speed", "cold", "pause", "fail") if getattr(self, name)]
-            if len(given) != 1:
-                raise ValueError("pod needs exactly one of speed, cold, pause, fail")
-        if self.node is not None and (self.state is None) == (self.azure is None):
-            raise ValueError("node needs exactly one of state and azure")
-        if self.until is not None and self.until <= self.at:
-            raise ValueError("until must be later than at")
+        verb = given[0]
+        for owner, words in _VERBS.items():
+            for word in words:
+                if owner != verb and getattr(self, word) is not None:
+                    raise fault(word, f"belongs to a change of a {owner}, not to {verb}")
+        words = [word for word in _VERBS[verb] if getattr(self, word) is not None]
+        if _VERBS[verb] and len(words) != 1:
+            raise fault(verb, f"needs exactly one of {', '.join(_VERBS[verb])}")
+        self._check_times(words[0] if words else verb)
         return self
 
-
-class Precision(Part):
-    """Replicate until an interval is narrow enough."""
-
-    metric: Text = "latency.p99"
-    relative: float = Field(default=0.05, gt=0.0)
-    max_replications: int = Field(default=50, ge=2)
-
-    @field_validator("relative", mode="before")
-    @classmethod
-    def _relative(cls, value: object) -> object:
-        if isinstance(value, str) and value.endswith("%"):
-            return float(value[:-1]) / 100.0
-        return value
+    def _check_times(self, what: str) -> None:
+        if self.after is not None and self.fail != "error":
+            raise fault("after", "belongs to fail: error")
+        if self.until is None:
+            return
+        if what not in _LASTING:
+            raise fault("until", f"does not belong to {what}; {listed(_LASTING)} with it")
+        if self.until <= self.at:
+            raise fault("until", "must be later than at")

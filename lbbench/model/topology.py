@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lbbench.errors import ScenarioError
+from lbbench.model.addresses import host_of, node_address, pod_address
 from lbbench.model.cluster import Cluster, Pod
 from lbbench.model.scenario import Scenario
+
+POD_PORT = 8080
+INGRESS_PORT = 80
 
 
 @dataclass(frozen=True)
@@ -16,27 +21,27 @@ class NodeInfo:
 
     name: str
     zone: str
-    address: str
+    address: str  # IP
 
 
 @dataclass(frozen=True)
 class PodInfo:
-    """A pod; ``node`` is the node's number."""
+    """A pod."""
 
     name: str
-    node: int
-    address: str
+    node: int  # number of its node
+    address: str  # IP:port
     speed: float
     concurrency: int
 
 
 @dataclass(frozen=True)
 class ReplicaInfo:
-    """An ingress replica; ``node`` is the node's number."""
+    """An ingress replica."""
 
     name: str
-    node: int
-    address: str
+    node: int  # number of its node
+    address: str  # IP:port
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Topology:
 
     nodes: tuple[NodeInfo, ...]
     pods: tuple[PodInfo, ...]
-    replicas: tuple[ReplicaInfo, ...]
+    replicas: tuple[ReplicaInfo, ...]  # empty on path service
     workers_per_replica: int
     vip: str
 
@@ -53,45 +58,31 @@ class Topology:
 def topology(scenario: Scenario) -> Topology:
     """Return names, places and addresses of everything in ``scenario``.
 
+    Addresses that the scenario gives are kept. The others are synthetic: node i is
+    10.224.0.(4 + i), the k-th pod of node i is 10.244.i.(2 + k):8080 and the ingress replicas of a
+    node follow its pods with port 80; an IP that the scenario gives to something else is skipped.
+
     Raises
     ------
     ScenarioError
-        When the policy leaves no endpoint, or addresses collide.
+        When a node has more pods than there are addresses.
     """
     cluster = scenario.cluster
-    nodes = _nodes(cluster)
-    used = [0] * len(nodes)
-    pods = _pods(cluster, nodes, used)
-    replicas = _replicas(cluster, nodes, used) if scenario.path == "ingress" else ()
-    _distinct([*(pod.address for pod in pods), *(item.address for item in replicas)])
+    names = cluster.node_names()
+    ingress = scenario.path == "ingress"
+    free = _Free(len(names), _given_ips(cluster))
+    nodes = _nodes(cluster, names)
+    try:
+        pods = _pods(cluster, names, free)
+        replicas = _replicas(cluster, names, free) if ingress else ()
+    except ValueError as error:
+        raise ScenarioError(f"cluster.pods: {error}") from None
     return Topology(nodes, pods, replicas, cluster.ingress.workers, cluster.vip)
 
 
 def capacity(top: Topology, mean_work: float) -> float:
     """Return requests per second that all pods can serve: sum of speed x concurrency / E[work]."""
-    return sum(pod.speed * pod.concurrency for pod in top.pods) / mean_work
-
-
-def node_address(node: int) -> str:
-    """Return the synthetic address of a node: 10.224.0.4, 10.224.0.5, ..."""
-    number = node + 4
-    return f"10.224.{number >> 8}.{number & 255}"
-
-
-def pod_address(node: int, k: int, port: int) -> str:
-    """Return the synthetic address of the k-th pod (from 0) of a node.
-
-    10.244.<node>.<2 + k>; nodes from 256 on continue in 10.245, pods from the 254th on in blocks of
-    their own (10.<64 + block>), so that no two are equal.
-    """
-    block, place = divmod(k, 253)
-    second = 244 + (node >> 8) if block == 0 else 63 + block + 16 * (node >> 8)
-    if second > 255 or (block and second >= 224):
-        raise ScenarioError(
-            f"pod {k} of node {node} gets no synthetic address: too many pods on one node; "
-            f"use more nodes or give addresses"
-        )
-    return f"10.{second}.{node & 255}.{2 + place}:{port}"
+    return math.fsum(pod.speed * pod.concurrency for pod in top.pods) / mean_work
 
 
 def spread(pods: int, nodes: int) -> list[int]:
@@ -100,73 +91,98 @@ def spread(pods: int, nodes: int) -> list[int]:
 
 
 def pack(pods: int, nodes: int) -> list[int]:
-    """Return the node of each pod in blocks of ceil(pods / nodes), first nodes first."""
+    """Return the node of each pod in blocks of ceil(pods / nodes), first nodes first.
+
+    10 pods on 3 nodes are 4, 4, 2; the last nodes may stay empty (4 pods on 3 nodes: 2, 2, 0).
+    """
     block = -(-pods // nodes)
     return [i // block for i in range(pods)]
 
 
-def _nodes(cluster: Cluster) -> tuple[NodeInfo, ...]:
+class _Free:
+    """Hands out the synthetic addresses of each node in order, without those that are given."""
+
+    def __init__(self, nodes: int, given: set[str]) -> None:
+        self.nodes = nodes
+        self.given = given
+        self.next = [0] * nodes
+
+    def take(self, node: int, port: int) -> str:
+        while True:
+            address = pod_address(node, self.next[node], port, self.nodes)
+            self.next[node] += 1
+            if not self.given or host_of(address) not in self.given:
+                return address
+
+
+def _given_ips(cluster: Cluster) -> set[str]:
+    def addresses() -> Iterator[str | None]:
+        for listed in (cluster.pods, cluster.ingress.replicas):
+            if isinstance(listed, tuple):
+                yield from (item.address for item in listed)
+
+    return {host_of(address) for address in addresses() if address is not None}
+
+
+def _nodes(cluster: Cluster, names: Sequence[str]) -> tuple[NodeInfo, ...]:
     if isinstance(cluster.nodes, int):
-        return tuple(NodeInfo(f"node-{i}", "", node_address(i)) for i in range(cluster.nodes))
+        return tuple(NodeInfo(name, "", node_address(i)) for i, name in enumerate(names))
+    given = {node.address for node in cluster.nodes}
+    free = (address for i in range(2 * len(names)) if (address := node_address(i)) not in given)
+    if given == {None}:
+        free = (node_address(i) for i in range(len(names)))
     return tuple(
-        NodeInfo(node.name, node.zone, node.address or node_address(i))
-        for i, node in enumerate(cluster.nodes)
+        NodeInfo(node.name, node.zone, node.address or next(free)) for node in cluster.nodes
     )
 
 
-def _pods(cluster: Cluster, nodes: Sequence[NodeInfo], used: list[int]) -> tuple[PodInfo, ...]:
+def _pods(cluster: Cluster, nodes: Sequence[str], free: _Free) -> tuple[PodInfo, ...]:
     given = (
-        tuple(Pod(name=f"pod-{i}") for i in range(cluster.pods))
+        tuple(Pod(name=name) for name in cluster.pod_names())
         if isinstance(cluster.pods, int)
         else cluster.pods
     )
-    numbers = {node.name: i for i, node in enumerate(nodes)}
-    places = _places(cluster, len(given), len(nodes))
-    made = []
-    for pod, place in zip(given, places, strict=True):
-        node = place if pod.node is None else numbers[pod.node]
-        address = pod.address or pod_address(node, used[node], 8080)
-        used[node] += 1
-        made.append(
-            PodInfo(
-                name=pod.name,
-                node=node,
-                address=address,
-                speed=cluster.pod.speed if pod.speed is None else pod.speed,
-                concurrency=pod.concurrency or cluster.pod.concurrency,
-            )
+    numbers = {name: i for i, name in enumerate(nodes)}
+    fixed = [None if pod.node is None else numbers[pod.node] for pod in given]
+    spec = cluster.pod
+    return tuple(
+        PodInfo(
+            name=pod.name,
+            node=node,
+            address=pod.address or free.take(node, POD_PORT),
+            speed=spec.speed if pod.speed is None else pod.speed,
+            concurrency=spec.concurrency if pod.concurrency is None else pod.concurrency,
         )
-    return tuple(made)
+        for pod, node in zip(given, _places(cluster, fixed, len(nodes)), strict=True)
+    )
 
 
-def _places(cluster: Cluster, pods: int, nodes: int) -> list[int]:
+def _places(cluster: Cluster, fixed: Sequence[int | None], nodes: int) -> list[int]:
+    """Return the node of each pod; ``fixed`` holds the nodes that pods name themselves."""
+    open_ = fixed.count(None)
     if cluster.placement == "spread":
-        return spread(pods, nodes)
-    if cluster.placement == "pack":
-        return pack(pods, nodes)
-    return [node for node, n in enumerate(cluster.placement) for _ in range(int(n))]
+        rest = spread(open_, nodes)
+    elif cluster.placement == "pack":
+        rest = pack(open_, nodes)
+    else:
+        rest = [
+            node
+            for node, room in enumerate(cluster.placement)
+            for _ in range(int(room) - fixed.count(node))
+        ]
+    left = iter(rest)
+    return [next(left) if node is None else node for node in fixed]
 
 
-def _replicas(
-    cluster: Cluster, nodes: Sequence[NodeInfo], used: list[int]
-) -> tuple[ReplicaInfo, ...]:
+def _replicas(cluster: Cluster, nodes: Sequence[str], free: _Free) -> tuple[ReplicaInfo, ...]:
     given = cluster.ingress.replicas
     if isinstance(given, tuple):
-        numbers = {node.name: i for i, node in enumerate(nodes)}
+        numbers = {name: i for i, name in enumerate(nodes)}
         asked = [(item.name, numbers[item.node], item.address) for item in given]
     else:
         count = len(nodes) if given == "per_node" else int(given)
         asked = [(f"ingress-{i}", i % len(nodes), None) for i in range(count)]
-    made = []
-    for name, node, address in asked:
-        made.append(ReplicaInfo(name, node, address or pod_address(node, used[node], 80)))
-        used[node] += 1
-    return tuple(made)
-
-
-def _distinct(addresses: list[str]) -> None:
-    seen: set[str] = set()
-    for address in addresses:
-        if address in seen:
-            raise ScenarioError(f"the address {address} is used twice; give every pod its own")
-        seen.add(address)
+    return tuple(
+        ReplicaInfo(name, node, address or free.take(node, INGRESS_PORT))
+        for name, node, address in asked
+    )

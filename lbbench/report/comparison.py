@@ -2,77 +2,113 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from rich.console import Console
 from rich.text import Text
 
 from lbbench.model.result import Result
-from lbbench.report.tables import table
-from lbbench.report.units import count, milliseconds, percent, ratio
+from lbbench.report.layout import Grid
+from lbbench.report.observed import Observed
+from lbbench.report.tables import ends
+from lbbench.report.terminal import show_warnings
+from lbbench.report.units import count, digits_for, milliseconds, percent, ratio, seconds, span
 from lbbench.studies.compare import Comparison
-
-NARROW = 90
 
 
 def show(comparison: Comparison, console: Console) -> None:
-    """Print warnings, the table and the sentences."""
+    """Print warnings, the table, what was observed beside it, and the sentences."""
+    results = comparison.results
     seen: dict[str, list[str]] = {}
-    for name, result in comparison.results.items():
+    for name, result in results.items():
         for warning in result.warnings:
-            seen.setdefault(warning, []).append(name)
-    for warning, names in seen.items():
-        console.print(Text(f"warning ({', '.join(names)}): {warning}", style="yellow"))
-    first = next(iter(comparison.results.values()))
+            seen.setdefault(warning, []).append(short(name))
+    everywhere = len(results)
+    show_warnings(
+        [text if len(names) == everywhere else f"{', '.join(names)}: {text}"
+         for text, names in seen.items()],
+        console,
+    )  # fmt: skip
+    first = next(iter(results.values()))
+    console.print(Text(first.name, style="bold"))
     console.print(
         Text(
-            f"{first.name}: {count(first.requests['offered'])} requests, the same for each "
-            f"{comparison.leaf.rsplit('.', 1)[-1]}; seed {first.seed}",
-            style="bold",
+            f"{count(first.requests['offered'])} requests, the same ones for every "
+            f"{_head(comparison)}; {seconds(first.time_s['warmup'])} warm-up; seed {first.seed}, "
+            f"{first.engine} engine"
         )
     )
-    narrow = console.width < NARROW
-    columns = [comparison.leaf.rsplit(".", 1)[-1], "mean ms", "p50 ms", "p99 ms"]
-    columns += [] if narrow else ["p99, 95 % interval"]
-    columns += ["max/mean", "errors %"] + ([] if narrow else ["hottest pod %"])
-    rows = [_row(name, result, narrow=narrow) for name, result in comparison.results.items()]
     console.print()
-    console.print(table("", columns, rows))
+    console.print(variants_table(comparison))
+    beside = observed_table(first, results)
+    if beside is not None:
+        console.print()
+        console.print(beside)
     console.print()
     for sentence in comparison.sentences:
-        console.print(sentence, highlight=False)
-    observed = _observed(first, comparison)
-    if observed:
+        console.print(Text(sentence))
+    wall = sum(result.wall_s or 0.0 for result in results.values())
+    offered = sum(result.requests["offered"] for result in results.values())
+    if wall:
+        compiled = sum(result.compile_s or 0.0 for result in results.values())
         console.print()
-        console.print(observed)
+        console.print(
+            Text(f"{seconds(wall)} for {count(offered)} requests: {count(offered / wall)} "
+                 f"requests/s (compilation {seconds(compiled)} apart)", style="dim")
+        )  # fmt: skip
 
 
-def _row(name: str, result: Result, *, narrow: bool) -> list[str]:
-    block = result.latency_s
-    interval = block["ci95"].get("p99")
-    offered = result.requests["offered"]
-    pods = result.stages[-1]["balance"]
-    row = [name, *(milliseconds(block[key]) for key in ("mean", "p50", "p99"))]
-    if not narrow:
-        row.append(
-            f"{milliseconds(interval[0])} - {milliseconds(interval[1])}" if interval else "-"
-        )
-    row += [
-        ratio(pods["max_over_mean"]),
-        percent(result.requests["failed"] / offered if offered else None, 2),
-    ]
-    return row if narrow else [*row, percent(result.metric("utilisation.max"))]
-
-
-def _observed(first: Result, comparison: Comparison) -> object:
-    """Return the observed shares beside the simulated ones, when an import brought them."""
-    observed = dict((first.observed or {}).get("pods", {}))
-    total = sum(observed.values())
-    pods = first.scenario["cluster"]["pods"]
-    if not total or isinstance(pods, int):
-        return None
+def variants_table(comparison: Comparison) -> Grid:
+    """Return one row per variant: mean, p50, p99 with intervals, balance, errors, load."""
+    blocks = [result.latency_s for result in comparison.results.values()]
+    figures = ("mean", "p50", "p99")
+    digits = {name: digits_for(block[name] for block in blocks) for name in figures}
+    columns = [_head(comparison)]
+    for name in figures:
+        columns += [f"{name} ms", f"95 % of {name}"]
+    columns += ["max/mean", "errors %", "busiest pod %"]
     rows = []
-    for i, pod in enumerate(pods):
-        seen = observed.get(pod.get("address", ""), observed.get(pod["name"]))
-        shares = [percent(result.pods[i]["share"], 1) for result in comparison.results.values()]
-        rows.append([pod["name"], "-" if seen is None else percent(seen / total), *shares])
-    title = f"share of requests per pod, % (observed: {count(total)} requests)"
-    return table(title, ["", "observed", *comparison.results], rows)
+    for name, result in comparison.results.items():
+        block, offered = result.latency_s, result.requests["offered"]
+        row = [short(name)]
+        for figure in figures:
+            row.append(milliseconds(block[figure], digits[figure]))
+            row.append(span(block["ci95"].get(figure), digits[figure]))
+        row += [
+            ratio(result.stages[-1]["balance"]["max_over_mean"]),
+            percent(result.requests["failed"] / offered if offered else None, 2),
+            percent(result.metric("utilisation.max")),
+        ]
+        rows.append(row)
+    spare = {"busiest pod %", "95 % of p50", "95 % of mean", "95 % of p99", "errors %", "p50 ms"}
+    if any(result.requests["failed"] for result in comparison.results.values()):
+        spare.remove("errors %")
+    return Grid("", columns, rows, spare=frozenset(spare))
+
+
+def observed_table(first: Result, results: Mapping[str, Result]) -> Grid | None:
+    """Return the observed shares beside the simulated, None when no import brought any."""
+    observed = Observed.of(first)
+    if not observed.pods:
+        return None
+    places = {pod["name"]: i for i, pod in enumerate(first.pods)}
+    rows = []
+    for pod in ends(first.pods):
+        place = places.get(pod["name"])
+        shares = [
+            percent(None if place is None else result.pods[place]["share"], 2)
+            for result in results.values()
+        ]
+        rows.append([str(pod["name"]), percent(observed.share(str(pod["name"])), 2), *shares])
+    title = f"share of the pods in %, observed ({observed.title}) beside simulated"
+    return Grid(title, ["", "observed", *map(short, results)], rows)
+
+
+def short(name: str) -> str:
+    """Return the name of a variant without the folder of a balancer's file."""
+    return Path(name).name if ".py:" in name else name
+
+
+def _head(comparison: Comparison) -> str:
+    return comparison.leaf.rsplit(".", 1)[-1]

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lbbench.errors import RunError
+from lbbench.inputs.yaml import parse_set
 from lbbench.model.result import Result
 from lbbench.model.scenario import Scenario
-from lbbench.stats.intervals import Difference, holm, paired, settle
-from lbbench.studies.run import Engine, Progress, Replications, replicate, sum_up
+from lbbench.stats.intervals import Difference, holm, paired
+from lbbench.studies.run import (
+    Engine,
+    Progress,
+    Replications,
+    replicate,
+    sum_up,
+    tallies,
+    warmup_segments,
+)
 
 SCHEMA = "lbbench.compare/1"
-COMPARED = ("mean", "p50", "p99")
 BALANCER = "stages.ingress.balancer"
+FIGURES = ("mean", "p50", "p99")
+SAID = ("mean", "p99", "error_rate")
 CHANCE = 0.05
 
 
@@ -29,9 +41,9 @@ class Comparison:
     results
         Result by the leaf's value, in the order given; all with the same warm-up.
     differences
-        By value (the first one left out): every compared metric against the first value.
+        By value (the first one left out): every compared figure against the first value.
     told_apart
-        By value and metric: whether the difference survives Holm's correction over all of them.
+        By value and figure: whether the difference survives Holm's correction over all of them.
     sentences
         The differences in words.
     """
@@ -52,19 +64,60 @@ class Comparison:
                 {
                     "value": value,
                     "against": next(iter(self.results)),
-                    "metric": f"latency.{item.metric}",
-                    "difference_s": item.difference,
-                    "difference_ci95_s": item.difference_ci95,
+                    "metric": _metric(item.metric),
+                    "a": item.a,
+                    "b": item.b,
+                    "difference": item.difference,
+                    "difference_ci95": item.difference_ci95,
                     "ratio": item.ratio,
                     "ratio_ci95": item.ratio_ci95,
                     "p_value": item.p_value,
                     "told_apart": self.told_apart[value][item.metric],
+                    "from": item.source,
                 }
                 for value, items in self.differences.items()
                 for item in items
             ],
             "results": {value: result.to_dict() for value, result in self.results.items()},
         }
+
+    def by_file_name(self) -> dict[str, Result]:
+        """Return the results by a name that is fit for a file, distinct ones."""
+        made: dict[str, Result] = {}
+        for number, (value, result) in enumerate(self.results.items()):
+            name = re.sub(r"[^\w.-]+", "_", Path(value).name).strip("._") or "value"
+            made[name if name not in made else f"{name}-{number}"] = result
+        return made
+
+
+def variants_of(
+    scenario: Scenario, balancers: str | None, vary: str | None, default: str
+) -> tuple[str, list[Any]]:
+    """Return the leaf that varies and its values, from texts as the command line gives them.
+
+    ``balancers`` is ``A,B,C``; ``vary`` is ``LEAF=X,Y`` with YAML values (commas inside brackets
+    and quotes belong to a value); ``default`` are the balancers when neither is given.
+
+    Raises
+    ------
+    RunError, ScenarioError
+        When both are given, or they cannot be read, or the balancer takes no part.
+    """
+    if balancers is not None and vary is not None:
+        raise RunError("--balancers and --vary both say what varies; give one of them")
+    if vary is None:
+        if scenario.path == "service":
+            raise RunError(
+                f"{scenario.name}: path = service has no ingress balancer; compare another leaf, "
+                "for instance --vary stages.kube_proxy.mode=iptables,iptables_nth"
+            )
+        names = [name.strip() for name in (balancers or default).split(",")]
+        return BALANCER, [name for name in names if name]
+    leaf, equals, text = vary.partition("=")
+    if not equals or not text.strip():
+        raise RunError(f"--vary {vary}: write it as LEAF=X,Y, for instance run.seed=1,2")
+    values = parse_set(f"{leaf}=[{text}]")[1]
+    return leaf.strip(), values
 
 
 def compare(
@@ -83,26 +136,36 @@ def compare(
     Raises
     ------
     LbbenchError
-        When a variant is not valid or cannot be run, before any has been run where possible.
+        When a variant is not valid (before any is run), or cannot be run.
     """
     if len(values) < 2:
-        raise RunError(f"a comparison needs at least two values of {leaf}; {len(values)} given")
+        raise RunError(f"{leaf}: a comparison needs at least two values, {len(values)} given")
+    if scenario.run.precision is not None:
+        raise RunError(
+            f"{scenario.name}: run.precision gives every variant its own number of replications, "
+            "and a comparison pairs them; set run.replications instead"
+        )
     variants = {str(value): scenario.with_({leaf: value}) for value in values}
     if len(variants) < len(values):
-        raise RunError(f"a value of {leaf} is given twice; name each one once")
-    runs: dict[str, Replications] = {}
-    for name, variant in variants.items():
-        runs[name] = replicate(variant, engine=engine, progress=_named(progress, name))
-    first = max(_warmup(run) for run in runs.values())
+        twice = next(str(v) for v in values if sum(str(w) == str(v) for w in values) > 1)
+        raise RunError(f"{leaf} = {twice} is given twice; name each value once")
+    _check_plans(variants)
+    runs = {
+        name: replicate(variant, engine=engine, progress=_named(progress, name))
+        for name, variant in variants.items()
+    }
+    first = max(warmup_segments(run.outcomes) for run in runs.values())
     results = {
         name: sum_up(
-            variants[name], run, engine=engine, startup_s=startup_s, warmup_segments=first
+            variants[name], done, engine=engine, startup_s=startup_s, warmup_segments=first
         )
-        for name, run in runs.items()
+        for name, done in runs.items()
     }
+    has_failed = any(result.requests["failed"] for result in results.values())
+    figures = (*FIGURES, "error_rate") if has_failed else FIGURES
     base, *others = runs
     differences = {
-        name: tuple(_difference(runs[base], runs[name], metric, first) for metric in COMPARED)
+        name: tuple(_difference(runs[base], runs[name], figure, first) for figure in figures)
         for name in others
     }
     told = _told_apart(differences)
@@ -115,23 +178,23 @@ def compare(
     )
 
 
-def _warmup(run: Replications) -> int:
-    shape = run.outcomes[0].shape
-    if shape.warmup_segments >= 0:
-        return shape.warmup_segments
-    return settle([outcome.tally for outcome in run.outcomes])
+def _check_plans(variants: Mapping[str, Scenario]) -> None:
+    """Raise what is wrong with any variant before time is spent on the others."""
+    from lbbench.engines.limits import refuse_what_is_missing
+    from lbbench.engines.stages import azure_stage, ingress_stage, node_stage
+
+    for variant in variants.values():
+        refuse_what_is_missing(variant)
+        for stage in (azure_stage, node_stage, ingress_stage):
+            stage(variant)
 
 
-def _difference(a: Replications, b: Replications, metric: str, first: int) -> Difference:
-    left = [outcome.tally for outcome in a.outcomes]
-    right = [outcome.tally for outcome in b.outcomes]
-    return paired(left, right, metric, first=first)
+def _difference(a: Replications, b: Replications, figure: str, first: int) -> Difference:
+    return paired(tallies(a.outcomes), tallies(b.outcomes), figure, first=first)
 
 
-def _told_apart(
-    differences: Mapping[str, Sequence[Difference]],
-) -> dict[str, dict[str, bool]]:
-    """Return by value and metric whether Holm's correction over all pairs leaves a difference."""
+def _told_apart(differences: Mapping[str, Sequence[Difference]]) -> dict[str, dict[str, bool]]:
+    """Return by value and figure whether Holm's correction over all pairs leaves a difference."""
     pairs = [(name, item) for name, items in differences.items() for item in items]
     corrected = holm([1.0 if item.p_value is None else item.p_value for _, item in pairs])
     told: dict[str, dict[str, bool]] = {name: {} for name in differences}
@@ -145,26 +208,41 @@ def _sentences(
     differences: Mapping[str, Sequence[Difference]],
     told: Mapping[str, Mapping[str, bool]],
 ) -> list[str]:
-    made = []
-    for name, items in differences.items():
-        for item in items:
-            if item.metric == "p50":
-                continue
-            if item.ratio is None or item.ratio_ci95 is None:
-                made.append(f"{name} {item.metric}: too few requests to compare with {base}")
-            elif not told[name][item.metric]:
-                made.append(f"{name} {item.metric} and {base} cannot be told apart")
-            else:
-                low, high = item.ratio_ci95
-                made.append(
-                    f"{name} {item.metric} {_times(item.ratio)}x {base}, "
-                    f"95 % {_times(low)}-{_times(high)}"
-                )
-    return made
+    return [
+        _sentence(base, name, item, told_apart=told[name][item.metric])
+        for name, items in differences.items()
+        for item in items
+        if item.metric in SAID
+    ]
 
 
-def _times(ratio: float) -> str:
-    return f"{ratio:.3g}" if ratio < 100 else f"{ratio:.0f}"
+def _sentence(base: str, name: str, item: Difference, *, told_apart: bool) -> str:
+    figure = item.metric.replace("_", " ")
+    if item.difference_ci95 is None:
+        return f"{name} {figure} and {base}: too few requests to tell them apart"
+    if not told_apart:
+        return f"{name} {figure} and {base} cannot be told apart"
+    if item.ratio is None or item.ratio_ci95 is None:
+        low, high = item.difference_ci95
+        scale, unit = (100.0, "%") if item.metric == "error_rate" else (1e3, "ms")
+        return (
+            f"{name} {figure} {scale * (item.difference or 0.0):+.3g} {unit} against {base}, "
+            f"95 % {scale * low:.3g}-{scale * high:.3g}"
+        )
+    low, high = item.ratio_ci95
+    digits = _decimals(high - low)
+    return (
+        f"{name} {figure} {item.ratio:.{digits}f}x {base}, 95 % {low:.{digits}f}-{high:.{digits}f}"
+    )
+
+
+def _decimals(width: float) -> int:
+    """Return the decimals that an interval of ``width`` carries: one digit of it, two at most."""
+    return 0 if width >= 10.0 else 1 if width >= 0.2 else 2 if width >= 0.02 else 3
+
+
+def _metric(figure: str) -> str:
+    return figure if figure == "error_rate" else f"latency.{figure}"
 
 
 def _named(progress: Progress | None, name: str) -> Progress | None:

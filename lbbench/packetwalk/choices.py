@@ -1,0 +1,246 @@
+"""The four choices on the way of a packet: node, endpoint, nginx worker, pod.
+
+Each takes the same hash or the same named random stream as a run of the scenario, so a walk shows
+the choice that the first connection of a run meets at that instance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from lbbench.balancers.base import Balancer, Endpoint
+from lbbench.balancers.iptables import ALWAYS, rule_shares
+from lbbench.core.hashes import RSS_KEY, crc32_text, flow_bytes, toeplitz, toeplitz_tables
+from lbbench.core.rng import bits31, mix64, next_u64, stream, uniform, wrapping
+from lbbench.engines.keys import split_template
+from lbbench.engines.l4 import FIRST_PORT, N_PORTS, source_port, worker_of
+from lbbench.engines.network import address_number
+from lbbench.packetwalk.hop import Decision, Draw, Flow
+from lbbench.packetwalk.rules import thresholds
+from lbbench.packetwalk.site import Controller, Service, Site, Target
+
+NO_IDS = np.zeros(0, np.int64)
+NO_KEY = -1  # a balancer's key for "no hash, no cookie"
+U32 = np.uint64(32)
+
+
+def first_port(seed: int, client: int) -> int:
+    """Return the source port of the first connection of synthetic client number ``client``."""
+    with wrapping():
+        base = stream(seed, 0, "traffic", "ports")[0]
+        return source_port(mix64(base ^ mix64(np.uint64(client))), 0)
+
+
+@cache
+def _tables() -> np.ndarray:
+    return toeplitz_tables(RSS_KEY)
+
+
+def flow_hash(site: Site, flow: Flow) -> int:
+    """Return the load balancer's Toeplitz hash of a flow (uint32)."""
+    data = flow_bytes(
+        site.front.distribution,
+        flow.source,
+        flow.source_port,
+        flow.destination,
+        flow.destination_port,
+    )
+    with wrapping():
+        return int(toeplitz(_tables(), np.frombuffer(data, np.uint8)))
+
+
+def pick_node(
+    site: Site, flow: Flow, seed: int, given: tuple[int, str] | None
+) -> tuple[int, Decision]:
+    """Return the entry node and why; ``given`` is (node, who chose it)."""
+    front, healthy = site.front, site.healthy()
+    value = flow_hash(site, flow)
+    fields = {"Default": "5-tuple", "SourceIP": "2-tuple", "SourceIPProtocol": "3-tuple"}
+    n = len(healthy)
+    by = f"{front.balancer.name}, {front.distribution} ({fields[front.distribution]})"
+    found, drawn = _ask(
+        front.balancer,
+        front.options,
+        [node.address for node in site.nodes],
+        healthy,
+        stream(seed, 0, "azure_lb", "all"),
+        value,
+    )
+    node = healthy[found] if 0 <= found < n else -1
+    if front.balancer.name == "azure_lb":
+        name = site.nodes[node].name if node >= 0 else "none"
+        how = f"mod {n} = {value % n}" if front.mapping == "modulo" and n else front.mapping
+        by = f"{by}: Toeplitz {value:#010x} {how} -> {name}"
+    if given is not None:
+        node = given[0]
+        return node, Decision(by, site.nodes[node].name, n, hash=value, given=given[1])
+    name = site.nodes[node].name if node >= 0 else "no node"
+    share = 1.0 / n if n else 0.0
+    return node, Decision(by, name, n, probability=share, hash=value, uniform=drawn)
+
+
+def pick_endpoint(
+    site: Site, node: int, flow: Flow, seed: int, given: tuple[str, str] | None
+) -> tuple[int, Decision]:
+    """Return the position of the endpoint in ``site.endpoints(node)`` and why.
+
+    ``given`` is (address, who chose it); the list must not be empty.
+    """
+    service = site.service
+    listed = site.endpoints(node)
+    n = len(listed)
+    by = _how_endpoint(service, n)
+    limits = thresholds(service, n) if service.mode == "iptables" else []
+    draws: tuple[Draw, ...] = ()
+    drawn = None
+    rng = stream(seed, 0, "kube_proxy", site.nodes[node].name)
+    if given is not None:
+        position = next(i for i, item in enumerate(listed) if item.address == given[0])
+    elif service.mode == "iptables":
+        position, draws = statistic_random(limits, rng)
+    else:
+        source = address_number(flow.source)
+        addresses = [item.address for item in listed]
+        position, drawn = _ask(service.balancer, service.options, addresses, range(n), rng, source)
+    share = float(rule_shares(limits)[position]) if limits else 1.0 / n
+    return position, Decision(
+        by,
+        listed[position].address if position >= 0 else "no endpoint",
+        n,
+        probability=share,
+        draws=draws,
+        uniform=drawn,
+        given=None if given is None else given[1],
+    )
+
+
+def _how_endpoint(service: Service, n: int) -> str:
+    if n == 1:
+        return "one endpoint, nothing to choose"
+    words = {
+        "iptables": "statistic random: a new random number per rule, the last takes the rest",
+        "iptables_nth": "statistic nth: a counter per rule, round robin over new connections",
+        "nftables": f"numgen random mod {n}",
+        "ipvs": f"IPVS scheduler {service.options.get('scheduler', 'rr')}",
+        "maglev": "Maglev table",
+    }
+    return f"{words.get(service.mode, service.mode)}, {n} endpoints"
+
+
+def statistic_random(limits: Sequence[int], rng: np.ndarray) -> tuple[int, tuple[Draw, ...]]:
+    """Return the rule that matches (-1: none), and the draws: 31 bits against a threshold each.
+
+    A rule without a probability draws nothing (Linux net/netfilter/xt_statistic.c@02b5a603).
+    """
+    draws: list[Draw] = []
+    for i, limit in enumerate(limits):
+        if limit >= ALWAYS:
+            return i, tuple(draws)
+        with wrapping():
+            bits = int(bits31(rng))
+        draws.append(Draw(bits / ALWAYS, limit / ALWAYS, bits < limit))
+        if bits < limit:
+            return i, tuple(draws)
+    return -1, tuple(draws)
+
+
+def masquerade_port(site: Site, node: int, port: int, seed: int) -> int:
+    """Return the source port after MASQUERADE: kept, or drawn under ``--random-fully``."""
+    if site.service.naming == "old":
+        return port
+    with wrapping():
+        bits = next_u64(stream(seed, 0, "masquerade", site.nodes[node].name))
+    return 1024 + int(bits) % (65536 - 1024)
+
+
+def pick_worker(controller: Controller, replica: Target, flow: Flow, seed: int) -> int:
+    """Return the worker whose SO_REUSEPORT socket gets the connection ``flow`` of ``replica``."""
+    salt = stream(seed, 0, "reuse_port", replica.name)[0]
+    source = address_number(flow.source)
+    with wrapping():
+        return worker_of(salt, source, flow.source_port, controller.workers)
+
+
+def pick_pod(
+    controller: Controller,
+    replica: Target,
+    worker: int,
+    source: str,
+    seed: int,
+    given: tuple[str, str] | None,
+) -> tuple[Target, Decision]:
+    """Return the pod for the first request of a fresh worker and why."""
+    pods = sorted(controller.pods, key=lambda item: item.address)
+    balancer = controller.balancer
+    instance = replica.name if balancer.scope == "replica" else f"{replica.name}/{worker}"
+    text = evaluated(controller, source)
+    key = NO_KEY if balancer.cookies else crc32_text(text)
+    by = f"{balancer.name}, state per {balancer.scope}, {len(pods)} pods"
+    hashed = key if balancer.name.startswith("chash") else None
+    if hashed is not None:
+        by += f"; {controller.hash_by} = {text!r}, crc32 {key:#010x}"
+    if given is not None:
+        pod = next(item for item in pods if item.address == given[0])
+        return pod, Decision(by, pod.address, len(pods), hash=hashed, given=given[1])
+    found, drawn = _ask(
+        balancer,
+        controller.options,
+        [item.address for item in pods],
+        range(len(pods)),
+        stream(seed, 0, "ingress", instance),
+        key,
+    )
+    pod = pods[found]
+    return pod, Decision(by, pod.address, len(pods), hash=hashed, uniform=drawn)
+
+
+def second_port(controller: Controller, replica: Target, worker: int, seed: int) -> int:
+    """Return the source port of nginx's connection to a pod."""
+    if controller.port is not None:
+        return controller.port
+    with wrapping():
+        bits = next_u64(stream(seed, 0, "upstream_port", f"{replica.name}/{worker}"))
+    return FIRST_PORT + int(bits >> U32) % N_PORTS
+
+
+def evaluated(controller: Controller, source: str) -> str:
+    """Return ``upstream-hash-by`` for the walk's request, ``GET /`` from ``source``."""
+    known = {
+        "remote_addr": source,
+        "binary_remote_addr": source,
+        "request_uri": "/",
+        "uri": "/",
+        "host": controller.host,
+        "http_host": controller.host,
+    }
+    parts = split_template(controller.hash_by)
+    return "".join(known.get(text, "") if is_variable else text for is_variable, text in parts)
+
+
+def _ask(
+    balancer: Balancer,
+    options: Mapping[str, Any],
+    addresses: Sequence[str],
+    listed: Sequence[int],
+    rng: np.ndarray,
+    key: int,
+) -> tuple[int, float | None]:
+    """Return the position that a fresh ``balancer`` picks first, -1 for none, and its first draw.
+
+    The draw is None when the balancer drew nothing.
+    """
+    if not listed:
+        return -1, None
+    ids = np.array(listed, np.int64)
+    start = rng.copy()
+    with wrapping():
+        state = balancer.state(options, [Endpoint(address) for address in addresses])
+        if balancer.on_endpoints is not None:
+            balancer.on_endpoints(state, rng, NO_IDS, ids, 0.0)
+        found = int(balancer.pick(state, rng, 0.0, key, np.zeros(len(ids), np.int64), NO_IDS))
+        drew = not np.array_equal(rng, start)
+        return found, uniform(start) if drew else None

@@ -1,0 +1,71 @@
+"""What is said about a balancer: one row of the list, or the whole explanation."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from lbbench.balancers.base import Balancer
+from lbbench.report.terminal import listing
+
+SHARED_BY = {
+    "worker": "one state per nginx worker",
+    "replica": "one state per ingress replica, shared by its workers",
+    "shared": "no state of its own: a function of the key and the list of endpoints",
+    "node": "one state per node",
+}
+LEVELS = {"l4": "l4: asked once per connection", "l7": "l7: asked once per attempt of a request"}
+
+
+def overview(balancers: Sequence[Balancer]) -> Table:
+    """Return the list: name, level, cost per pick, original, what it does."""
+    rows = [
+        [item.name, item.level, item.cost, item.source, item.summary]
+        for item in sorted(balancers, key=lambda item: (item.level, item.name))
+    ]
+    return listing(["name", "level", "cost per pick", "original", "what it does"], rows)
+
+
+def explain(balancer: Balancer) -> Group:
+    """Return everything about one balancer: its facts, options, and the text of its module."""
+    facts = {
+        "level": LEVELS[balancer.level],
+        "original": balancer.source,
+        "cost per pick": balancer.cost,
+        "state": SHARED_BY[balancer.scope],
+        "clock": "nginx's, in milliseconds" if balancer.clock == "ms" else "exact",
+        "options": ", ".join(f"{key}: {value}" for key, value in balancer.params.items()) or "none",
+    }
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        table.add_row(name, Text(value))
+    return Group(
+        Text(f"{balancer.name}: {balancer.summary}", style="bold"), table, Text(), _text(balancer)
+    )
+
+
+def as_dict(balancer: Balancer) -> dict[str, Any]:
+    """Return what is said about a balancer as plain data."""
+    return {
+        "name": balancer.name,
+        "level": balancer.level,
+        "summary": balancer.summary,
+        "source": balancer.source,
+        "cost": balancer.cost,
+        "scope": balancer.scope,
+        "clock": balancer.clock,
+        "params": dict(balancer.params),
+    }
+
+
+def _text(balancer: Balancer) -> Text:
+    module = sys.modules.get(balancer.pick.__module__)
+    return Text(inspect.cleandoc((module and module.__doc__) or "no description"))

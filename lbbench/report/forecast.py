@@ -1,0 +1,46 @@
+"""What `lbbench check` says about a scenario: load per pod, instability, cost of a run."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.text import Text
+
+from lbbench.report.layout import Grid
+from lbbench.report.tables import ends
+from lbbench.report.terminal import show_warnings
+from lbbench.report.units import count, percent, ratio, seconds
+from lbbench.studies.check import Forecast
+
+
+def show(forecast: Forecast, console: Console) -> None:
+    """Print warnings, the offered load and what a run needs."""
+    console.print()
+    show_warnings(forecast.warnings, console)
+    console.print(
+        Text(
+            f"offered: {forecast.rate:,.4g} requests/s, {percent(forecast.utilisation)} % of what "
+            f"all pods can serve; {count(forecast.requests)} requests per replication"
+        )
+    )
+    console.print()
+    console.print(load_table(forecast))
+    console.print()
+    console.print(
+        Text(
+            f"a run needs about {forecast.memory_mib:,.0f} MiB and {seconds(forecast.seconds)}, "
+            "compilation aside"
+        )
+    )
+
+
+def load_table(forecast: Forecast) -> Grid:
+    """Return the predicted load of the pods, of many the busiest and the idlest."""
+    rows = [
+        {"name": name, "share": load, "requests": forecast.rate_by_pod[name]}
+        for name, load in forecast.load_by_pod.items()
+    ]
+    shown = [
+        [str(row["name"]), ratio(row["requests"], 2), percent(row["share"])] for row in ends(rows)
+    ]
+    title = f"predicted load per pod, from {forecast.basis} (100 % is a pod's capacity)"
+    return Grid(title, ["", "requests/s", "load %"], shown)

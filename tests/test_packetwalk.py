@@ -1,0 +1,538 @@
+"""The walk: the seed's golden values, real rule texts, the engines' choices and times."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lbbench.balancers.base import Endpoint, find
+from lbbench.core.rng import stream, wrapping
+from lbbench.engines import reference
+from lbbench.engines.plan import make_plan
+from lbbench.errors import InputError
+from lbbench.inputs.access_log_line import parse
+from lbbench.model.check import build
+from lbbench.packetwalk import walk
+from lbbench.packetwalk.choices import pick_endpoint, pick_node, statistic_random
+from lbbench.packetwalk.hop import Flow
+from lbbench.packetwalk.rules import thresholds
+from lbbench.packetwalk.scenario_site import site_of
+from lbbench.packetwalk.seed import PRESETS, seed_ingress, seed_lb
+from lbbench.report.walk import as_json, render
+
+DATA = Path(__file__).parent / "data" / "files"
+SEED_RULES = Path(__file__).parent.parent / "lbbench" / "scenarios" / "seed" / "iptables-save.rules"
+NODE_0, NODE_1 = "aks-nodepool1-31351229-0", "aks-nodepool1-31351229-1"
+
+LINE_LB = (
+    "tcp 6 86397 ESTABLISHED src=109.125.120.58 dst=23.101.73.47 sport=62585 dport=80 "
+    "src=10.244.0.10 dst=10.244.0.1 sport=80 dport=62585 [ASSURED] mark=0 use=1"
+)
+LINE_INGRESS = (
+    "tcp 6 86386 ESTABLISHED src=109.125.120.58 dst=51.136.49.205 sport=63774 dport=80 "
+    "src=10.244.1.6 dst=109.125.120.58 sport=80 dport=63774 [ASSURED] mark=0 use=1"
+)
+LINE_SECOND_LEG = (
+    "tcp 6 97 TIME_WAIT src=10.244.1.6 dst=10.244.0.13 sport=55710 dport=80 "
+    "src=10.244.0.13 dst=10.244.1.6 sport=80 dport=55710 [ASSURED] mark=0 use=1"
+)
+LOG_LINE = (
+    '109.125.120.58 - [109.125.120.58] - - [22/Jan/2019:10:26:23 +0000] "GET / HTTP/1.1" 200 4666 '
+    '"-" "curl/7.58.0" 122 0.319 [default-whereami-ingress-80] 10.244.0.13:80 4666 0.316 200 '
+    "e86645fb39b6cf9ba6127386ead7f7f1"
+)
+
+
+def hop(found, kind):
+    """Return the first hop of a kind."""
+    return next(item for item in found.hops if item.kind == kind)
+
+
+def texts(found):
+    """Return the rules that a walk shows, in order."""
+    return [rule.text for item in found.hops for rule in item.rules]
+
+
+# --- the seed's walks -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_seed_lb_prints_the_conntrack_line_of_the_post(named):
+    """The entry of the post, whether its choices are named or the record is repeated."""
+    asked = {"client": "109.125.120.58:62585", "node": NODE_0, "pod": "10.244.0.10"}
+    found = walk(seed_lb(), **(asked if named else {}))
+    assert [(entry.node, entry.line()) for entry in found.conntrack] == [(NODE_0, LINE_LB)]
+
+
+def test_seed_ingress_prints_the_conntrack_lines_of_the_post():
+    """The client's leg on node 1 without SNAT, and nginx's own leg on both nodes."""
+    found = walk(seed_ingress())
+    assert [(entry.node, entry.line()) for entry in found.conntrack] == [
+        (NODE_1, LINE_INGRESS),
+        (NODE_1, LINE_SECOND_LEG),
+        (NODE_0, LINE_SECOND_LEG),
+    ]
+
+
+def test_seed_lb_remote_case_has_two_entries():
+    """A pod on the other node: NAT on the entry node, an entry without any on the pod's node."""
+    found = walk(seed_lb(), pod="10.244.1.2")
+    nat, plain = found.conntrack
+    assert (nat.node, plain.node) == (NODE_0, NODE_1)
+    assert nat.line() == (
+        "tcp 6 86397 ESTABLISHED src=109.125.120.58 dst=23.101.73.47 sport=62585 dport=80 "
+        "src=10.244.1.2 dst=10.13.77.4 sport=80 dport=62585 [ASSURED] mark=0 use=1"
+    )
+    assert plain.original == Flow("10.13.77.4", 62585, "10.244.1.2", 80)
+    assert plain.reply == plain.original.reversed()
+
+
+def test_seed_lb_translates_step_by_step():
+    """Tuples and marks of path A: VIP until DNAT, 0x4000 from KUBE-FW on, source at the end."""
+    found = walk(seed_lb())
+    steps = {item.kind: (str(item.after), item.mark) for item in reversed(found.hops)}
+    client, inside = "109.125.120.58:62585", "10.244.0.1:62585 -> 10.244.0.10:80"
+    assert steps["azure_lb"] == steps["services"] == (f"{client} -> 23.101.73.47:80", 0)
+    assert steps["external"] == steps["endpoints"] == (f"{client} -> 23.101.73.47:80", 0x4000)
+    assert steps["dnat"] == (f"{client} -> 10.244.0.10:80", 0x4000)
+    assert steps["postrouting"] == (inside, 0x4000)
+    assert steps["pod"] == (inside, 0)
+    assert steps["reply"] == ("10.244.0.10:80 -> 10.244.0.1:62585", 0)
+    assert steps["untranslate"] == steps["client_reply"] == (f"23.101.73.47:80 -> {client}", 0)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_seed_walks_print_rules_that_the_post_printed(name):
+    """Every rule stands in the post's iptables-save, but the one that its grep hid."""
+    printed = set(SEED_RULES.read_text().splitlines())
+    shown = set(texts(walk(PRESETS[name]())))
+    hidden = {text for text in shown if "Redirect pods trying to reach" in text}
+    assert len(hidden) == (name == "seed-ingress")
+    assert shown - hidden <= printed
+    assert len(shown - hidden) == {"seed-lb": 10, "seed-ingress": 7}[name]
+
+
+def test_seed_ingress_keeps_the_client_and_logs_it():
+    """No mark, no SNAT; the pod's peer is nginx; the log line is the one of the post's curl."""
+    found = walk(seed_ingress())
+    assert not any(item.mark for item in found.hops)
+    assert str(hop(found, "nginx").after) == "109.125.120.58:63774 -> 10.244.1.6:80"
+    assert str(hop(found, "connect").after) == "10.244.1.6:55710 -> 10.244.0.13:80"
+    assert "X-Forwarded-For: 109.125.120.58" in hop(found, "http").what
+    assert found.access_log == LOG_LINE
+    assert parse(found.access_log.encode()).older
+
+
+def test_seed_routes_are_those_of_the_route_table():
+    """Between nodes: the default route, then 10.244.0.0/24 -> 10.13.77.4, no encapsulation."""
+    found = walk(seed_ingress())
+    assert (
+        "default route via 10.13.77.1"
+        in [item for item in found.hops if item.kind == "route"][1].what
+    )
+    assert "10.244.0.0/24 -> VirtualAppliance 10.13.77.4" in hop(found, "fabric").what
+
+
+def test_seed_ingress_through_node_0_is_dropped():
+    """A node without a local endpoint drops: mark 0x8000, no entry, SYN retries, no pod."""
+    found = walk(seed_ingress(), node=NODE_0)
+    assert (found.outcome, found.pod, found.conntrack) == ("dropped", None, ())
+    assert hop(found, "dropped").mark == 0x8000
+    assert any("has no local endpoints" in text for text in texts(found))
+    assert "1, 3, 7 s" in hop(found, "timeout").what
+    assert found.time_s == 10.0
+
+
+def test_seed_probes_differ_by_policy():
+    """Cluster: TCP to the node port; Local: HTTP to the health-check port, 503 from node 0."""
+    assert "TCP port 31808 every 5 s, 2 in a row" in hop(walk(seed_lb()), "azure_lb").notes[0]
+    note = hop(walk(seed_ingress()), "azure_lb").notes[0]
+    assert "HTTP port 31924 /healthz" in note
+    assert f"200 from {NODE_1}, 503 from {NODE_0}" in note
+
+
+def test_a_seed_draws_instead_of_repeating_the_record():
+    """With a seed the hash chooses the node, and seeds differ in the pod they draw."""
+    found = [walk(seed_lb(), seed=seed) for seed in range(12)]
+    assert {item.node for item in found} == {NODE_1}  # 0xad7c7b83 mod 2 = 1
+    assert {item.pod for item in found} == {"10.244.0.10:80", "10.244.1.2:80"}
+    decision = hop(found[0], "endpoints").decision
+    (draw,) = decision.draws
+    assert draw.below == 0.5
+    assert draw.matched == (draw.value < 0.5) == (found[0].pod == "10.244.0.10:80")
+
+
+def test_a_record_holds_only_while_everything_before_agrees():
+    """Another client or another node makes the choices after it fresh ones."""
+    other_client = walk(seed_lb(), client="198.51.100.7:40000")
+    assert hop(other_client, "azure_lb").decision.given is None
+    other_node = walk(seed_lb(), node=NODE_1)
+    assert hop(other_node, "azure_lb").decision.given == "--node"
+    assert hop(other_node, "endpoints").decision.given is None
+    assert hop(walk(seed_lb(), pod="10.244.1.2"), "azure_lb").decision.given.startswith("observed")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_seed_latency_adds_up(name):
+    """Times are cumulated latencies; crossing nodes costs half of 0.99 ms each way."""
+    found = walk(PRESETS[name]())
+    total = 0.0
+    for item in found.hops:
+        total += item.latency_s
+        assert item.time_s == pytest.approx(total, abs=1e-12)
+    remote = walk(seed_lb(), pod="10.244.1.2")
+    assert hop(remote, "pod").time_s == pytest.approx(0.000495, abs=1e-12)
+    assert hop(walk(seed_lb()), "pod").time_s == pytest.approx(0.00005, abs=1e-12)
+
+
+# --- scenarios ------------------------------------------------------------------------------------
+
+
+def scenario(**cluster):
+    """Return a scenario as plain data: three nodes, round trips that differ."""
+    network = {"client_rtt": "20ms", "same_node_rtt": "0.1ms", "cross_node_rtt": "0.99ms"}
+    return {
+        "name": "nginx",
+        "path": "service",
+        "cluster": {"nodes": 3, "pods": 5, "network": network, **cluster},
+        "traffic": {
+            "utilisation": 0.1,
+            "service_time": {"distribution": "deterministic", "mean": "8ms"},
+        },
+        "run": {"requests": 1},
+    }
+
+
+def test_new_rule_texts_are_those_of_real_saves():
+    """Rules for default/nginx in the new generation equal those saved on AKS nodes.
+
+    The saves' addresses, VIPs and policies go into the scenario. KUBE-SERVICES is left out: the
+    Service of the second save has no port there.
+    """
+    local = scenario(
+        vip="203.0.113.10:80",
+        pods=[{"name": "a", "node": "node-2", "address": "10.244.2.5:80"}],
+    )
+    local["stages"] = {"kube_proxy": {"external_traffic_policy": "Local"}}
+    saved = set((DATA / "F02_aks_local_node_with_pod.rules").read_text().splitlines())
+    shown = texts(walk(site_of(build(local))))
+    shown = [text for text in shown if re.match(r"-A KUBE-(EXT|SVL|SEP)-", text)]
+    extra = set(shown) - saved  # the save is a grep for nginx, which this rule does not mention
+    assert len(shown) == 7
+    assert [text[:12] for text in extra] == ["-A KUBE-EXT-"]
+    assert "-j KUBE-SVL-" in extra.pop()
+    cluster = scenario(
+        vip="203.0.113.12:80",
+        pods=[
+            {"name": "a", "node": "node-0", "address": "10.244.0.113:80"},
+            {"name": "b", "node": "node-1", "address": "10.244.1.136:80"},
+        ],
+    )
+    saved = set((DATA / "F05_aks_cluster_2ep.rules").read_text().splitlines())
+    for pod in ("a", "b"):
+        shown = texts(walk(site_of(build(cluster)), pod=pod))
+        shown = [text for text in shown if re.match(r"-A KUBE-(EXT|SVC|SEP)-", text)]
+        assert len(shown) == 6
+        assert set(shown) <= saved
+
+
+@st.composite
+def sites(draw):
+    """Draw a scenario of either path and policy, with uneven placement."""
+    nodes = draw(st.integers(1, 4))
+    placement = draw(st.lists(st.integers(0, 4), min_size=nodes, max_size=nodes).filter(sum))
+    data = scenario(nodes=nodes, pods=sum(placement), placement=placement)
+    data["path"] = draw(st.sampled_from(["service", "ingress"]))
+    if data["path"] == "ingress":
+        data["cluster"]["ingress"] = {
+            "replicas": draw(st.integers(1, nodes)),
+            "workers": draw(st.integers(1, 4)),
+            "cpu_per_request": "300us",
+        }
+    balancer = draw(st.sampled_from(["round_robin", "chash", "ewma"]))
+    data["stages"] = {
+        "kube_proxy": {"external_traffic_policy": draw(st.sampled_from(["Cluster", "Local"]))},
+        "ingress": {"balancer": balancer, "hash_by": "$host"},  # the same key in walk and run
+    }
+    data["run"]["seed"] = draw(st.integers(0, 2**31))
+    data["traffic"]["clients"] = {"count": 20}
+    return data
+
+
+@given(sites(), st.integers(0, 3), st.integers(1024, 65535))
+@settings(max_examples=60, deadline=None)
+def test_entries_invert_what_was_translated(data, node, port):
+    """In every scenario: the reply half inverts the packet that left, and brings the answer back.
+
+    A crossing flow has an entry on either node; a node without endpoints under Local drops.
+    """
+    site = site_of(build(data))
+    entry = node % len(site.nodes)
+    found = walk(site, client=f"198.51.100.9:{port}", node=str(entry))
+    if not site.endpoints(entry):
+        assert found.outcome == "dropped"
+        assert not found.conntrack
+        return
+    first = found.conntrack[0]
+    sent = hop(found, "postrouting").after
+    assert first.original == found.hops[0].after
+    assert first.reply == sent.reversed()
+    assert hop(found, "reply").after == first.reply or data["path"] == "ingress"
+    assert hop(found, "client_reply").after == first.original.reversed()
+    if site.local:
+        assert (sent.source, sent.source_port) == ("198.51.100.9", port)
+    else:
+        target = next(item for item in site.targets if item.ip == sent.destination)
+        here = site.nodes[entry]
+        assert sent.source == (here.bridge if target.node == entry else here.address)
+        assert 1024 <= sent.source_port < 65536
+    crossings = sum(item.kind == "fabric" and item.direction == "request" for item in found.hops)
+    legs = 1 + (data["path"] == "ingress")
+    assert len(found.conntrack) == legs + crossings
+    for plain in found.conntrack[1:]:
+        assert plain.reply == plain.original.reversed()
+
+
+@given(sites())
+@settings(max_examples=40, deadline=None)
+def test_a_walk_meets_what_the_first_request_of_a_run_meets(data):
+    """Same client and port, same seed: the reference engine's node, replica, worker, pod, latency.
+
+    Under Cluster with an ingress a walk draws the port after SNAT (--random-fully), which the
+    engines keep, so worker and pod may differ there; the pod is then given.
+    """
+    made = build(data)
+    plan = make_plan(made)
+    outcome = reference.run(plan, record=True)
+    row = {name: int(column[0]) for name, column in outcome.records.items() if name != "arrival"}
+    people = plan.traffic.population
+    address = people.addresses[people.client_address[row["client"]]]
+    pod = plan.topology.pods[row["pod"]]
+    site = site_of(made)
+    loose = data["path"] == "ingress" and not site.local
+    found = walk(site, client=f"{address}:{row['port']}", pod=pod.name if loose else None)
+    assert found.node == plan.topology.nodes[row["node"]].name
+    assert found.pod == pod.address
+    if data["path"] == "ingress":
+        replica = plan.topology.replicas[row["replica"]]
+        assert hop(found, "nginx").after.destination == replica.address.rsplit(":", 1)[0]
+        if not loose:
+            own = row["worker"] % plan.topology.workers_per_replica  # numbered through all replicas
+            assert f"to worker {own} of" in hop(found, "worker").what
+    arrival = float(outcome.records["arrival"][0])
+    start = float(outcome.records["start"][0])
+    served = hop(found, "served")
+    assert served.time_s - served.latency_s == pytest.approx(start - arrival, abs=1e-9)
+    assert found.time_s == pytest.approx(outcome.tally.latency_sum.sum() * 1e-9, abs=2e-9)
+
+
+@given(st.integers(1, 40), st.integers(0, 2**32), st.sampled_from(["%0.5f", "%0.10f"]))
+@settings(max_examples=80, deadline=None)
+def test_rules_and_the_iptables_balancer_choose_alike(n, seed, number_format):
+    """Going through the rules one by one picks what the balancer picks from the same stream."""
+    balancer = find("iptables")
+    options = balancer.options({"probability_format": number_format})
+    state = balancer.state(options, [Endpoint(f"10.0.0.{i}:80") for i in range(n)])
+    ids = np.arange(n, dtype=np.int64)
+    site = seed_lb()
+    service = replace(site.service, probability_format=number_format)
+    with wrapping():
+        rng = stream(seed, 0, "kube_proxy", "node-0")
+        balancer.on_endpoints(state, rng, ids[:0], ids, 0.0)
+        expected = balancer.pick(state, rng.copy(), 0.0, 1, np.zeros(n, np.int64), ids[:0])
+    found, draws = statistic_random(thresholds(service, n), rng)
+    assert found == expected
+    assert len(draws) == min(found + 1, n - 1)
+
+
+def test_local_policy_gives_uneven_shares_on_uneven_nodes():
+    """Local with 3 + 1 pods on two nodes: 1/6, 1/6, 1/6, 1/2 of the connections.
+
+    E[share] = 1 / (M k). Four binomial tests at z = 4: a false alarm in 4 x 6.3e-5 = 2.5e-4 of
+    choices of seeds.
+    """
+    data = scenario(nodes=2, pods=4, placement=[3, 1])
+    data["stages"] = {"kube_proxy": {"external_traffic_policy": "Local"}}
+    site = site_of(build(data))
+    n, counts = 4000, Counter()
+    for i in range(n):
+        flow = Flow(f"198.51.{i >> 8}.{i & 255}", 40000 + 7 * i % 20000, "20.0.0.1", 80)
+        node, _ = pick_node(site, flow, i, None)
+        position, decision = pick_endpoint(site, node, flow, i, None)
+        item = site.endpoints(node)[position]
+        counts[item.name] += 1
+        assert decision.probability == pytest.approx(1 / len(site.endpoints(node)), abs=1e-9)
+    for name, p in (("pod-0", 1 / 6), ("pod-1", 1 / 6), ("pod-2", 1 / 6), ("pod-3", 1 / 2)):
+        assert abs(counts[name] - n * p) < 4 * math.sqrt(n * p * (1 - p))
+
+
+def test_given_probabilities_are_walked_as_written():
+    """Imported rules keep their probabilities, in the texts and in the draws."""
+    data = scenario(nodes=1, pods=3)
+    data["stages"] = {"kube_proxy": {"probabilities": [0.2, 0.75, 1.0]}}
+    found = walk(site_of(build(data)), pod="pod-1")
+    shown = [text for text in texts(found) if "--probability" in text]
+    assert [text.split("--probability ")[1].split()[0] for text in shown] == [
+        "0.20000000019",
+        "0.75000000000",
+    ]
+    assert hop(found, "endpoints").decision.probability == pytest.approx(0.6, abs=1e-9)
+
+
+def test_nth_rules_count_connections():
+    """Mode nth: --every n - i --packet 0; the first connection meets the first rule."""
+    data = scenario()
+    data["stages"] = {"kube_proxy": {"mode": "iptables_nth"}}
+    found = walk(site_of(build(data)))
+    assert found.pod == "10.244.0.2:8080"
+    assert any("--mode nth --every 5 --packet 0" in text for text in texts(found))
+
+
+def test_other_data_planes_have_no_chains():
+    """Without iptables: one look-up instead of chains, the same translations and entries."""
+    site = site_of(build(scenario()))
+    chained = walk(site, pod="pod-3")
+    balancer = find("random")
+    other = replace(site.service, mode="nftables", balancer=balancer, options=balancer.options({}))
+    found = walk(replace(site, service=other), pod="pod-3")
+    assert texts(found) == []
+    assert not any(item.chain for item in found.hops)
+    assert found.conntrack == chained.conntrack
+    assert found.time_s == chained.time_s
+    drawn = hop(walk(replace(site, service=other)), "endpoints").decision
+    assert drawn.uniform is not None
+
+
+def test_rules_that_leave_a_rest_lose_packets():
+    """Probabilities 0.5, 0.5 as written for all rules: a quarter falls through and gets no answer.
+
+    Binomial at z = 4: a false alarm in 6.3e-5 of choices of seeds.
+    """
+    site = site_of(build(scenario(nodes=1, pods=2)))
+    site = replace(site, service=replace(site.service, probabilities=(0.5, 0.5)))
+    found = [walk(site, seed=seed) for seed in range(400)]
+    lost = [item for item in found if item.outcome == "dropped"]
+    assert abs(len(lost) - 100) < 4 * math.sqrt(400 * 0.25 * 0.75)
+    assert "No rule matched" in hop(lost[0], "dropped").what
+
+
+def test_affinity_adds_recent_rules():
+    """ClientIP affinity: one rcheck rule per endpoint before the random ones, set at the DNAT."""
+    data = scenario(nodes=1, pods=3)
+    data["stages"] = {"kube_proxy": {"session_affinity": "ClientIP", "affinity_timeout": "3h"}}
+    found = walk(site_of(build(data)))
+    shown = texts(found)
+    assert sum("--rcheck --seconds 10800 --reap" in text for text in shown) == 3
+    assert sum("-m recent --set" in text for text in shown) == 1
+
+
+def test_ipv6_addresses_are_bracketed_in_tuples_only():
+    """An IPv6 VIP: [address]:port in tuples, bare ones in conntrack, /128 in rules."""
+    data = scenario(
+        nodes=1,
+        vip="[2001:db8::80]:80",
+        pods=[{"name": "a", "node": "node-0", "address": "[fd00::5]:80"}],
+    )
+    found = walk(site_of(build(data)))
+    assert found.vip == "[2001:db8::80]:80"
+    assert "dst=2001:db8::80 sport=" in found.conntrack[0].line()
+    assert any("-d 2001:db8::80/128" in text for text in texts(found))
+    assert any("--to-destination [fd00::5]:80" in text for text in texts(found))
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"client": "1.2.3.4"}, "--client 1.2.3.4: must be IP:PORT"),
+        ({"client": "1.2.3.4:0"}, "port from 1 to 65535"),
+        ({"client": "[2001:db8::1]:80"}, "is IPv4"),
+        ({"client": "10.244.3.4:5000"}, "the cluster's own pods"),
+        ({"node": "aks-nodepool1-31351229-7"}, "did you mean aks-nodepool1-31351229-"),
+        ({"node": "x"}, f"there are {NODE_0}, {NODE_1}"),
+        ({"pod": "10.244.0.99"}, "seed-lb has no such pod"),
+    ],
+)
+def test_unknown_names_are_refused_with_what_is_allowed(asked, said):
+    """One sentence: the option, the value, what is allowed."""
+    with pytest.raises(InputError) as caught:
+        walk(seed_lb(), **asked)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pod_that_its_node_cannot_reach_is_refused():
+    """Under Local a pod fixes its node; naming another node is a contradiction."""
+    data = scenario(nodes=2, pods=2)
+    data["stages"] = {"kube_proxy": {"external_traffic_policy": "Local"}}
+    site = site_of(build(data))
+    assert walk(site, pod="pod-1").node == "node-1"
+    with pytest.raises(InputError, match="reaches only its own pods, here pod-0"):
+        walk(site, node="node-0", pod="pod-1")
+
+
+# --- as text and JSON -----------------------------------------------------------------------------
+
+
+@given(st.sampled_from(sorted(PRESETS)), st.integers(38, 200))
+@settings(max_examples=30, deadline=None)
+def test_text_keeps_to_the_width_but_never_breaks_an_entry(name, width):
+    """Every line fits but conntrack and log lines, which stand whole and alone."""
+    found = walk(PRESETS[name]())
+    lines = render(found, width=width, wrap_rules=True)
+    raw = [line.text for line in lines if line.style == "raw"]
+    log = [] if found.access_log is None else [found.access_log]
+    assert raw == [entry.line() for entry in found.conntrack] + log
+    assert all(len(line.text) <= width for line in lines if line.style != "raw")
+
+
+def test_rules_stay_whole_without_wrapping():
+    """Each rule is one line that ends with its text, so that a pipe can be searched."""
+    found = walk(seed_ingress())
+    lines = [line.text for line in render(found, width=40)]
+    assert all(any(line.endswith(text) for line in lines) for text in texts(found))
+
+
+def test_long_chains_are_shortened_in_text_only():
+    """A thousand endpoints: a screen of rules in the text, all of them in the JSON."""
+    data = scenario(nodes=10, pods=1000)
+    found = walk(site_of(build(data)), pod="pod-500")
+    lines = [line.text for line in render(found)]
+    assert sum("-A KUBE-SVC-" in line for line in lines) <= 6
+    assert any("more rules like these" in line for line in lines)
+    chain = next(item for item in as_json(found)["hops"] if item["kind"] == "endpoints")
+    assert len(chain["rules"]) == 1000
+
+
+def test_json_holds_the_hops():
+    """Schema, numbered hops with flows, marks, entries and times, as plain data."""
+    data = as_json(walk(seed_lb()))
+    assert data["schema"] == "lbbench.walk/1"
+    assert [item["number"] for item in data["hops"]] == list(range(1, len(data["hops"]) + 1))
+    assert data["conntrack"] == [{"node": NODE_0, "line": LINE_LB}]
+    masqueraded = next(item for item in data["hops"] if item["kind"] == "postrouting")
+    assert masqueraded["before"] == "109.125.120.58:62585 -> 10.244.0.10:80"
+    assert masqueraded["after"] == "10.244.0.1:62585 -> 10.244.0.10:80"
+    assert masqueraded["mark"] == "0x4000"
+    assert data["hops"][-1]["time_s"] == data["time_s"]
+
+
+def test_the_log_line_of_a_scenario_can_be_imported():
+    """The present format, with the time that nginx would have measured."""
+    data = scenario()
+    data["path"] = "ingress"
+    found = walk(site_of(build(data)))
+    line = parse(found.access_log.encode())
+    assert not isinstance(line, str)
+    assert not line.older
+    assert line.attempts[0].address.decode() == found.pod
+    assert line.attempts[0].time == pytest.approx(
+        0.008, abs=0.0031
+    )  # service, round trips, 1 ms clock
