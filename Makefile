@@ -26,9 +26,9 @@ demo: $(INSTALLED) ## a node's iptables-save and an access log: import, compare,
 	@echo; echo "== 2. the ingress controller's log: which pods, what they took, who asked"
 	$(BIN)/lbbench import access-log $(SEED)/access.log --into $(DEMO)/seed.yaml
 	@echo; echo "== 3. the same traffic through five balancers, on that cluster at load 0.8"
-	@echo "   (eight logged requests are too few for a rate, so the load is set: utilisation 0.8)"
+	@echo "   (eight logged requests are a handful, too few for a rate: utilisation 0.8 is set)"
 	$(BIN)/lbbench compare $(DEMO)/seed.yaml --balancers $(DEMO_BALANCERS) --out $(DEMO) \
-		--set traffic.utilisation=0.8
+		--set traffic.utilisation=0.8 --set run.requests=1000000
 	@echo; echo "The scenario and the results are in $(DEMO)/. Go on with:"
 	@echo "  $(BIN)/lbbench run $(DEMO)/seed.yaml --set stages.ingress.balancer=ewma"
 

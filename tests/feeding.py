@@ -22,7 +22,6 @@ from lbbench.core import jit
 from lbbench.core.rng import stream, wrapping
 
 NO_TRIES = np.zeros(0, np.int64)
-NO_IDS = np.zeros(0, np.int64)
 Recorded = Mapping[str, Any] | Sequence[Any]
 """``{"args": [m, n], "u": U, "value": V}`` or ``[[m, n], U, V]``; ``args`` may be ``[n]``."""
 

@@ -143,6 +143,18 @@ def test_two_attempts_are_counted_at_both_endpoints(truths):
     assert "10.244.0.6:8080 was tried 1963 times and answered nothing" in notes
 
 
+def test_an_attempt_before_another_one_has_failed(tmp_path):
+    """Also a 500 that `http_500` sends on: tried twice, failed once, answered by the second."""
+    path = tmp_path / "access.log"
+    one = b"10.244.0.6:8080 6 0.012 200"
+    two = b"10.244.0.6:8080, 10.244.0.1:8080 6, 6 0.004, 0.039 500, 200"
+    path.write_bytes(PRESENT.replace(one, two))
+    log = read_access_log(path)
+    assert log.failed == {("shop-web-80", "10.244.0.6:8080"): 1}
+    assert log.requests_by_upstream() == {"10.244.0.1:8080": 1}
+    assert log.service.tolist() == [0.039]
+
+
 @pytest.mark.parametrize("name", REAL)
 def test_arrivals_are_recovered_as_well_as_theory_allows(truths, name):
     """E|error| = 0.313/sqrt(k) for k lines of a worker in a second.
@@ -212,6 +224,7 @@ def test_the_trace_reads_back(truths, tmp_path):
         from_log(log).write_trace(tmp_path / f"{name}.trace.csv.gz")
     path = tmp_path / "a.trace.csv.gz"
     assert path.read_bytes() == (tmp_path / "b.trace.csv.gz").read_bytes()
+    assert path.read_bytes()[4:8] == bytes(4)  # no time of writing in the gzip header
     recorded = read_trace(path)
     chosen = select(log, recover(log.end, log.request_time, log.starts))
     assert len(recorded.arrival) == len(log)
@@ -385,11 +398,13 @@ def test_line_ends_gzip_and_standard_input(tmp_path, monkeypatch):
 def test_pieces_cut_anywhere_give_the_same_lines(tmp_path, monkeypatch):
     r"""Reading 7 bytes at a time: a \r\n cut in two is one line end."""
     path = tmp_path / "a.log"
-    path.write_bytes(b"\r\n".join([PRESENT] * 5) + b"\r\r\n\n")
+    path.write_bytes(b"\r\n".join([PRESENT] * 5) + b"\r\r\n\njunk")
     whole = read_access_log(path)
-    monkeypatch.setattr("lbbench.inputs.source.PIECE", 7)
-    cut = read_access_log(path)
-    assert (len(cut), cut.lines, cut.notes) == (len(whole), whole.lines, whole.notes)
+    assert [number for _, number, _ in whole.skipped] == [8]
+    for size in (1, 7):
+        monkeypatch.setattr("lbbench.inputs.source.PIECE", size)
+        cut = read_access_log(path)
+        assert (len(cut), cut.lines, cut.notes) == (len(whole), whole.lines, whole.notes)
 
 
 def test_progress_is_reported_in_bytes():

@@ -135,7 +135,11 @@ def test_a_node_without_endpoints_drops(file):
     found = call(str(file), "--node", "node-0")
     assert found.exit_code == 0
     assert "DROP" in found.stdout
-    assert "no local endpoints" in found.stdout
+    rule = (
+        "-A KUBE-EXTERNAL-SERVICES -d 20.0.0.1/32 -p tcp -m comment --comment "
+        '"default/shop has no local endpoints" -m tcp --dport 80 -j DROP'
+    )
+    assert f"    > {rule}\n" in found.stdout
     assert "\ntcp 6 " not in found.stdout
 
 

@@ -54,7 +54,7 @@ def mean_and_error(found) -> tuple[float, float]:
 
 
 def test_random_split_is_mm1_at_every_pod():
-    """Random split of Poisson arrivals: every pod is M/M/1, mean 1 / (1 - rho) = 5 service times."""
+    """Random split of Poisson arrivals: every pod is M/M/1, mean 5 service times at 0.8."""
     found = outcome("random")
     mean, _ = mean_and_error(found)
     kept = found.tally.completed[FIRST:].sum()
@@ -72,7 +72,7 @@ def test_random_split_shares_are_multinomial():
 
 
 def test_round_robin_of_one_worker_is_erlang_arrivals_at_every_pod():
-    """One worker's round robin over n pods: every pod is E_n/M/1, mean 2.84 at n = 16, rho = 0.8."""
+    """One worker's round robin over n pods: every pod is E_n/M/1, mean 2.84 at 16 and 0.8."""
     mean, error = mean_and_error(outcome("round_robin"))
     assert abs(mean - theory.round_robin(0.8, 16)[1].mean) < Z * error
 
@@ -109,7 +109,7 @@ def test_utilisation_is_the_offered_load():
 
 @pytest.mark.long
 def test_ewma_herds():
-    """ingress ewma on 16 equal pods at load 0.8: 15.2 service times, p99 51, within 3 %.
+    """Ingress ewma on 16 equal pods at load 0.8: 15.2 service times, p99 51, within 3 %.
 
     The real Lua does the same: 950 ms at ten pods of 40 ms and load 0.85.
     """

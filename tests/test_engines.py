@@ -37,6 +37,7 @@ class Grid:
         self.notes = traffic.notes
 
     def blocks(self):
+        """Yield the same requests with times rounded to the grid."""
         blocks = list(self.inner.blocks())
         whole = Trace(*(np.concatenate(columns) for columns in zip(*blocks, strict=True)))
         whole = whole._replace(
@@ -108,7 +109,9 @@ def scenarios(draw, *, grid: bool):
             "ingress": {
                 "balancer": balancer,
                 "hash_by": draw(
-                    st.sampled_from(["$remote_addr", "$request_uri", "$remote_addr$request_uri", "x"])
+                    st.sampled_from(
+                        ["$remote_addr", "$request_uri", "$remote_addr$request_uri", "x"]
+                    )
                 ),
                 "subset_size": draw(st.integers(1, 4)),
                 "keepalive": {

@@ -337,6 +337,16 @@ def test_two_nodes_give_the_local_endpoints_of_each(tmp_path):
     assert list(service.local_by_file.values()) == [("10.244.0.1:8080",), ("10.244.1.1:8080",)]
 
 
+def test_pieces_of_one_save_add_up(tmp_path):
+    """Two greps of one node, one service each: the shared chains hold the rules of both."""
+    for name, suffix in (("a/web:http", "AAAA"), ("b/api:http", "BBBB")):
+        lines = [line for line in written(2, name=name, suffix=suffix) if line[:3] == "-A "]
+        (tmp_path / suffix).write_text("\n".join(lines), encoding="utf-8")
+    ruleset = read_iptables([tmp_path / "AAAA", tmp_path / "BBBB"])
+    assert ruleset.names() == ("a/web:http", "b/api:http")
+    assert all(service.cluster_ip == "10.0.0.9" for service in ruleset.services)
+
+
 def test_a_disagreement_of_two_files_names_both_places(tmp_path):
     """The same chain with different rules in two files is reported with both lines."""
     for name, n in (("a", 2), ("b", 3)):
@@ -436,6 +446,7 @@ def test_prose_prompts_and_typeset_quotes_are_survived():
         [
             "$ sudo iptables-save | grep '\\-A KUBE-SVC-X'",
             "As you can see, there are two rules:",
+            "$ echo 'x' | sudo iptables -t nat -A KUBE-SVC-X -j KUBE-SEP-9",
             (
                 "-A KUBE-SVC-X -m comment –comment “a/b:c” -m statistic –mode random "
                 "–probability 0.5 -j KUBE-SEP-1"
@@ -451,8 +462,9 @@ def test_prose_prompts_and_typeset_quotes_are_survived():
     assert [(number, reason.partition(":")[0]) for _, number, reason in text.skipped] == [
         (1, "not a rule"),
         (2, "not a rule"),
-        (5, "a quote without its partner"),
-        (6, "a rule without -j"),
+        (3, "a command, not a rule"),
+        (6, "a quote without its partner"),
+        (7, "a rule without -j"),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The jit boundary: hits in a second process, never stale, never shared, same answers without it."""
+"""The jit boundary: hits in a second process, never stale, never shared, same without it."""
 
 from __future__ import annotations
 
@@ -64,10 +64,12 @@ class Bench:
         self.write()
 
     def write(self, *, factor: str = "2.0", offset: str = "1.0", pick: str = "helper(x) + 1.0"):
+        """Write the module with these pieces of code in it."""
         text = MODULE.format(factor=factor, offset=offset, pick=pick)
         (self.folder / "balancers_under_test.py").write_text(text)
 
     def run(self, part: str = "pick", **environment: str) -> str:
+        """Return what a fresh process prints."""
         code = MAIN.format(folder=str(self.folder), part=part)
         env = {
             **os.environ,

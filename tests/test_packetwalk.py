@@ -17,7 +17,7 @@ from lbbench.balancers.base import Endpoint, find
 from lbbench.core.rng import stream, wrapping
 from lbbench.engines import reference
 from lbbench.engines.plan import make_plan
-from lbbench.errors import InputError
+from lbbench.errors import InputError, RunError
 from lbbench.inputs.access_log_line import parse
 from lbbench.model.check import build
 from lbbench.packetwalk import walk
@@ -26,7 +26,7 @@ from lbbench.packetwalk.hop import Flow
 from lbbench.packetwalk.rules import thresholds
 from lbbench.packetwalk.scenario_site import site_of
 from lbbench.packetwalk.seed import PRESETS, seed_ingress, seed_lb
-from lbbench.report.walk import as_json, render
+from lbbench.report.walk import plain, render
 
 DATA = Path(__file__).parent / "data" / "files"
 SEED_RULES = Path(__file__).parent.parent / "lbbench" / "scenarios" / "seed" / "iptables-save.rules"
@@ -275,9 +275,9 @@ def test_entries_invert_what_was_translated(data, node, port):
     A crossing flow has an entry on either node; a node without endpoints under Local drops.
     """
     site = site_of(build(data))
-    entry = node % len(site.nodes)
-    found = walk(site, client=f"198.51.100.9:{port}", node=str(entry))
-    if not site.endpoints(entry):
+    door = node % len(site.nodes)
+    found = walk(site, client=f"198.51.100.9:{port}", node=str(door))
+    if not site.endpoints(door):
         assert found.outcome == "dropped"
         assert not found.conntrack
         return
@@ -291,14 +291,14 @@ def test_entries_invert_what_was_translated(data, node, port):
         assert (sent.source, sent.source_port) == ("198.51.100.9", port)
     else:
         target = next(item for item in site.targets if item.ip == sent.destination)
-        here = site.nodes[entry]
-        assert sent.source == (here.bridge if target.node == entry else here.address)
+        here = site.nodes[door]
+        assert sent.source == (here.bridge if target.node == door else here.address)
         assert 1024 <= sent.source_port < 65536
     crossings = sum(item.kind == "fabric" and item.direction == "request" for item in found.hops)
     legs = 1 + (data["path"] == "ingress")
     assert len(found.conntrack) == legs + crossings
-    for plain in found.conntrack[1:]:
-        assert plain.reply == plain.original.reversed()
+    for entry in found.conntrack[1:]:
+        assert entry.reply == entry.original.reversed()
 
 
 @given(sites())
@@ -422,6 +422,19 @@ def test_rules_that_leave_a_rest_lose_packets():
     lost = [item for item in found if item.outcome == "dropped"]
     assert abs(len(lost) - 100) < 4 * math.sqrt(400 * 0.25 * 0.75)
     assert "No rule matched" in hop(lost[0], "dropped").what
+    assert hop(lost[0], "dropped").decision.probability == pytest.approx(0.25, abs=1e-9)
+
+
+def test_a_balancer_that_picks_nothing_is_an_error_unless_the_pod_is_named():
+    """Somebody's own balancer that answers -1: a sentence; with --pod it is not asked."""
+    data = scenario()
+    data["path"] = "ingress"
+    site = site_of(build(data))
+    none = replace(site.controller.balancer, pick=lambda *_: -1)
+    site = replace(site, controller=replace(site.controller, balancer=none))
+    with pytest.raises(RunError, match="its first pick is -1, which is none of the 5 listed"):
+        walk(site)
+    assert walk(site, pod="pod-2").outcome == "delivered"
 
 
 def test_affinity_adds_recent_rules():
@@ -454,7 +467,7 @@ def test_ipv6_addresses_are_bracketed_in_tuples_only():
         ({"client": "1.2.3.4"}, "--client 1.2.3.4: must be IP:PORT"),
         ({"client": "1.2.3.4:0"}, "port from 1 to 65535"),
         ({"client": "[2001:db8::1]:80"}, "is IPv4"),
-        ({"client": "10.244.3.4:5000"}, "the cluster's own pods"),
+        ({"client": "10.244.1.4:5000"}, f"of the pods of {NODE_1} (10.244.1.0/24)"),
         ({"node": "aks-nodepool1-31351229-7"}, "did you mean aks-nodepool1-31351229-"),
         ({"node": "x"}, f"there are {NODE_0}, {NODE_1}"),
         ({"pod": "10.244.0.99"}, "seed-lb has no such pod"),
@@ -507,13 +520,13 @@ def test_long_chains_are_shortened_in_text_only():
     lines = [line.text for line in render(found)]
     assert sum("-A KUBE-SVC-" in line for line in lines) <= 6
     assert any("more rules like these" in line for line in lines)
-    chain = next(item for item in as_json(found)["hops"] if item["kind"] == "endpoints")
+    chain = next(item for item in plain(found)["hops"] if item["kind"] == "endpoints")
     assert len(chain["rules"]) == 1000
 
 
 def test_json_holds_the_hops():
     """Schema, numbered hops with flows, marks, entries and times, as plain data."""
-    data = as_json(walk(seed_lb()))
+    data = plain(walk(seed_lb()))
     assert data["schema"] == "lbbench.walk/1"
     assert [item["number"] for item in data["hops"]] == list(range(1, len(data["hops"]) + 1))
     assert data["conntrack"] == [{"node": NODE_0, "line": LINE_LB}]

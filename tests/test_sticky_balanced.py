@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 from golden_replay import Fed, choose, fresh, listing, vectors
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -129,6 +129,7 @@ def test_the_last_cookie_that_a_client_got_leads_to_its_server(backend):
     st.integers(1, 999_999),
     st.sampled_from([0, EPOCH]),
 )
+@example(1001, 1, 30, 7, EPOCH)  # 1.001 * 1000 is 1000.9999999999999
 def test_the_jitted_digits_are_luas(milliseconds, check, pid, drawn, epoch):
     """For every millisecond the text is what ``%.14g`` prints, without trailing zeros."""
     state = fresh(STICKY_BALANCED, NAMES, pid=pid, epoch=epoch)

@@ -56,9 +56,9 @@ class Balancer:
         ``done(state, endpoint, now, rtt, ok)``: an answer came back. ``endpoint`` is the endpoint
         *id*. None: the balancer takes no feedback.
     on_endpoints
-        ``on_endpoints(state, rng, old, new, now)``: the instance's list changes; ``old`` and ``new``
-        are int64 arrays of endpoint ids in list order (sorted by address). It is called once before
-        the first pick, with an empty ``old``. None: nothing to do.
+        ``on_endpoints(state, rng, old, new, now)``: the instance's list changes; ``old`` and
+        ``new`` are int64 arrays of endpoint ids in list order (sorted by address). It is called
+        once before the first pick, with an empty ``old``. None: nothing to do.
     params
         The balancer's options with their defaults.
     sees

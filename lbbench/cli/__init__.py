@@ -52,6 +52,9 @@ def _unexpected(error: Exception) -> int:
     if error.__class__.__name__ == "Abort":  # what click makes of Ctrl-C
         _say("interrupted; nothing was written")
         return INTERRUPTED
+    if error.__class__.__name__ == "NoArgsIsHelpError":
+        print(error.format_message())  # type: ignore[attr-defined]
+        return DONE
     if hasattr(error, "format_message"):
         context = getattr(error, "ctx", None)
         command = "lbbench" if context is None else context.command_path
@@ -61,7 +64,7 @@ def _unexpected(error: Exception) -> int:
         _say("not enough memory; ask for fewer requests (run.requests) or no --record")
         return BAD_INPUT
     _say(
-        f"a fault of lbbench, not of your input: {error.__class__.__name__}: {error}; please report "
-        "it with what the same command prints with --debug"
+        f"a fault of lbbench, not of your input: {error.__class__.__name__}: {error}; "
+        "please report it with what the same command prints with --debug"
     )
     return BAD_INPUT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -36,20 +37,27 @@ app = typer.Typer(
 )
 
 
-@app.callback(invoke_without_command=False)
-def _main(
-    *,
-    version: Annotated[
-        bool, typer.Option("--version", is_eager=True, help="print the version and end")
-    ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="show tracebacks of errors")] = False,  # noqa: ARG001
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         print(f"lbbench {__version__}")
         raise typer.Exit
 
 
-COMMANDS = {
+@app.callback()
+def _main(
+    *,
+    version: Annotated[  # noqa: ARG001
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="print the version and end"
+        ),
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="show tracebacks of errors")] = False,  # noqa: ARG001
+) -> None:
+    pass
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
     "run": run,
     "check": check,
     "compare": compare,

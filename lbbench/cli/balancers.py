@@ -25,7 +25,7 @@ def balancers(
     Example:
       lbbench balancers
       lbbench balancers ewma
-    """
+    """  # noqa: D301
     check_writable(json=json)
     from lbbench.balancers.base import find, registry
     from lbbench.report.balancers import as_dict, explain, overview

@@ -20,7 +20,7 @@ def check(
     \b
     Example:
       lbbench check my.yaml --set traffic.arrivals.rate=2k/s
-    """
+    """  # noqa: D301
     check_writable(json=json)
     from lbbench.inputs.yaml import dump, load
     from lbbench.studies.check import forecast

@@ -64,7 +64,7 @@ def compare(
       lbbench compare aks-ingress --balancers round_robin,ewma,least_conn
       lbbench compare my.yaml --balancers round_robin,my_lb.py:mine
       lbbench compare aks-service --vary stages.azure_lb.distribution=Default,SourceIP
-    """
+    """  # noqa: D301
     check_writable(json=json)
     check_folder(out=out)
     from lbbench.inputs.yaml import load

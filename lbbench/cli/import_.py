@@ -8,81 +8,87 @@ from typing import Annotated, Literal
 import typer
 
 from lbbench.cli.options import Debug, Quiet
-from lbbench.cli.output import check_writable, console, write_text, write_whole
+from lbbench.cli.output import (
+    Writer,
+    check_writable,
+    console,
+    print_text,
+    text_writer,
+    write_all,
+)
 from lbbench.errors import InputError
-
-SHOWN = 10
 
 
 def import_(
-    kind: Annotated[Literal["iptables", "access-log"], typer.Argument(help="what the files are")],
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="files; - is stdin")],
+    kind: Annotated[
+        Literal["iptables", "access-log"],
+        typer.Argument(metavar="KIND", help="iptables or access-log: what the files are"),
+    ],
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH...", help="files, gzip too; - is stdin")
+    ],
+    *,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="NAME.yaml",
-                     help="write the scenario (a log also writes NAME.trace.csv.gz)"),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="NAME.yaml",
+            help="write the scenario there (an access log also writes NAME.trace.csv.gz)",
+        ),
     ] = None,
     into: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.yaml", help="merge with an earlier import and write it there"),
+        typer.Option(metavar="FILE.yaml", help="merge with an earlier import; written there too"),
     ] = None,
-    service: Annotated[str | None, typer.Option(help="the service, namespace/name:port")] = None,
-    backend: Annotated[str | None, typer.Option(help="the log's namespace-service-port")] = None,
+    service: Annotated[
+        str | None,
+        typer.Option(metavar="NAMESPACE/NAME:PORT", help="iptables: the service, if several"),
+    ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(metavar="NAMESPACE-SERVICE-PORT", help="access-log: the backend, if several"),
+    ] = None,
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
     """Turn a node's iptables-save or an ingress access log into a scenario.
 
-    Example: lbbench import iptables node-1.rules -o my.yaml; lbbench import access-log access.log
-    --into my.yaml
-    """  # fmt: skip
+    Without -o and --into the scenario goes to stdout and what was found to stderr.
+
+    \b
+    Example:
+      ssh node sudo iptables-save | lbbench import iptables - -o my.yaml
+      kubectl logs -n ingress-nginx POD > access.log
+      lbbench import access-log access.log --into my.yaml
+    """  # noqa: D301
     target = output or into
     if target is not None and target.suffix not in (".yaml", ".yml"):
-        raise InputError(f"{target}: the scenario's file must end in .yaml")
-    check_writable(target)
-    from lbbench.inputs.combine import scenario_from
+        raise InputError(f"{target}: a scenario's file ends in .yaml; give such a name")
+    trace = target and target.with_name(f"{target.stem}.trace.csv.gz")
+    check_writable(**{"output" if output else "into": target})
+    check_writable(output=trace if kind == "access-log" else None)
     from lbbench.inputs.yaml import dump
-    from lbbench.model.check import build
     from lbbench.report.progress import Bar
+    from lbbench.studies.imported import read_input, trial
 
-    if kind == "iptables":
-        from lbbench.inputs.iptables import read_iptables
-
-        imported = scenario_from(read_iptables(list(paths)), into=into, service=service)
-    else:
-        from lbbench.inputs.access_log import read_access_log
-
-        with Bar(quiet=quiet) as bar:
-            log = read_access_log(
-                list(paths), progress=lambda done, total: bar("reading", done, total)
-            )
-        imported = scenario_from(log=log, into=into, backend=backend)
+    with Bar(quiet=quiet) as bar:
+        imported = read_input(
+            kind, paths, into=into, service=service, backend=backend, progress=bar
+        )
     text = dump(imported.scenario)
-    data = dict(imported.scenario)
-    build(data, place=str(target or "the imported scenario"))
-    out = console()
-    if not quiet:
-        stream = out if target is not None else _stderr()
-        for note in imported.notes:
-            stream.print(f"- {note}", highlight=False, markup=False)
-        for place, line, reason in imported.skipped[:SHOWN]:
-            stream.print(f"  skipped {place}:{line}: {reason}", highlight=False, markup=False)
-        if len(imported.skipped) > SHOWN:
-            stream.print(f"  and {len(imported.skipped) - SHOWN} more lines")
     if target is None:
-        write_text("-", text)
+        print_text(text)
+    else:
+        files: dict[Path, Writer] = {target: text_writer(text)}
+        if trace is not None and imported.write_trace is not None:
+            files[trace] = imported.write_trace
+        write_all(files)
+    if quiet:
         return
-    write_text(target, text)
-    if not quiet:
-        out.print(f"wrote {target}", highlight=False)
-    if imported.write_trace is not None and kind == "access-log":
-        trace = target.with_name(f"{target.name.rsplit('.', 1)[0]}.trace.csv.gz")
-        write_whole(trace, imported.write_trace)
-        if not quiet:
-            out.print(f"wrote {trace}", highlight=False)
+    from lbbench.report.imported import show
 
-
-def _stderr() -> object:
-    from rich.console import Console
-
-    return Console(stderr=True)
+    written = [] if target is None else [str(path) for path in files]
+    with Bar(quiet=quiet) as bar:
+        tried = trial(imported, progress=bar)
+    show(imported, tried, console(stderr=target is None), written)

@@ -19,14 +19,20 @@ PIPE_WIDTH = 160
 Writer = Callable[[Path], object]
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Let the reader of a pipe go when it has seen enough: rich would end with status 1."""
+        raise BrokenPipeError
+
+
 def console(*, stderr: bool = False) -> Console:
     """Return a console; a pipe gets wide tables without colour (COLUMNS sets another width)."""
     stream = sys.stderr if stderr else sys.stdout
     if stream.isatty():
-        return Console(file=stream, highlight=False)
+        return _Console(file=stream, highlight=False)
     given = os.environ.get("COLUMNS", "")
     width = int(given) if given.isdigit() and int(given) > 0 else PIPE_WIDTH
-    return Console(
+    return _Console(
         file=stream, width=width, force_terminal=False, color_system=None, highlight=False
     )
 

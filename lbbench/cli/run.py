@@ -46,7 +46,7 @@ def run(
     Example:
       lbbench run aks-ingress --set stages.ingress.balancer=ewma --seed 2
       lbbench run my.yaml --replications 10 --out results/mine --record requests.parquet
-    """
+    """  # noqa: D301
     check_writable(json=json, record=record, hgrm=hgrm)
     check_folder(out=out)
     from lbbench.inputs.yaml import load

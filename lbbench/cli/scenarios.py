@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated
 
 import typer
 
 from lbbench.cli.options import Debug
-from lbbench.cli.output import console, write_text
+from lbbench.cli.output import console, print_text
 from lbbench.errors import ScenarioError
 
 
 def scenarios(
-    name: Annotated[str | None, typer.Argument(help="print this one's YAML")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="print this one's YAML")
+    ] = None,
+    *,
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
     """List the shipped scenarios with the question each one answers, or print one.
 
-    Example: lbbench scenarios ewma-herding > mine.yaml
-    """
+    \b
+    Example:
+      lbbench scenarios
+      lbbench scenarios ewma-herding > mine.yaml
+    """  # noqa: D301
     from lbbench.inputs.yaml import shipped
 
-    known = shipped()
-    if name is not None:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=2)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
-            raise ScenarioError(f"there is no shipped scenario {name!r}; {hint}")
-        write_text("-", known[name].read_text(encoding="utf-8"))
-        return
-    from lbbench.report.tables import table
+    texts = {key: path.read_text(encoding="utf-8") for key, path in shipped().items()}
+    if name is None:
+        from lbbench.report.listing import Listing
 
-    made = table("", ["name", "question"], [])
-    made.columns[1].justify = "left"
-    for key, path in known.items():
-        first = path.read_text(encoding="utf-8").splitlines()[0]
-        made.add_row(key, first.lstrip("# "))
-    console().print(made)
+        rows = [[key, text.splitlines()[0].lstrip("# ")] for key, text in texts.items()]
+        console().print(Listing(["name", "question"], rows))
+        return
+    if name not in texts:
+        import difflib
+
+        near = difflib.get_close_matches(name, texts, n=2)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(texts)}"
+        raise ScenarioError(f"there is no shipped scenario {name!r}; {hint}")
+    print_text(texts[name])

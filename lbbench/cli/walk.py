@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lbbench.cli.options import Debug, Json, Seed, Set, changes
-from lbbench.cli.output import check_writable, write_json
+from lbbench.cli.output import as_json, check_writable, deliver
 from lbbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def walk(
             help="scenario file, name of a shipped one, or one of the seed's two walks",
         ),
     ],
+    *,
     client: Annotated[
         str | None, typer.Option(metavar="IP:PORT", help="who sends the packet")
     ] = None,
@@ -55,16 +56,17 @@ def walk(
     seed-lb and seed-ingress repeat the walks of the post "A Day in the Life of a Packet in AKS
     (part 2)"; with --seed or another --client their choices are computed and drawn instead.
 
-    Example: lbbench walk seed-lb --pod 10.244.1.2
-    """
-    check_writable(json)
+    \b
+    Example:
+      lbbench walk seed-lb --pod 10.244.1.2
+    """  # noqa: D301
+    check_writable(json=json)
     from lbbench.packetwalk import walk as follow
-    from lbbench.report.walk import as_json, render
+    from lbbench.report.walk import plain, render
 
     site = _site(file, set_ or [], seed)
     found = follow(site, client=client, node=node, pod=pod, seed=seed)
-    if json is not None:
-        write_json(json, as_json(found))
+    deliver(json, as_json(plain(found)))
     if json == "-":
         return
     width, wraps = _width()
@@ -103,5 +105,5 @@ def _width() -> tuple[int, bool]:
 
 
 def _styled(line: Line) -> str:
-    style = STYLES.get(line.style)
+    style = None if os.environ.get("NO_COLOR") else STYLES.get(line.style)
     return typer.style(line.text, **style) if style else line.text

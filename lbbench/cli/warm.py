@@ -11,18 +11,23 @@ from lbbench.cli.output import console
 
 
 def warm(
-    all_: Annotated[bool, typer.Option("--all", help="every balancer, not only the seed's")] = False,
+    *,
+    all_: Annotated[
+        bool, typer.Option("--all", help="every balancer, not only ingress-nginx's own")
+    ] = False,
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
     """Compile the balancers once; later runs start at once.
 
-    Example: lbbench warm
-    """
+    \b
+    Example:
+      lbbench warm
+    """  # noqa: D301
+    from lbbench.report.units import seconds
     from lbbench.studies.warm import warm_up
 
     out = console()
-    for name, seconds, was_there in warm_up(everything=all_):
+    for name, took, was_there in warm_up(everything=all_):
         if not quiet:
-            text = "was there already" if was_there else f"compiled in {seconds:.1f} s"
-            out.print(f"{name}: {text}", highlight=False)
+            out.print(f"{name}: {'was there' if was_there else f'compiled in {seconds(took)}'}")

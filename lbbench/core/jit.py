@@ -1,8 +1,8 @@
 """The jit boundary: the only place that knows numba.
 
-A kernel is an ordinary Python function whose parts (``pick``, ``done``, ...) are globals. `bind`
-makes a copy of it with the given parts, compiles it, and keeps the machine code on disk under a name
-that is the digest of *all* code and constants that the kernel reaches. So a second process starts
+A kernel is an ordinary function whose parts (``pick``, ``done``, ...) are globals. `bind`
+makes a copy of it with the given parts, compiles it, and keeps the machine code on disk under a
+name that is the digest of *all* code and constants that it reaches. So a second process starts
 warm, an edit of a balancer, a helper or a constant is always seen, and two balancers never share an
 entry. `plain` makes the same copy without compiling it.
 
@@ -47,7 +47,7 @@ _MODULES = {"math", "numpy"}
 class Bound:
     """A kernel with its parts, compiled at the first call; `digest` names the cache entry."""
 
-    def __init__(self, function: Callable[..., Any], digest: str) -> None:
+    def __init__(self, function: Any, digest: str) -> None:
         self.function = function
         self.digest = digest
         self.compile_s = 0.0
@@ -63,7 +63,7 @@ class Bound:
         return index is not None and index.is_file()
 
     def prepare(self, *args: Any) -> float:
-        """Compile for the types of ``args`` (or load) without running; return the seconds it took."""
+        """Compile for the types of ``args`` (or load) without running; return the seconds."""
         if not hasattr(self.function, "compile"):
             return 0.0
         started = time.perf_counter()
@@ -113,7 +113,7 @@ def bind(
     import numba
 
     chosen = dict(options or {})
-    walk = _Walk(parts, jit=lambda function: numba.njit(**{**INNER_OPTIONS, **chosen})(function))
+    walk = _Walk(parts, jit=numba.njit(**{**INNER_OPTIONS, **chosen}))
     if kernel.__closure__:
         raise TypeError(f"{kernel.__qualname__} is a closure; pass its values as parts")
     copied = walk.copy(kernel)
@@ -128,7 +128,12 @@ def bind(
 
 def plain(kernel: Callable[..., Any], **parts: Any) -> Callable[..., Any]:
     """Return a copy of ``kernel`` with ``parts`` as its globals, as ordinary Python."""
-    return _Walk(parts, jit=lambda function: function).copy(kernel)
+    made: Callable[..., Any] = _Walk(parts, jit=_as_it_is).copy(kernel)
+    return made
+
+
+def _as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
+    return function
 
 
 def is_disabled() -> bool:

@@ -48,7 +48,7 @@ def stream(seed: int, replication: int, stage: str, instance: str) -> np.ndarray
     return np.frombuffer(hashlib.sha256(text.encode()).digest(), dtype="<u8").copy()
 
 
-def next_u64(rng):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def next_u64(rng: np.ndarray) -> np.uint64:
     """Draw 64 bits and advance the state ``rng`` (uint64[4]) in place."""
     a = rng[0] + rng[3]
     x = ((a << U23) | (a >> U41)) + rng[0]
@@ -62,22 +62,22 @@ def next_u64(rng):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     return x
 
 
-def uniform(rng):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def uniform(rng: np.ndarray) -> float:
     """Draw a float64 in [0, 1) with 53 random bits."""
     return float(next_u64(rng) >> U11) * TO_UNIT
 
 
-def lua_random(rng, low, high):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def lua_random(rng: np.ndarray, low: int, high: int) -> int:
     """Draw as LuaJIT's ``math.random(low, high)``: floor(u (high - low + 1)) + low."""
-    return int(math.floor(uniform(rng) * (high - low + 1))) + low
+    return math.floor(uniform(rng) * (high - low + 1)) + low
 
 
-def bits31(rng):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def bits31(rng: np.ndarray) -> int:
     """Draw the 31 bits that the kernel's xt_statistic compares with its threshold (int64)."""
-    return np.int64(next_u64(rng) >> U33)
+    return np.int64(next_u64(rng) >> U33)  # type: ignore[return-value]
 
 
-def mix64(x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def mix64(x: np.uint64) -> np.uint64:
     """Mix 64 bits (uint64 in, uint64 out): the finaliser of splitmix64."""
     z = x + GOLDEN
     z = (z ^ (z >> U30)) * MIX_A

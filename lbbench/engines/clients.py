@@ -25,7 +25,7 @@ LB_DROP = 6
 def come(f: Facts, w: World, c: Counters, s: States, block: Trace, row: int, slot: int) -> bool:
     """Let the block's request ``row`` come into ``slot``; tell whether it can be sent at once."""
     now = block.arrival[row]
-    number = w.count[N_REQUEST]
+    number = w.number[N_REQUEST]
     segment = segment_of(number, now, f.n_requests, f.duration)
     request = w.request[slot]
     request.number = number
@@ -103,8 +103,8 @@ def open_connection(
         return -1
     target = f.target_member[node, seat]
     segment = w.request[slot].segment
-    w.count[N_CONN_FREE] -= 1
-    at = w.conn_free[w.count[N_CONN_FREE]]
+    w.number[N_CONN_FREE] -= 1
+    at = w.conn_free[w.number[N_CONN_FREE]]
     conn = w.conn[at]
     conn.node = node
     conn.target = target
@@ -219,8 +219,8 @@ def answer_at_client(
     if request.conn >= 0:
         _release(w, request.conn, now)
     request.number = -1
-    w.free[w.count[N_FREE]] = slot
-    w.count[N_FREE] += 1
+    w.free[w.number[N_FREE]] = slot
+    w.number[N_FREE] += 1
 
 
 def _release(w: World, at: int, now: float) -> None:
@@ -238,8 +238,8 @@ def _release(w: World, at: int, now: float) -> None:
         if conn.door >= 0:
             w.azure_busy[conn.door] -= 1
         w.node_busy[conn.node, conn.seat] -= 1
-        w.conn_free[w.count[N_CONN_FREE]] = at
-        w.count[N_CONN_FREE] += 1
+        w.conn_free[w.number[N_CONN_FREE]] = at
+        w.number[N_CONN_FREE] += 1
 
 
 def record(f: Facts, w: World, records: Records, slot: int, error: int) -> None:

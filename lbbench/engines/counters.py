@@ -37,7 +37,7 @@ WINDOW = np.dtype([("offered", INT), ("failed", INT)])
 
 
 class Counters(NamedTuple):
-    """S segments, N nodes, R replicas, W workers, P pods, V windows; histograms fine H, coarse C."""
+    """S segments, N nodes, R replicas, W workers, P pods, V windows; H fine, C coarse buckets."""
 
     segment: np.ndarray  # SEGMENT[S]
     start: np.ndarray  # float64[S + 1]
@@ -93,7 +93,7 @@ def new_counters(
 
 
 def tally_of(c: Counters, highest: np.ndarray) -> Tally:
-    """Return the counters under the names of `Tally`; ``highest`` int64[P]: most at a pod at once."""
+    """Return the counters as a `Tally`; ``highest`` int64[P]: most requests at a pod at once."""
     return Tally(
         **{name: c.segment[name] for name in SEGMENT.names or ()},
         errors=c.errors,

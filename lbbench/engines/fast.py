@@ -70,7 +70,7 @@ def run(plan: Plan, *, progress: Progress | None = None, record: bool = False) -
         tally_of(counters, world.queue["highest"].copy()),
         records if record else None,
         simulated=float(world.clock[T_LAST]),
-        rows=int(world.count[N_REQUEST]),
+        rows=int(world.number[N_REQUEST]),
         compile_s=compile_s,
     )
 

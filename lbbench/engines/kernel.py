@@ -70,30 +70,30 @@ def run_block(
 ) -> int:
     """Run until every request of ``block`` has come; with ``final``, until nothing is left."""
     while True:
-        if w.count[N_HEAP] > w.heap_time.size - HEAP_MARGIN:
+        if w.number[N_HEAP] > w.heap_time.size - HEAP_MARGIN:
             return NEEDS_HEAP
-        if w.count[N_FREE] == 0:
+        if w.number[N_FREE] == 0:
             return NEEDS_SLOTS
-        if w.count[N_CONN_FREE] == 0:
+        if w.number[N_CONN_FREE] == 0:
             return NEEDS_CONNS
-        row = w.count[N_CURSOR]
+        row = w.number[N_CURSOR]
         coming = row < block.arrival.size
-        waiting = w.count[N_HEAP] > 0
+        waiting = w.number[N_HEAP] > 0
         if not coming and final == 0:
-            w.count[N_CURSOR] = 0
+            w.number[N_CURSOR] = 0
             return DONE
         kind = NOTHING
         if coming and (not waiting or _comes_first(w, block.arrival[row])):
             now = block.arrival[row]
-            w.count[N_FREE] -= 1
-            slot = w.free[w.count[N_FREE]]
+            w.number[N_FREE] -= 1
+            slot = w.free[w.number[N_FREE]]
             if come(f, w, c, s, block, row, slot):
                 kind = SEND
-            if w.request[slot].segment >= w.count[N_SEGMENT]:
+            if w.request[slot].segment >= w.number[N_SEGMENT]:
                 _open_segments(f, w, c, w.request[slot].segment, now)
             w.clock[T_ARRIVAL] = now
-            w.count[N_CURSOR] += 1
-            w.count[N_REQUEST] += 1
+            w.number[N_CURSOR] += 1
+            w.number[N_REQUEST] += 1
         else:
             now = w.heap_time[0] if waiting else math.inf
             if not coming and _is_over(f, w, c, now):
@@ -101,20 +101,20 @@ def run_block(
                 return DONE
             order = w.heap_order[0]
             slot = w.heap_load[0]
-            w.count[N_HEAP] = heap_pop(w.heap_time, w.heap_order, w.heap_load, w.count[N_HEAP])
+            w.number[N_HEAP] = heap_pop(w.heap_time, w.heap_order, w.heap_load, w.number[N_HEAP])
             kind = event_kind(order)
             if kind == FINISH and f.shared:
                 if is_overtaken(w, now, order, slot):
                     continue
                 slot = w.queue[slot].head
-        w.count[N_EVENTS] += 1
+        w.number[N_EVENTS] += 1
         _happen(f, w, c, s, records, kind, slot, now)
-        for i in range(w.count[N_OUT]):
-            w.count[N_HEAP] = heap_push(
-                w.heap_time, w.heap_order, w.heap_load, w.count[N_HEAP],
+        for i in range(w.number[N_OUT]):
+            w.number[N_HEAP] = heap_push(
+                w.heap_time, w.heap_order, w.heap_load, w.number[N_HEAP],
                 w.out_time[i], w.out_order[i], w.out_load[i],
             )  # fmt: skip
-        w.count[N_OUT] = 0
+        w.number[N_OUT] = 0
 
 
 def _happen(
@@ -166,12 +166,12 @@ def _comes_first(w: World, arrival: float) -> bool:
     """Tell whether the next arrival precedes the first event of the heap."""
     if arrival != w.heap_time[0]:
         return arrival < w.heap_time[0]
-    return event_order(SEND, w.count[N_REQUEST], 0) < w.heap_order[0]
+    return event_order(SEND, w.number[N_REQUEST], 0) < w.heap_order[0]
 
 
 def _open_segments(f: Facts, w: World, c: Counters, last: int, now: float) -> None:
-    close_segments(c, w.queue, w.in_system, f.pod, w.count[N_SEGMENT], last, now)
-    w.count[N_SEGMENT] = last + 1
+    close_segments(c, w.queue, w.in_system, f.pod, w.number[N_SEGMENT], last, now)
+    w.number[N_SEGMENT] = last + 1
 
 
 def _is_over(f: Facts, w: World, c: Counters, now: float) -> bool:
@@ -182,8 +182,8 @@ def _is_over(f: Facts, w: World, c: Counters, now: float) -> bool:
     stop = f.duration if f.duration > 0.0 else w.clock[T_ARRIVAL]
     w.clock[T_STOP] = stop
     w.clock[T_DEADLINE] = stop + f.drain
-    if w.count[N_STOPPED] == 0 and now > stop:
-        w.count[N_STOPPED] = 1
+    if w.number[N_STOPPED] == 0 and now > stop:
+        w.number[N_STOPPED] = 1
         _open_segments(f, w, c, SEGMENTS, stop)
     return now > w.clock[T_DEADLINE]
 

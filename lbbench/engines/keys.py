@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -39,10 +40,8 @@ def unknown_variables(template: str) -> list[str]:
             if is_variable and text not in KNOWN]  # fmt: skip
 
 
-def key_tables(
-    template: str, people: Population, top: Topology, *, local: bool
-) -> dict[str, np.ndarray]:
-    """Return the fields ``part_kind``, ``part_row``, ``text_start``, ``text_bytes``, ``key_hash``."""
+def key_tables(template: str, people: Population, top: Topology, *, local: bool) -> dict[str, Any]:
+    """Return ``part_kind``, ``part_row``, ``text_start``, ``text_bytes`` and ``key_hash``."""
     parts = [_resolve(part, people, top, local=local) for part in split_template(template)]
     parts = [(kind, texts) for kind, texts in parts if kind != LITERAL or texts != [b""]]
     varying = [kind for kind, _ in parts if kind != LITERAL]
@@ -96,7 +95,7 @@ def _single(parts: Sequence[tuple[int, Iterable[bytes]]]) -> np.ndarray:
 
 def _packed(
     rows: list[bytes], first: list[int], key_hash: np.ndarray, kinds: list[int]
-) -> dict[str, np.ndarray]:
+) -> dict[str, Any]:
     start = np.cumsum([0, *(len(row) for row in rows)]).astype(np.int64)
     return {
         "part_kind": np.array(kinds, np.int64),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ipaddress
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from lbbench.core.hashes import RSS_KEY, flow_bytes, toeplitz, toeplitz_tables
+from lbbench.core.hashes import RSS_KEY, Distribution, flow_bytes, toeplitz, toeplitz_tables
 from lbbench.core.rng import mix64, stream, wrapping
 from lbbench.engines.world import ADDRESS, NODE, table
 from lbbench.model.topology import Topology
@@ -23,8 +24,8 @@ def address_number(text: str) -> int:
 
 
 def flow_tables(
-    addresses: Sequence[str], vip: str, distribution: str, seed: int
-) -> dict[str, np.ndarray]:
+    addresses: Sequence[str], vip: str, distribution: Distribution, seed: int
+) -> dict[str, Any]:
     """Return the fields ``address`` and ``port_hash``: the flow hash by source address and port.
 
     Parameters

@@ -49,9 +49,7 @@ def counters_for(plan: Plan) -> Counters:
 def new_records(rows: int) -> Records:
     """Return records with room for ``rows`` requests."""
     columns = {name: np.zeros(rows, np.int64) for name in _INT_RECORDS}
-    return Records(
-        arrival=np.zeros(rows), start=np.zeros(rows), end=np.zeros(rows), **columns
-    )
+    return Records(arrival=np.zeros(rows), start=np.zeros(rows), end=np.zeros(rows), **columns)
 
 
 def grown_records(records: Records, rows: int) -> Records:

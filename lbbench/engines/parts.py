@@ -1,8 +1,8 @@
 """The balancers' places in the kernel: names that `bind` replaces by real functions.
 
-``azure_``, ``node_`` and ``pod_`` are the load balancer's, kube-proxy's and the ingress balancer's;
-``_pick`` and ``_done`` are the balancer's own, ``_at`` returns one instance's state as views into the
-stacked arrays.
+``azure_``, ``node_`` and ``pod_`` are the load balancer's, kube-proxy's and the ingress
+balancer's; ``_pick`` and ``_done`` are the balancer's own, ``_at`` returns one instance's state as
+views into the stacked arrays.
 """
 
 from __future__ import annotations
@@ -55,5 +55,6 @@ def instance_view(kind: type) -> Callable[[Any, int], Any]:
 def stacked(states: list[Any]) -> Any:
     """Return one NamedTuple of arrays with a leading axis over the instances' states."""
     kind = type(states[0])
-    columns = [np.stack([np.asarray(state[k]) for state in states]) for k in range(len(kind._fields))]
+    fields = range(len(kind._fields))
+    columns = [np.stack([np.asarray(state[k]) for state in states]) for k in fields]
     return kind(*columns)

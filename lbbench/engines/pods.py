@@ -15,11 +15,11 @@ def plan_event(w: World, time: float, kind: int, slot: int, load: int) -> None:
 
     It goes to the out tray; the loop puts the tray's events into the heap.
     """
-    n = w.count[N_OUT]
+    n = w.number[N_OUT]
     w.out_time[n] = time
     w.out_order[n] = event_order(kind, w.request[slot].number, w.request[slot].attempts)
     w.out_load[n] = load
-    w.count[N_OUT] = n + 1
+    w.number[N_OUT] = n + 1
 
 
 def join(f: Facts, w: World, slot: int, now: float) -> bool:

@@ -119,7 +119,7 @@ class Chain:
         return self.schedule_raw(event, time, kind * CLASS_STEP + number + 2)
 
     def schedule_raw(self, event: simpy.Event, time: float, priority: int) -> simpy.Event:
-        """Put ``event`` into SimPy's queue without the detour over a delay (now + (t - now) != t)."""
+        """Put ``event`` into SimPy's queue without the detour over a delay."""
         event._ok, event._value = True, None  # noqa: SLF001
         heappush(self.env._queue, (time, priority, next(self.env._eid), event))  # noqa: SLF001
         return event
@@ -390,9 +390,7 @@ class Chain:
             count_failed(c, request.segment, request.window, request.error, latency)
         else:
             c.parts[:] = request.parts(ingress=bool(f.ingress))
-            count_completed(
-                c, request.segment, f.settled, request.window, request.pod, latency
-            )
+            count_completed(c, request.segment, f.settled, request.window, request.pod, latency)
             self._remember_session(request)
         c.totals[1] += int(request.attempts > 1)
         if f.cookies and request.session >= 0 and request.new_cookie >= 0:

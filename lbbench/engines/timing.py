@@ -15,7 +15,7 @@ NS = 1e9
 
 def milliseconds(time: float) -> int:
     """Return nginx's clock at ``time`` seconds: whole milliseconds, rounded down."""
-    return int(math.floor(1000.0 * time))
+    return math.floor(1000.0 * time)
 
 
 def clock(time: float, ms_clock: int) -> float:

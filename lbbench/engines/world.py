@@ -164,7 +164,7 @@ class World(NamedTuple):
     out_time: np.ndarray  # float64[8] events that the present one schedules
     out_order: np.ndarray  # int64[8]
     out_load: np.ndarray  # int64[8]
-    count: np.ndarray  # int64[10] see N_* below
+    number: np.ndarray  # int64[10] see N_* below
     clock: np.ndarray  # float64[4] see T_* below
     free: np.ndarray  # int64[Q] stack of free request slots
     request: np.ndarray  # REQUEST[Q]
@@ -218,7 +218,7 @@ def new_world(
         out_time=np.zeros(8),
         out_order=np.zeros(8, INT),
         out_load=np.zeros(8, INT),
-        count=np.zeros(10, INT),
+        number=np.zeros(10, INT),
         clock=np.zeros(4),
         free=np.arange(slots, dtype=INT)[::-1].copy(),
         request=table(REQUEST, slots),
@@ -246,8 +246,8 @@ def new_world(
         world.queue[name] = -1
     for name in ("cookie", "pod"):
         world.jar[name] = -1
-    world.count[N_FREE] = slots
-    world.count[N_CONN_FREE] = conns
+    world.number[N_FREE] = slots
+    world.number[N_CONN_FREE] = conns
     world.clock[T_DEADLINE] = np.inf
     world.clock[T_STOP] = np.inf
     return world
@@ -263,10 +263,10 @@ def grown(world: World, *, slots: int = 0, conns: int = 0, heap: int = 0) -> Wor
         old = len(world.request)
         changed |= {name: _longer(getattr(world, name), slots) for name in ("request", "tried")}
         changed["request"]["number"][old:] = -1
-        changed["free"] = _refilled(world.free, world.count, N_FREE, slots)
+        changed["free"] = _refilled(world.free, world.number, N_FREE, slots)
     if conns:
         changed["conn"] = _longer(world.conn, conns)
-        changed["conn_free"] = _refilled(world.conn_free, world.count, N_CONN_FREE, conns)
+        changed["conn_free"] = _refilled(world.conn_free, world.number, N_CONN_FREE, conns)
     return world._replace(**changed)
 
 

@@ -23,7 +23,7 @@ from lbbench.inputs.calibration import (
     representatives,
     zipf_exponent,
 )
-from lbbench.inputs.imported import SCHEMA, UTILISATION, Imported, plain, put
+from lbbench.inputs.imported import SCHEMA, UTILISATION, Imported, ordered, plain, put
 from lbbench.inputs.log_arrivals import Arrivals, recover
 from lbbench.inputs.placement import KUBENET, place
 from lbbench.model.units import write_rate, write_time
@@ -82,6 +82,7 @@ def from_log(log: AccessLog, backend: str | None = None) -> Imported:
     where = log.files[0] if len(log.files) == 1 else f"{log.files[0]} and {len(log.files) - 1} more"
     for key in ("cluster", "traffic", "observed", "preset"):
         imported.sources[key] = where
+    imported.scenario = ordered(imported.scenario)
     imported.write_trace = lambda path: write_trace(log, chosen, path)
     return imported
 

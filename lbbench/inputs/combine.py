@@ -15,7 +15,7 @@ from typing import Any
 from lbbench.errors import InputError
 from lbbench.inputs.access_log import AccessLog
 from lbbench.inputs.access_log_scenario import from_log
-from lbbench.inputs.imported import Imported, drop, leaf, put
+from lbbench.inputs.imported import Imported, drop, leaf, ordered, put
 from lbbench.inputs.iptables_scenario import from_rules
 from lbbench.inputs.placement import KUBENET, host_of
 from lbbench.inputs.ruleset import RuleSet, Service, ranked
@@ -119,7 +119,7 @@ def merge(earlier: Imported, new: Imported) -> Imported:
     _keep_nodes(merged)
     notes = [*earlier.notes, *new.notes, *said]
     return Imported(
-        scenario=merged,
+        scenario=ordered(merged),
         notes=[note for note in dict.fromkeys(notes) if not _overtaken(note, merged)],
         skipped=[*earlier.skipped, *new.skipped],
         sources={**earlier.sources, **new.sources},

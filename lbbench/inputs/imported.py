@@ -11,6 +11,9 @@ from typing import Any
 from lbbench.inputs.iptables_rules import Skipped
 
 SCHEMA = "lbbench.scenario/1"
+ORDER = ("schema", "name", "preset", "path", "cluster", "stages", "traffic", "observed", "run")
+"""Order of the keys as the scenario's documentation has them; others follow."""
+
 UTILISATION = 0.8
 """Load of a scenario whose input tells no rate."""
 
@@ -67,6 +70,11 @@ def drop(tree: dict[str, Any], path: str) -> None:
             return
         tree = inner
     tree.pop(last, None)
+
+
+def ordered(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return ``tree`` with its keys in the usual order."""
+    return {key: tree[key] for key in (*ORDER, *tree) if key in tree}
 
 
 def plain(name: str) -> str:

@@ -16,6 +16,8 @@ from lbbench.inputs.ruleset import Endpoint, RuleSet, Service
 PLACEHOLDER = "192.0.2."
 """Addresses of endpoints whose DNAT rule is missing: the block reserved for documentation."""
 
+SHOWN = 10  # endpoints in the summary
+
 PORTS = {"https": 443, "http": 80}
 
 
@@ -89,6 +91,7 @@ def _choice(imported: Imported, ruleset: RuleSet, chosen: Service, path: str) ->
             f"the scenario is of {chosen.name}; other services in the rules, to be chosen with "
             f"--service: {', '.join(others)}"
         )
+    imported.notes.append(_summary(chosen))
     if path == "ingress":
         imported.notes.append(
             f"{chosen.name} is taken for an ingress controller: its endpoints are the replicas"
@@ -211,6 +214,21 @@ def _probabilities(
         found.append(min(1.0, item.share / left) if left > 0.0 else 0.0)
         left -= item.share
     return [*found, 1.0]
+
+
+def _summary(service: Service) -> str:
+    """Return what was read of the service in one sentence."""
+    shown = [
+        f"{item.address or item.chain} {item.probability:.11g} ({item.share:.5f})"
+        for item in service.endpoints[:SHOWN]
+    ]
+    more = len(service.endpoints) - len(shown)
+    affinity = f", affinity {service.affinity_seconds} s" if service.affinity_seconds else ""
+    return (
+        f"{_facts(service)}, externalTrafficPolicy {service.external_policy or 'not shown'}"
+        f"{affinity}; endpoints with probability as written (exact share): {', '.join(shown)}"
+        + (f" and {more} more" if more else "")
+    )
 
 
 def _facts(service: Service) -> str:

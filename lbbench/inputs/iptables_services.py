@@ -25,12 +25,15 @@ class Reader:
         self._port: int | None = None  # of the service that is being read
         self._entries: dict[str, list[Rule]] = {}
         self._targets: dict[str, list[Rule]] = {}
+        self._health: dict[str, list[Rule]] = {}  # by namespace/name
         for chain in ("KUBE-SERVICES", "KUBE-NODEPORTS"):
             for rule in chains.get(chain):
                 self._targets.setdefault(rule.target.rpartition("-")[2], []).append(rule)
                 found = NAME.search(rule.comment)
                 if found:
                     self._entries.setdefault(found[0], []).append(rule)
+                    if "health check" in rule.comment:
+                        self._health.setdefault(found[0].partition(":")[0], []).append(rule)
 
     def named(self) -> list[str]:
         """Return the services that the entry chains name."""
@@ -123,13 +126,7 @@ class Reader:
 
         A health-check port is named after the whole Service, whichever port the chain is for.
         """
-        of_service = name.partition(":")[0]
-        health = [
-            rule
-            for title, rules in self._entries.items()
-            for rule in rules
-            if title.partition(":")[0] == of_service and "health check" in rule.comment
-        ]
+        health = self._health.get(name.partition(":")[0], [])
         found = [*self._targets.get(suffix, []), *self._entries.get(name, []), *health]
         return list({id(rule): rule for rule in found}.values())
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lbbench.errors import ScenarioError
+from lbbench.inputs.schema import json_schema
 from lbbench.model.check import build
 from lbbench.model.mistakes import near, some
 from lbbench.model.notation import parse, read_value
@@ -74,21 +75,13 @@ def dump(scenario: Mapping[str, Any] | Scenario) -> str:
 
     plain = scenario.resolved() if isinstance(scenario, Scenario) else dict(scenario)
     yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False
-    yaml.allow_unicode = True
+    settings = {"sort_base_mapping_type_on_output": False, "allow_unicode": True}
+    for name, value in {"default_flow_style": False, **settings}.items():
+        setattr(yaml, name, value)  # declared as None by ruamel.yaml
     yaml.width = 100
     out = StringIO()
     yaml.dump(json.loads(json.dumps(plain)), out)
     return out.getvalue()
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of scenario files, for editors."""
-    schema = Scenario.model_json_schema(by_alias=True, mode="validation")
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    schema["title"] = "lbbench scenario"
-    return schema
 
 
 def _read(source: str | Path) -> tuple[Path, str]:

@@ -28,7 +28,7 @@ def split_address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     try:
-        version = ipaddress.ip_address(bare).version
+        version: int = ipaddress.ip_address(bare).version
         number = int(port) if port.isascii() and port.isdigit() else 0
     except ValueError:
         version = 0

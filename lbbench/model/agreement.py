@@ -42,13 +42,13 @@ def disagreements(scenario: Scenario) -> list[Mistake]:
 
 
 def _names(cluster: Cluster) -> Iterator[Mistake]:
-    for where, given in ((NODES, cluster.nodes), (PODS, cluster.pods), _replicas(cluster)):
+    for where, given in (
+        (NODES, cluster.nodes),
+        (PODS, cluster.pods),
+        (REPLICAS, cluster.ingress.replicas),
+    ):
         if isinstance(given, tuple):
             yield from _twice(where, "name", [item.name for item in given])
-
-
-def _replicas(cluster: Cluster) -> tuple[Keys, object]:
-    return REPLICAS, cluster.ingress.replicas
 
 
 def _addresses(cluster: Cluster) -> Iterator[Mistake]:
@@ -73,10 +73,17 @@ def _twice(
 
 def _references(cluster: Cluster, nodes: list[str]) -> Iterator[Mistake]:
     known = set(nodes)
-    for where, given in ((PODS, cluster.pods), _replicas(cluster)):
-        for i, item in enumerate(given if isinstance(given, tuple) else ()):
-            if item.node is not None and item.node not in known:
-                yield Mistake((*where, i, "node"), no_such("node", item.node, nodes))
+    pods, replicas = cluster.pods, cluster.ingress.replicas
+    named = [
+        *((PODS, i, pod.node) for i, pod in enumerate(pods if isinstance(pods, tuple) else ())),
+        *(
+            (REPLICAS, i, item.node)
+            for i, item in enumerate(replicas if isinstance(replicas, tuple) else ())
+        ),
+    ]
+    for where, i, node in named:
+        if node is not None and node not in known:
+            yield Mistake((*where, i, "node"), no_such("node", node, nodes))
 
 
 def no_such(what: str, name: str, known: Sequence[str]) -> str:
@@ -91,9 +98,7 @@ def _placement(cluster: Cluster, nodes: list[str]) -> Iterator[Mistake]:
         return
     pods = len(cluster.pod_names())
     if len(placement) != len(nodes):
-        yield Mistake(
-            where, f"has {len(placement)} entries; there must be {len(nodes)}, one per node"
-        )
+        yield Mistake(where, f"has {len(placement)} entries; it needs {len(nodes)}, one per node")
         return
     if sum(placement) != pods:
         yield Mistake(where, f"adds up to {sum(placement)}; it must be the {pods} of cluster.pods")
@@ -119,7 +124,7 @@ def _endpoints(scenario: Scenario) -> Iterator[Mistake]:
         kind = "ingress replicas" if scenario.path == "ingress" else "pods"
         yield Mistake(
             ("stages", "kube_proxy", "probabilities"),
-            f"has {len(probabilities)} entries; there must be {endpoints}, one for each of the {kind}",
+            f"has {len(probabilities)} entries; it needs {endpoints}, one for each of the {kind}",
         )
 
 

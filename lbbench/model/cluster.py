@@ -18,11 +18,10 @@ from lbbench.model.fields import (
     SmallCount,
     Text,
     Time,
-    listed_or,
-    optional,
     or_word,
     whole,
 )
+from lbbench.model.forms import listed_or, optional
 from lbbench.model.mistakes import fault
 
 MAX_PODS = 100_000

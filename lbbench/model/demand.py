@@ -17,11 +17,10 @@ from lbbench.model.fields import (
     PositiveTime,
     Share,
     SmallCount,
-    by_key,
     number,
-    optional,
     whole,
 )
+from lbbench.model.forms import by_key, optional
 from lbbench.model.mistakes import fault
 
 __all__ = [
@@ -186,7 +185,7 @@ class Demand(Part):
         if closed and self.utilisation is not None:
             raise fault(
                 "utilisation",
-                "closed arrivals set their own rate; remove it, or use an open process",
+                "closed arrivals set their own rate; remove it or use an open process",
             )
         if self.utilisation is not None and arrivals.rate is not None:
             raise fault("utilisation", f"stands beside arrivals.rate; {way_out}")

@@ -1,4 +1,4 @@
-"""Distributions and popularities as a scenario writes them, with the figures that belong to each."""
+"""Distributions and popularities as a scenario writes them, with the figures of each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, WithJsonSchema, model_validator
 
-from lbbench.model.fields import Name, Part, PositiveTime, Share, Time, by_key, number, whole
+from lbbench.model.fields import (
+    Name,
+    Part,
+    PositiveTime,
+    Share,
+    Time,
+    number,
+    whole,
+)
+from lbbench.model.forms import by_key
 from lbbench.model.mistakes import fault, listed
 
 FIGURES: dict[str, tuple[str, ...]] = {

@@ -1,4 +1,4 @@
-"""What scenario keys are made of: field types with units and bounds, forms, JSON schema."""
+"""What scenario keys are made of: parts, and single values with their units and bounds."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ class Part(BaseModel):
             raise ValueError(f"must be a mapping of keys; write for instance {example}")
         known: dict[str, Any] = {}
         found: list[Mistake] = []
-        names = {*cls.key_names(), *cls.model_fields}
+        names = cls.key_names()
         for key, entry in value.items():
             if key not in names:
-                found.append(Mistake((str(key),), unknown_key(key, cls.key_names())))
+                found.append(Mistake((str(key),), unknown_key(key, names)))
             elif entry is not None:
                 known[key] = entry
         try:
@@ -82,12 +82,12 @@ def whole(least: int, most: int) -> Callable[[object], int]:
     """Return what reads a whole number between two bounds."""
 
     def read(value: object) -> int:
-        number = _whole(value)
-        if number < least:
+        found = _whole(value)
+        if found < least:
             raise ValueError(f"must be at least {least}")
-        if number > most:
+        if found > most:
             raise ValueError(f"must be at most {most}")
-        return number
+        return found
 
     return read
 
@@ -187,9 +187,11 @@ def _flag(value: object) -> bool:
     raise ValueError("must be true or false")
 
 
-_TIME_SCHEMA = {"anyOf": [{"type": "string", "pattern": r"^[0-9.eE+-]+ *[a-zµμ]+$"}, {"const": 0}]}
-_RATE_SCHEMA = {"type": "string", "pattern": r"^[0-9.eE+-]+ *[kM]? */ *(s|min|h)$"}
-_SHARE_SCHEMA = {
+TIME_SCHEMA: dict[str, Any] = {
+    "anyOf": [{"type": "string", "pattern": r"^[0-9.eE+-]+ *[a-zµμ]+$"}, {"const": 0}]
+}
+RATE_SCHEMA: dict[str, Any] = {"type": "string", "pattern": r"^[0-9.eE+-]+ *[kM]? */ *(s|min|h)$"}
+SHARE_SCHEMA: dict[str, Any] = {
     "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^[0-9.eE+-]+ *%?$"}]
 }
 
@@ -199,38 +201,38 @@ def _or_word_schema(word: str, schema: dict[str, Any]) -> WithJsonSchema:
 
 
 Time = Annotated[
-    float, BeforeValidator(parse_time), PlainSerializer(write_time), WithJsonSchema(_TIME_SCHEMA)
+    float, BeforeValidator(parse_time), PlainSerializer(write_time), WithJsonSchema(TIME_SCHEMA)
 ]
 PositiveTime = Annotated[
     float,
     BeforeValidator(positive(parse_time)),
     PlainSerializer(write_time),
-    WithJsonSchema(_TIME_SCHEMA),
+    WithJsonSchema(TIME_SCHEMA),
 ]
 AutoOrTime = Annotated[
     Literal["auto"] | float,
     BeforeValidator(or_word("auto", parse_time)),
     PlainSerializer(or_written(write_time)),
-    _or_word_schema("auto", _TIME_SCHEMA),
+    _or_word_schema("auto", TIME_SCHEMA),
 ]
 Rate = Annotated[
     float,
     BeforeValidator(positive(parse_rate)),
     PlainSerializer(write_rate),
-    WithJsonSchema(_RATE_SCHEMA),
+    WithJsonSchema(RATE_SCHEMA),
 ]
 AnyRate = Annotated[
-    float, BeforeValidator(parse_rate), PlainSerializer(write_rate), WithJsonSchema(_RATE_SCHEMA)
+    float, BeforeValidator(parse_rate), PlainSerializer(write_rate), WithJsonSchema(RATE_SCHEMA)
 ]
 UnlimitedOrRate = Annotated[
     Literal["unlimited"] | float,
     BeforeValidator(or_word("unlimited", positive(parse_rate))),
     PlainSerializer(or_written(write_rate)),
-    _or_word_schema("unlimited", _RATE_SCHEMA),
+    _or_word_schema("unlimited", RATE_SCHEMA),
 ]
-Share = Annotated[float, BeforeValidator(parse_share), WithJsonSchema(_SHARE_SCHEMA)]
+Share = Annotated[float, BeforeValidator(parse_share), WithJsonSchema(SHARE_SCHEMA)]
 PositiveRatio = Annotated[
-    float, BeforeValidator(positive(parse_ratio)), WithJsonSchema(_SHARE_SCHEMA)
+    float, BeforeValidator(positive(parse_ratio)), WithJsonSchema(SHARE_SCHEMA)
 ]
 Count = Annotated[
     int,
@@ -258,75 +260,3 @@ Name = Annotated[str, BeforeValidator(_name), WithJsonSchema({"type": ["string",
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Off = Literal["none"]
 """How a scenario says that a feature is off."""
-
-
-# --- forms --------------------------------------------------------------------------------------
-
-
-def optional(shape: type[Part]) -> BeforeValidator:
-    """Return what reads "none" or the keys of ``shape``."""
-
-    def read(value: object) -> object:
-        if value == "none" or isinstance(value, shape):
-            return value
-        if not isinstance(value, Mapping):
-            raise ValueError(f'must be "none" or keys, for instance {shape.SHORT}')
-        return shape.model_validate(value)
-
-    return BeforeValidator(read)
-
-
-def by_key(value: object, shapes: Mapping[str, type[Part]], words: tuple[str, ...]) -> Any:
-    """Return ``value`` as the part whose key it has, or as the word that it is.
-
-    ``shapes`` maps the distinguishing key to the part: ``{geometric: 20}`` is the part under
-    "geometric".
-
-    Raises
-    ------
-    ValueError
-        When it is neither; the sentence lists what is allowed.
-    """
-    if isinstance(value, Part) or (isinstance(value, str) and value in words):
-        return value
-    if isinstance(value, Mapping):
-        for key, shape in shapes.items():
-            if key in value:
-                return shape.model_validate(value)
-    allowed = [*words, *(shape.SHORT or f"{{{key}: ...}}" for key, shape in shapes.items())]
-    raise ValueError(f"is not understood; allowed are {', '.join(allowed)}")
-
-
-def listed_or(
-    shape: type[Part], read: Callable[[object], Any], most: int, *, least: int = 1
-) -> BeforeValidator:
-    """Return what reads a list of ``shape`` with ``least`` to ``most`` entries, or what ``read`` does."""
-
-    def read_list(value: object) -> object:
-        if not isinstance(value, (list, tuple)):
-            return read(value)
-        if not least <= len(value) <= most:
-            raise ValueError(f"must have {least} to {most} entries")
-        return entries(shape, value)
-
-    return BeforeValidator(read_list)
-
-
-def entries(shape: type[Part], value: list[Any] | tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the entries of a list as parts.
-
-    Raises
-    ------
-    Fault
-        With the mistakes of all entries.
-    """
-    made: list[Any] = []
-    found: list[Mistake] = []
-    for i, entry in enumerate(value):
-        try:
-            made.append(shape.model_validate(entry))
-        except ValidationError as error:
-            found += [Mistake((i, *inner.keys), inner.text) for inner in mistakes_of(error)]
-    if found:
-        raise Fault(found)
-    return tuple(made)

@@ -19,7 +19,7 @@ class Mistake(NamedTuple):
     text: str
 
 
-class Fault(ValueError):
+class Fault(ValueError):  # noqa: N818  (never seen: a ScenarioError tells what it holds)
     """Mistakes below the part that is being checked; pydantic carries it to the top."""
 
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
@@ -36,7 +36,7 @@ def mistakes_of(error: ValidationError) -> list[Mistake]:
     """Return every mistake that a pydantic error holds, those of nested parts included."""
     found: list[Mistake] = []
     for item in error.errors(include_url=False):
-        keys = tuple(item["loc"])
+        keys = tuple(key for key in item["loc"] if key != "[key]")  # a wrong key of a free mapping
         cause = item.get("ctx", {}).get("error")
         if isinstance(cause, Fault):
             found += [Mistake((*keys, *inner.keys), inner.text) for inner in cause.mistakes]
@@ -105,8 +105,8 @@ def _sentence(item: Any) -> str:
         hint = near(item["input"], words)
         return f"is not allowed; {hint + ' ' if hint else ''}{listed(words)}"
     if kind in _LIMITS:
-        words, key = _LIMITS[kind]
-        return f"{words} {context[key]}"
+        limit, key = _LIMITS[kind]
+        return f"{limit} {context[key]}"
     if kind == "missing":
         return MISSING
     if kind == "finite_number":

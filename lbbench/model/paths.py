@@ -35,9 +35,7 @@ def set_leaf(data: dict[str, Any], path: str, value: Any) -> Keys:
     last = keys[-1]
     if isinstance(last, int):
         if last >= len(target):
-            raise ScenarioError(
-                f"--set {path}: the list has {len(target)} entries, [0] is the first"
-            )
+            raise _no_entry(target, path)
         target[last] = value
     else:
         _leave_other_forms(target, keys)
@@ -45,8 +43,12 @@ def set_leaf(data: dict[str, Any], path: str, value: Any) -> Keys:
     return keys
 
 
+def _no_entry(target: Sequence[Any], path: str) -> ScenarioError:
+    return ScenarioError(f"--set {path}: the list has {len(target)} entries, [0] is the first")
+
+
 def split_path(path: str) -> Keys:
-    """Return the keys of a dotted path that scenarios have; below a free mapping the rest is one key.
+    """Return the keys of a dotted path; below a free mapping the rest is one key.
 
     Raises
     ------
@@ -85,7 +87,7 @@ def _below(kinds: Sequence[Any], key: str, path: str, at: Sequence[str | int]) -
         member
         for part in parts
         for name, field in part.model_fields.items()
-        if key in (field.alias or name,)
+        if key == (field.alias or name)
         for member in _members(field.annotation)
     ]
     if not found:
@@ -120,9 +122,7 @@ def _step_into(data: Mapping[str, Any], target: Any, key: Any, keys: Keys, path:
     """Return the mapping or list at ``key`` of ``target``; ``keys`` ends with the key behind it."""
     if isinstance(key, int):
         if key >= len(target):
-            raise ScenarioError(
-                f"--set {path}: the list has {len(target)} entries, [0] is the first"
-            )
+            raise _no_entry(target, path)
         if not isinstance(target[key], dict):
             raise ScenarioError(f"--set {path}: {dotted(keys[:-1])} is no mapping in this scenario")
         return target[key]

@@ -52,7 +52,7 @@ def with_preset(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def overlaid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base`` overlaid with ``over``, mapping by mapping; a null leaves ``base`` as it is."""
+    """Return ``base`` overlaid with ``over``, mapping by mapping; a null changes nothing."""
     made: dict[str, Any] = dict(base)
     for key, value in over.items():
         below = made.get(key)

@@ -1,4 +1,4 @@
-"""The scenario: what a person writes, checked and frozen. `docs` and the JSON schema list its keys."""
+"""The scenario: what a person writes, checked and frozen."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from lbbench.model.fields import (
     SmallCount,
     Text,
     Time,
-    entries,
     whole,
 )
+from lbbench.model.forms import entries
 from lbbench.model.mistakes import Fault
 from lbbench.model.objectives import Objectives, Precision, Sweep, parse_objective
 from lbbench.model.stages import Stages
@@ -184,6 +184,8 @@ class Scenario(Part):
         for key in ("timeline", "slo"):
             if not data[key]:
                 del data[key]
+        if "sweep" in data:
+            data["sweep"] = {key: value for key, value in data["sweep"].items() if value}
         return data
 
     def __eq__(self, other: object) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -19,9 +20,9 @@ from lbbench.model.fields import (
     SmallCount,
     Time,
     UnlimitedOrRate,
-    optional,
     whole,
 )
+from lbbench.model.forms import optional
 from lbbench.model.mistakes import fault
 
 __all__ = ["Stages", "split_address"]
@@ -181,6 +182,16 @@ class IngressStage(Part):
     next_upstream: NextUpstream = Field(default_factory=NextUpstream)
     sync: Sync = Field(default_factory=Sync)
     canary: Annotated[Off | Canary, optional(Canary)] = "none"
+
+    @field_validator("options", mode="after")
+    @classmethod
+    def _plain_options(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name, entry in value.items():
+            try:
+                json.dumps(entry, allow_nan=False)
+            except (TypeError, ValueError):
+                raise fault(name, "must be a plain finite value") from None
+        return value
 
     @field_validator("release", mode="before")
     @classmethod

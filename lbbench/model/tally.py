@@ -41,8 +41,8 @@ STAGES = (
 
 
 TOTALS = ("attempts", "retried", "connects", "cross_node", "connections")
-"""Whole-run numbers, in the order of `Tally.totals`: attempts, requests with more than one, upstream
-connects, attempts (service path: requests) that crossed nodes, client connections."""
+"""Whole-run numbers, in the order of `Tally.totals`: attempts, requests with more than one,
+upstream connects, attempts (service path: requests) that crossed nodes, client connections."""
 
 
 class Tally(NamedTuple):
@@ -56,7 +56,7 @@ class Tally(NamedTuple):
     totals: np.ndarray  # [5] see TOTALS
     segment_start: np.ndarray  # float64[S + 1] first arrival of the segment; last: arrivals stop
     latency_counts: np.ndarray  # [S, H] completed (and unfinished, with their elapsed time)
-    latency_sum: np.ndarray  # [S] nanoseconds, completed
+    latency_sum: np.ndarray  # [S] nanoseconds, completed and unfinished
     latency_max: np.ndarray  # [S] nanoseconds
     clamped: np.ndarray  # [S] values outside the histogram's range
     failed_counts: np.ndarray  # [S, C]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import BeforeValidator, field_validator, model_validator
 
-from lbbench.model.fields import CountOrZero, Name, Part, Positive, PositiveTime, Time
+from lbbench.model.cluster import MAX_PODS
+from lbbench.model.fields import CountOrZero, Name, Part, Positive, PositiveTime, Time, whole
 from lbbench.model.mistakes import fault, listed
 
 
@@ -16,7 +17,7 @@ class Scale(Part):
 
     SHORT: ClassVar[str] = "{pods: 15}"
 
-    pods: CountOrZero
+    pods: Annotated[int, BeforeValidator(whole(0, MAX_PODS))]
 
 
 class Rollout(Part):
@@ -95,10 +96,10 @@ class Change(Part):
             for word in words:
                 if owner != verb and getattr(self, word) is not None:
                     raise fault(word, f"belongs to a change of a {owner}, not to {verb}")
-        words = [word for word in _VERBS[verb] if getattr(self, word) is not None]
-        if _VERBS[verb] and len(words) != 1:
+        what = [word for word in _VERBS[verb] if getattr(self, word) is not None]
+        if _VERBS[verb] and len(what) != 1:
             raise fault(verb, f"needs exactly one of {', '.join(_VERBS[verb])}")
-        self._check_times(words[0] if words else verb)
+        self._check_times(what[0] if what else verb)
         return self
 
     def _check_times(self, what: str) -> None:

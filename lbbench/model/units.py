@@ -132,12 +132,12 @@ def write_time(seconds: float) -> str:
         return "0s"
     for unit in ("d", "h", "min"):
         number = round(seconds / float(TIME_UNITS[unit]))
-        if number >= 1 and parse_time(f"{number}{unit}") == seconds:
+        if number >= 1 and number * float(TIME_UNITS[unit]) == seconds:
             return f"{number}{unit}"
     unit = next((unit for unit in ("s", "ms", "us") if seconds >= float(TIME_UNITS[unit])), "ns")
     for digits in (6, 9, 12, 15, 17):
         text = f"{seconds / float(TIME_UNITS[unit]):.{digits}g}"
-        if "e" not in text and parse_time(f"{text}{unit}") == seconds:
+        if "e" not in text and float(Fraction(text) * TIME_UNITS[unit]) == seconds:
             return f"{text}{unit}"
     return f"{seconds!r}s"
 

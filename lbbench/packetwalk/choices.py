@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from lbbench.core.rng import bits31, mix64, next_u64, stream, uniform, wrapping
 from lbbench.engines.keys import split_template
 from lbbench.engines.l4 import FIRST_PORT, N_PORTS, source_port, worker_of
 from lbbench.engines.network import address_number
+from lbbench.errors import RunError
 from lbbench.packetwalk.hop import Decision, Draw, Flow
 from lbbench.packetwalk.rules import thresholds
 from lbbench.packetwalk.site import Controller, Service, Site, Target
@@ -26,6 +27,15 @@ from lbbench.packetwalk.site import Controller, Service, Site, Target
 NO_IDS = np.zeros(0, np.int64)
 NO_KEY = -1  # a balancer's key for "no hash, no cookie"
 U32 = np.uint64(32)
+
+FIELDS = {"Default": "5-tuple", "SourceIP": "2-tuple", "SourceIPProtocol": "3-tuple"}
+
+SCOPES = {
+    "worker": "one state per worker",
+    "replica": "one state for all workers of the replica",
+    "shared": "the same for all workers",
+    "node": "one state per node",
+}
 
 
 def first_port(seed: int, client: int) -> int:
@@ -59,28 +69,33 @@ def pick_node(
     """Return the entry node and why; ``given`` is (node, who chose it)."""
     front, healthy = site.front, site.healthy()
     value = flow_hash(site, flow)
-    fields = {"Default": "5-tuple", "SourceIP": "2-tuple", "SourceIPProtocol": "3-tuple"}
     n = len(healthy)
-    by = f"{front.balancer.name}, {front.distribution} ({fields[front.distribution]})"
-    found, drawn = _ask(
+    by = f"{front.balancer.name}, {front.distribution} ({FIELDS[front.distribution]})"
+    wanted = None if given is None else given[0]
+    asked = _ask(
         front.balancer,
         front.options,
         [node.address for node in site.nodes],
         healthy,
         stream(seed, 0, "azure_lb", "all"),
         value,
+        given=healthy.index(wanted) if wanted in healthy else None,
     )
-    node = healthy[found] if 0 <= found < n else -1
-    if front.balancer.name == "azure_lb":
-        name = site.nodes[node].name if node >= 0 else "none"
-        how = f"mod {n} = {value % n}" if front.mapping == "modulo" and n else front.mapping
-        by = f"{by}: Toeplitz {value:#010x} {how} -> {name}"
-    if given is not None:
-        node = given[0]
-        return node, Decision(by, site.nodes[node].name, n, hash=value, given=given[1])
-    name = site.nodes[node].name if node >= 0 else "no node"
-    share = 1.0 / n if n else 0.0
-    return node, Decision(by, name, n, probability=share, hash=value, uniform=drawn)
+    if front.balancer.name == "azure_lb" and front.mapping == "modulo":
+        by += f": Toeplitz {value:#010x} mod {n} = {value % n} -> "
+        by += site.nodes[healthy[value % n]].name
+    elif front.balancer.name == "azure_lb":
+        by += f": Toeplitz {value:#010x}, {front.mapping} over {n} nodes"
+    node = healthy[asked.position] if wanted is None else wanted
+    return node, Decision(
+        by,
+        site.nodes[node].name,
+        n,
+        probability=asked.share if node in healthy else 0.0,
+        hash=value,
+        uniform=asked.uniform,
+        given=None if given is None else given[1],
+    )
 
 
 def pick_endpoint(
@@ -95,25 +110,33 @@ def pick_endpoint(
     n = len(listed)
     by = _how_endpoint(service, n)
     limits = thresholds(service, n) if service.mode == "iptables" else []
-    draws: tuple[Draw, ...] = ()
-    drawn = None
+    wanted = None if given is None else _position(listed, given[0])
     rng = stream(seed, 0, "kube_proxy", site.nodes[node].name)
-    if given is not None:
-        position = next(i for i, item in enumerate(listed) if item.address == given[0])
-    elif service.mode == "iptables":
-        position, draws = statistic_random(limits, rng)
+    draws: tuple[Draw, ...] = ()
+    if service.mode == "iptables":
+        shares = rule_shares(limits)
+        position = wanted
+        if position is None:
+            position, draws = statistic_random(limits, rng)
+        share = shares[position] if position >= 0 else 1.0 - shares.sum()
+        asked = Asked(position, None, float(share))
     else:
-        source = address_number(flow.source)
-        addresses = [item.address for item in listed]
-        position, drawn = _ask(service.balancer, service.options, addresses, range(n), rng, source)
-    share = float(rule_shares(limits)[position]) if limits else 1.0 / n
-    return position, Decision(
+        asked = _ask(
+            service.balancer,
+            service.options,
+            [item.address for item in listed],
+            range(n),
+            rng,
+            address_number(flow.source),
+            given=wanted,
+        )
+    return asked.position, Decision(
         by,
-        listed[position].address if position >= 0 else "no endpoint",
+        listed[asked.position].address if asked.position >= 0 else "no endpoint",
         n,
-        probability=share,
+        probability=asked.share,
         draws=draws,
-        uniform=drawn,
+        uniform=asked.uniform,
         given=None if given is None else given[1],
     )
 
@@ -179,23 +202,33 @@ def pick_pod(
     instance = replica.name if balancer.scope == "replica" else f"{replica.name}/{worker}"
     text = evaluated(controller, source)
     key = NO_KEY if balancer.cookies else crc32_text(text)
-    by = f"{balancer.name}, state per {balancer.scope}, {len(pods)} pods"
+    by = f"{balancer.name}, {SCOPES[balancer.scope]}, {len(pods)} pods"
     hashed = key if balancer.name.startswith("chash") else None
     if hashed is not None:
         by += f"; {controller.hash_by} = {text!r}, crc32 {key:#010x}"
-    if given is not None:
-        pod = next(item for item in pods if item.address == given[0])
-        return pod, Decision(by, pod.address, len(pods), hash=hashed, given=given[1])
-    found, drawn = _ask(
+    asked = _ask(
         balancer,
         controller.options,
         [item.address for item in pods],
         range(len(pods)),
         stream(seed, 0, "ingress", instance),
         key,
+        given=None if given is None else _position(pods, given[0]),
     )
-    pod = pods[found]
-    return pod, Decision(by, pod.address, len(pods), hash=hashed, uniform=drawn)
+    pod = pods[asked.position]
+    return pod, Decision(
+        by,
+        pod.address,
+        len(pods),
+        probability=asked.share,
+        hash=hashed,
+        uniform=asked.uniform,
+        given=None if given is None else given[1],
+    )
+
+
+def _position(targets: Sequence[Target], address: str) -> int:
+    return next(i for i, item in enumerate(targets) if item.address == address)
 
 
 def second_port(controller: Controller, replica: Target, worker: int, seed: int) -> int:
@@ -221,6 +254,14 @@ def evaluated(controller: Controller, source: str) -> str:
     return "".join(known.get(text, "") if is_variable else text for is_variable, text in parts)
 
 
+class Asked(NamedTuple):
+    """The first pick of a fresh balancer."""
+
+    position: int
+    uniform: float | None  # its first draw, None when it drew nothing
+    share: float  # of the position, by the rules alone
+
+
 def _ask(
     balancer: Balancer,
     options: Mapping[str, Any],
@@ -228,19 +269,33 @@ def _ask(
     listed: Sequence[int],
     rng: np.ndarray,
     key: int,
-) -> tuple[int, float | None]:
-    """Return the position that a fresh ``balancer`` picks first, -1 for none, and its first draw.
+    *,
+    given: int | None = None,
+) -> Asked:
+    """Return what a fresh ``balancer`` picks for its first connection or request.
 
-    The draw is None when the balancer drew nothing.
+    ``given`` is a position that is taken instead, without a pick.
+
+    Raises
+    ------
+    RunError
+        When the balancer picks none of the ``listed``.
     """
-    if not listed:
-        return -1, None
+    n = len(listed)
     ids = np.array(listed, np.int64)
     start = rng.copy()
     with wrapping():
         state = balancer.state(options, [Endpoint(address) for address in addresses])
         if balancer.on_endpoints is not None:
             balancer.on_endpoints(state, rng, NO_IDS, ids, 0.0)
-        found = int(balancer.pick(state, rng, 0.0, key, np.zeros(len(ids), np.int64), NO_IDS))
-        drew = not np.array_equal(rng, start)
-        return found, uniform(start) if drew else None
+        share = np.full(n, 1.0 / n) if balancer.shares is None else balancer.shares(state, n)
+        if given is not None:
+            return Asked(given, None, float(share[given]))
+        found = int(balancer.pick(state, rng, 0.0, key, np.zeros(n, np.int64), NO_IDS))
+        drawn = None if np.array_equal(rng, start) else uniform(start)
+    if not 0 <= found < n:
+        raise RunError(
+            f"balancer {balancer.name}: its first pick is {found}, which is none of the {n} "
+            "listed; name what it shall pick with --node or --pod"
+        )
+    return Asked(found, drawn, float(share[found]))

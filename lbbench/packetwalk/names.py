@@ -34,11 +34,12 @@ def client_of(site: Site, text: str) -> tuple[str, int]:
             f"--client {text}: the load balancer's address {site.service.vip} is IPv{vip.version}; "
             f"give a client address of IPv{vip.version}"
         )
-    if address in ip_network(site.service.pod_cidr):
-        raise InputError(
-            f"--client {text}: is an address of the cluster's own pods ({site.service.pod_cidr}); "
-            f"give a client outside, for instance {EXAMPLE}"
-        )
+    for node in site.nodes:
+        if node.pod_network and address in ip_network(node.pod_network):
+            raise InputError(
+                f"--client {text}: is an address of the pods of {node.name} ({node.pod_network}); "
+                f"give a client outside, for instance {EXAMPLE}"
+            )
     return str(address), port
 
 

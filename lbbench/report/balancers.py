@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lbbench.balancers.base import Balancer
-from lbbench.report.terminal import listing
+from lbbench.report.listing import Listing
 
 SHARED_BY = {
     "worker": "one state per nginx worker",
@@ -23,13 +24,13 @@ SHARED_BY = {
 LEVELS = {"l4": "l4: asked once per connection", "l7": "l7: asked once per attempt of a request"}
 
 
-def overview(balancers: Sequence[Balancer]) -> Table:
-    """Return the list: name, level, cost per pick, original, what it does."""
+def overview(balancers: Sequence[Balancer]) -> Listing:
+    """Return the list: name, level, original, cost per pick, what it does."""
     rows = [
-        [item.name, item.level, item.cost, item.source, item.summary]
+        [item.name, item.level, short_source(item), item.cost, item.summary]
         for item in sorted(balancers, key=lambda item: (item.level, item.name))
     ]
-    return listing(["name", "level", "cost per pick", "original", "what it does"], rows)
+    return Listing(["name", "level", "original", "cost per pick", "what it does"], rows)
 
 
 def explain(balancer: Balancer) -> Group:
@@ -66,6 +67,19 @@ def as_dict(balancer: Balancer) -> dict[str, Any]:
     }
 
 
+def short_source(balancer: Balancer) -> str:
+    """Return the original in few words: the repository and the file, or what else it is."""
+    first = re.split(r", | \(|: ", balancer.source)[0]
+    match = re.fullmatch(r"(\S+) \S*?([^/\s]+?)(@\w+)?", first)
+    return f"{match[1]} {match[2]}" if match and "/" in match[1] else first
+
+
 def _text(balancer: Balancer) -> Text:
+    """Return the text of the balancer's module, its paragraphs free to be wrapped anew."""
     module = sys.modules.get(balancer.pick.__module__)
-    return Text(inspect.cleandoc((module and module.__doc__) or "no description"))
+    text = inspect.cleandoc((module and module.__doc__) or "no description")
+    paragraphs = [
+        part if re.search(r"\n  |^- ", part) else part.replace("\n", " ")
+        for part in text.split("\n\n")
+    ]
+    return Text("\n\n".join(paragraphs))

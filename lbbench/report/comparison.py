@@ -81,10 +81,10 @@ def variants_table(comparison: Comparison) -> Grid:
             percent(result.metric("utilisation.max")),
         ]
         rows.append(row)
-    spare = {"busiest pod %", "95 % of p50", "95 % of mean", "95 % of p99", "errors %", "p50 ms"}
-    if any(result.requests["failed"] for result in comparison.results.values()):
-        spare.remove("errors %")
-    return Grid("", columns, rows, spare=frozenset(spare))
+    spare = ["95 % of p50", "busiest pod %", "95 % of mean", "p50 ms", "95 % of p99"]
+    if not any(result.requests["failed"] for result in comparison.results.values()):
+        spare.insert(2, "errors %")
+    return Grid("", columns, rows, spare=spare)
 
 
 def observed_table(first: Result, results: Mapping[str, Result]) -> Grid | None:

@@ -16,15 +16,15 @@ GAP = 2
 class Grid:
     """A table whose first column names the row and whose other columns hold numbers.
 
-    Too wide for the console, it gives up the ``spare`` columns from the right; when that is not
-    enough, every row becomes a block of lines ``column value``. No number is ever cut or broken.
+    Too wide for the console, it gives up ``spare`` columns one by one; when that is not enough,
+    every row becomes a block of lines ``column value``. No number is ever cut or broken.
 
     Attributes
     ----------
     title, columns, rows
         Texts; the unit stands in the column's head.
     spare
-        Columns that a narrow console may do without.
+        Columns that a narrow console may do without, the least important first.
     left
         Columns of text, aligned to the left, beside the first.
     """
@@ -32,18 +32,18 @@ class Grid:
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
-    spare: frozenset[str] = field(default_factory=frozenset)
+    spare: Sequence[str] = ()
     left: frozenset[str] = field(default_factory=frozenset)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield what fits into ``options.max_width``."""
         kept = list(range(len(self.columns)))
-        while self._width(kept) > options.max_width:
-            spare = [i for i in kept if self.columns[i] in self.spare]
-            if not spare:
-                yield from self._blocks(options.max_width)
-                return
-            kept.remove(spare[-1])
+        for name in self.spare:
+            if self._width(kept) > options.max_width:
+                kept = [i for i in kept if self.columns[i] != name]
+        if self._width(kept) > options.max_width:
+            yield from self._blocks(options.max_width)
+            return
         if self.title:
             yield Text(self.title, style="bold")
         yield self._table(kept)

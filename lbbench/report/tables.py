@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.text import Text
+
 from lbbench.model.result import Result
 from lbbench.report.layout import Grid
 from lbbench.report.observed import Observed
@@ -30,12 +32,15 @@ STAGE_TITLES = {
 }
 
 
-def tables_of(result: Result) -> list[Grid]:
+def tables_of(result: Result) -> list[Grid | Text]:
     """Return the tables of a result, those without content left out."""
-    made = [latency_table(result)]
+    made: list[Grid | Text] = [latency_table(result)]
     if result.slo:
         made.append(objectives_table(result.slo))
-    made += [stage_table(stage) for stage in result.stages]
+    alone = [stage for stage in result.stages if len(stage["targets"]) == 1]
+    if alone:
+        made.append(alone_text(alone))
+    made += [stage_table(stage) for stage in result.stages if stage not in alone]
     made.append(pods_table(result))
     made.append(breakdown_table(result))
     if result.requests["failed"]:
@@ -77,6 +82,13 @@ def objectives_table(slo: Mapping[str, Any]) -> Grid:
     return Grid(f"objectives{attained}", ["", "limit", "found", ""], rows)
 
 
+def alone_text(stages: Sequence[Mapping[str, Any]]) -> Text:
+    """Return one line for the stages that have nothing to choose."""
+    chosen = [f"{STAGE_TITLES[stage['name']].partition(',')[0]} ({stage['targets'][0]['name']})"
+              for stage in stages]  # fmt: skip
+    return Text(f"only one each: {', '.join(chosen)}")
+
+
 def stage_table(stage: Mapping[str, Any]) -> Grid:
     """Return the shares of a stage's targets, with its balance in the title."""
     balance = stage["balance"]
@@ -98,7 +110,7 @@ def stage_table(stage: Mapping[str, Any]) -> Grid:
         f"{title}{who}, per {stage['unit'].removesuffix('s')}: {balance_text(balance)}",
         columns if by_connection else [columns[0], *columns[2:]],
         rows,
-        spare=frozenset({"connections"} if stage["unit"] == "requests" else {"requests"}),
+        spare=["connections" if stage["unit"] == "requests" else "requests"],
     )
 
 
@@ -143,7 +155,7 @@ def pods_table(result: Result) -> Grid:
         title,
         columns,
         rows,
-        spare=frozenset({"node", "in flight", "errors", "mean ms"}),
+        spare=["in flight", "errors", "node", "mean ms"],
         left=frozenset({"node"}),
     )
 
@@ -152,7 +164,7 @@ def breakdown_table(result: Result) -> Grid:
     """Return where the latency comes from."""
     parts = result.latency_by_stage_s
     whole = sum(part["mean"] or 0.0 for part in parts.values())
-    digits = digits_for(part["p99"] for part in parts.values())
+    digits = digits_for([whole / 10.0])
     rows = [
         [
             name.replace("_", " "),
@@ -162,7 +174,8 @@ def breakdown_table(result: Result) -> Grid:
         ]
         for name, part in parts.items()
     ]
-    return Grid("where the latency comes from", ["", "mean ms", "% of mean", "p99 ms"], rows)
+    columns = ["", "mean ms", "% of mean", "p99 ms"]
+    return Grid("where the latency comes from", columns, rows, spare=["% of mean"])
 
 
 def errors_table(result: Result) -> Grid:

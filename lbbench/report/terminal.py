@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from lbbench.model.result import Result
@@ -66,13 +65,3 @@ def speed(result: Result) -> str:
     apart = [("compilation", result.compile_s), ("start-up", result.startup_s)]
     said = [f"{name} {seconds(value)}" for name, value in apart if value]
     return f"{text} ({', '.join(said)} apart)" if said else text
-
-
-def listing(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """Return a list of named things with a description that may wrap, as the last column."""
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for i, name in enumerate(columns):
-        made.add_column(name, no_wrap=i == 0, overflow="fold")
-    for row in rows:
-        made.add_row(*(Text(cell) for cell in row))
-    return made

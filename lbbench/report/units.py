@@ -20,8 +20,11 @@ def seconds(value: float | None) -> str:
 
 
 def digits_for(values: Iterable[float | None]) -> int:
-    """Return the decimals that a column of milliseconds needs: three digits of its least value."""
-    least = min((value * 1e3 for value in values if value), default=100.0)
+    """Return the decimals that a column of milliseconds needs: three digits of its least value.
+
+    Values below 10 us do not count: beside milliseconds they are nothing.
+    """
+    least = min((value * 1e3 for value in values if value and value >= 1e-5), default=100.0)
     return 3 if least < 1 else 2 if least < 10 else 1 if least < 100 else 0
 
 

@@ -183,7 +183,7 @@ def _shortened(rules: Sequence[Rule]) -> list[Rule | str]:
     return made
 
 
-def as_json(walk: Walk) -> dict[str, Any]:
+def plain(walk: Walk) -> dict[str, Any]:
     """Return the walk as plain data of schema ``lbbench.walk/1``; times in seconds."""
     return {
         "schema": SCHEMA,

@@ -95,7 +95,7 @@ def replicate(
     while len(outcomes) < wanted:
         number = len(outcomes)
         plan = make_plan(scenario, replication=number)
-        notes |= dict.fromkeys(_notes(plan))
+        notes |= dict.fromkeys(notes_of(plan))
         outcomes.append(
             engine_run(plan, progress=_numbered(progress, number, wanted), record=record)
         )
@@ -171,7 +171,7 @@ def _engine(name: Engine) -> Callable[..., Outcome]:
     return reference.run
 
 
-def _notes(plan: Plan) -> list[str]:
+def notes_of(plan: Plan) -> list[str]:
     """Return what the user should know about the traffic and the plan."""
     from lbbench.engines.keys import unknown_variables
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from lbbench.errors import RunError
-from lbbench.model import demand
+from lbbench.model.demand import Fixed, Geometric, Sessions
+from lbbench.model.distributions import Distribution, Zipf
 from lbbench.model.scenario import Scenario
 from lbbench.traffic import service
 from lbbench.traffic.clients import Popularity, addresses_of
@@ -70,7 +71,7 @@ def columns_of(scenario: Scenario) -> Columns:
     )
 
 
-def service_time(spec: demand.Distribution, folder: Path) -> service.ServiceTime:
+def service_time(spec: Distribution, folder: Path) -> service.ServiceTime:
     """Return the distribution that ``spec`` describes; its file is relative to ``folder``."""
     figures = {
         name: value
@@ -95,18 +96,18 @@ _BY_NAME: dict[str, Callable[..., service.ServiceTime]] = {
 """The makers by the word in scenarios; their parameters have the names of the keys."""
 
 
-def _popularity(count: int, spec: str | demand.Zipf) -> Popularity:
-    return Popularity(count, spec.zipf if isinstance(spec, demand.Zipf) else 0.0)
+def _popularity(count: int, spec: str | Zipf) -> Popularity:
+    return Popularity(count, spec.zipf if isinstance(spec, Zipf) else 0.0)
 
 
-def _budget(spec: int | str | demand.Geometric | demand.Fixed) -> Budget:
-    if isinstance(spec, demand.Geometric):
+def _budget(spec: int | str | Geometric | Fixed) -> Budget:
+    if isinstance(spec, Geometric):
         return Budget(spec.geometric, is_geometric=True)
-    if isinstance(spec, demand.Fixed):
+    if isinstance(spec, Fixed):
         return Budget(float(spec.fixed))
     return Budget(1.0 if spec == 1 else math.inf)
 
 
-def _sessions(spec: demand.Sessions | None) -> int:
+def _sessions(spec: Sessions | None) -> int:
     """Return the number of cookie jars; who keeps no cookies has none."""
     return spec.count if spec is not None and spec.cookies == "kept" else 0

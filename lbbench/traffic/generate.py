@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbbench.errors import InputError, RunError
-from lbbench.model import demand
+from lbbench.model.arrivals import Arrivals
 from lbbench.model.scenario import Scenario
 from lbbench.model.topology import capacity, topology
 from lbbench.model.trace import Population, Trace
@@ -196,7 +196,7 @@ def arrival_process(
     return process.scaled(rate / average), rate
 
 
-def _process(spec: demand.Arrivals) -> Process:
+def _process(spec: Arrivals) -> Process:
     """Return the process with its own figures; what is scaled anyway has rate 1."""
     if spec.process == "mmpp":
         return Modulated(spec.rates or (), spec.means or ())
