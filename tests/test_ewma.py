@@ -271,6 +271,17 @@ def test_more_choices_are_drawn_without_repeats():
     assert wins == {4: 36, 3: 18, 2: 6}
 
 
+def test_an_only_endpoint_is_not_scored():
+    """Its score is -1, also when the pick before had a score."""
+    state = state_of(2)
+    ewma.done(state, 0, 1.0, 0.5, True)
+    ewma.done(state, 1, 1.0, 0.5, True)
+    pick_with(state, [1, 2], now=1.0)
+    assert state.last_score[0] == 0.5
+    assert pick_with(state, [], now=1.0, n=1) == 0
+    assert state.last_score[0] == -1.0
+
+
 def test_one_choice_is_a_uniform_draw():
     """With choices: 1 one draw decides, whatever the scores."""
     state = state_of(4, choices=1)

@@ -53,8 +53,8 @@ GONE, STAYED, CAME = range(1, 4)
 class EwmaState(NamedTuple):
     """The shared dictionaries and one worker's list; E endpoints exist in the run."""
 
-    value: np.ndarray  # float64[E] seconds, by endpoint id
-    touched: np.ndarray  # float64[E] seconds, the last update
+    value: np.ndarray  # float64[E] seconds, by endpoint id, 0 where there is none
+    touched: np.ndarray  # float64[E] seconds, the last update, 0 where there is none
     known: np.ndarray  # int64[E] 1: there is a value
     listed: np.ndarray  # int64[E] endpoint ids in the order in which they are drawn
     position: np.ndarray  # int64[E] their positions in the endpoint list: 0, 1, .. if not reordered
@@ -116,8 +116,6 @@ def weight_of_past(state: EwmaState, endpoint: int, now: float) -> float:
 
 def score(state: EwmaState, endpoint: int, now: float) -> float:
     """Return the decayed value of an endpoint id in seconds, 0 when it has none; stores nothing."""
-    if state.known[endpoint] == 0:
-        return 0.0
     return float(state.value[endpoint] * weight_of_past(state, endpoint, now))
 
 

@@ -177,8 +177,6 @@ def pick(
     n = number[N]
     if n == 0:
         return -1
-    if n == 1:
-        return int(state.walk[0])
     place = number[LAST]
     current = number[CURRENT]
     while True:

@@ -25,22 +25,32 @@ def main() -> None:
             raise
         _say("\n".join(str(error).splitlines()[:MOST_LINES]))
         sys.exit(BAD_INPUT)
-    except KeyboardInterrupt:
-        _say("interrupted; nothing was written")
-        sys.exit(INTERRUPTED)
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # typer makes 1 of it
+            _drop_output()
+            sys.exit(DONE)
+        raise
     except BrokenPipeError:
-        # The reader has what it wanted. Python would complain at exit about what is still buffered.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(DONE)
     except Exception as error:
         if _debugging():
             raise
         sys.exit(_unexpected(error))
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    if code == INTERRUPTED:  # what typer makes of Ctrl-C
+        _say("interrupted; nothing was written")
     sys.exit(code if isinstance(code, int) else DONE)
 
 
 def _debugging() -> bool:
     return "--debug" in sys.argv
+
+
+def _drop_output() -> None:
+    """Let what is still buffered go nowhere: the reader has what it wanted."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(text: str) -> None:
@@ -49,9 +59,6 @@ def _say(text: str) -> None:
 
 def _unexpected(error: Exception) -> int:
     """Say what click, the memory or a fault of our own has to say; return the exit status."""
-    if error.__class__.__name__ == "Abort":  # what click makes of Ctrl-C
-        _say("interrupted; nothing was written")
-        return INTERRUPTED
     if error.__class__.__name__ == "NoArgsIsHelpError":
         print(error.format_message())  # type: ignore[attr-defined]
         return DONE

@@ -46,13 +46,13 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _main(
     *,
-    version: Annotated[  # noqa: ARG001
+    version: Annotated[
         bool,
         typer.Option(
             "--version", callback=_print_version, is_eager=True, help="print the version and end"
         ),
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="show tracebacks of errors")] = False,  # noqa: ARG001
+    debug: Annotated[bool, typer.Option("--debug", help="show tracebacks of errors")] = False,
 ) -> None:
     pass
 

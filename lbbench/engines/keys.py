@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from lbbench.engines.hashkey import BY_CLIENT, BY_KEY, BY_NODE, LITERAL
-from lbbench.engines.network import bridge_address
+from lbbench.engines.network import bridge_addresses
 from lbbench.model.topology import Topology
 from lbbench.model.trace import Population
 
-VARIABLE = re.compile(r"\$\{?([a-z_0-9]+)\}?", re.IGNORECASE)
+VARIABLE = re.compile(r"(?<!\\)\$\{?([a-z_0-9]+)\}?", re.IGNORECASE)
 
 KNOWN = {"remote_addr", "binary_remote_addr", "request_uri", "uri", "host", "http_host"}
 HOST = "example.com"
@@ -64,9 +64,10 @@ def _resolve(
     if text in ("remote_addr", "binary_remote_addr"):
         if local:
             return BY_CLIENT, [address.encode() for address in people.addresses]
-        pairs = [
-            (node.address, bridge_address(i)) for i, node in enumerate(top.nodes)
-        ]  # another node's replica sees the node, its own replica sees the bridge
+        addresses = [node.address for node in top.nodes]
+        pairs = list(
+            zip(addresses, bridge_addresses(top), strict=True)
+        )  # another node's replica sees the node, its own replica sees the bridge
         return BY_NODE, [address.encode() for pair in pairs for address in pair]
     if text in ("request_uri", "uri"):
         keys = people.keys

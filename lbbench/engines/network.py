@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,9 +13,10 @@ import numpy as np
 from lbbench.core.hashes import RSS_KEY, Distribution, flow_bytes, toeplitz, toeplitz_tables
 from lbbench.core.rng import mix64, stream, wrapping
 from lbbench.engines.world import ADDRESS, NODE, table
-from lbbench.model.topology import Topology
+from lbbench.model.topology import PodInfo, ReplicaInfo, Topology
 
 PORT_AT = {4: 8, 6: 32}  # where the source port begins in the flow's bytes
+SLICE = {4: 24, 6: 64}  # kubenet gives every node a /24 of pod addresses
 
 
 def address_number(text: str) -> int:
@@ -58,16 +60,45 @@ def flow_tables(
 def node_table(top: Topology, targets: np.ndarray) -> np.ndarray:
     """Return the nodes' records: addresses as numbers, and how many targets each one lists."""
     rows = table(NODE, len(top.nodes))
+    bridges = bridge_addresses(top)
     for i, node in enumerate(top.nodes):
         rows["number"][i] = address_number(node.address)
-        rows["bridge"][i] = address_number(bridge_address(i))
+        rows["bridge"][i] = address_number(bridges[i])
         rows["targets"][i] = targets[i]
     return rows
 
 
-def bridge_address(node: int) -> str:
-    """Return the address of a node's pod bridge: the source after SNAT towards a local pod."""
-    return f"10.{244 + node // 256}.{node % 256}.1"
+def pod_networks(top: Topology) -> list[str]:
+    """Return each node's own pod network, "" where its pods do not lie in one of its own.
+
+    A network is the /24 (IPv6: /64) that holds all pods and replicas of a node and of no other.
+    """
+    found: list[set[str]] = [set() for _ in top.nodes]
+    placed: list[PodInfo | ReplicaInfo] = [*top.pods, *top.replicas]
+    for item in placed:
+        host = item.address.rpartition(":")[0].strip("[]")
+        found[item.node].add(_slice(host))
+    owners = Counter(text for networks in found for text in networks)
+    return [
+        min(networks) if len(networks) == 1 and owners[min(networks)] == 1 else ""
+        for networks in found
+    ]
+
+
+def bridge_addresses(top: Topology) -> list[str]:
+    """Return the address of each node's pod bridge: the source after SNAT towards a local pod.
+
+    It is the first address of the node's own pod network, or a synthetic one.
+    """
+    return [
+        str(ipaddress.ip_network(own)[1]) if own else f"10.{244 + i // 256}.{i % 256}.1"
+        for i, own in enumerate(pod_networks(top))
+    ]
+
+
+def _slice(host: str) -> str:
+    bits = SLICE[ipaddress.ip_address(host).version]
+    return str(ipaddress.ip_network(f"{host}/{bits}", strict=False))
 
 
 def members(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 from lbbench.balancers.base import find
 from lbbench.core.chains import service_port_name
 from lbbench.engines.keys import HOST
-from lbbench.engines.network import bridge_address
+from lbbench.engines.network import bridge_addresses, pod_networks
 from lbbench.engines.stages import azure_stage, ingress_stage, node_stage
 from lbbench.model.scenario import Scenario
 from lbbench.model.stages import split_address
-from lbbench.model.topology import NodeInfo, PodInfo, ReplicaInfo, topology
+from lbbench.model.topology import PodInfo, ReplicaInfo, Topology, topology
 from lbbench.packetwalk.choices import first_port
 from lbbench.packetwalk.site import Controller, Front, Node, Service, Site, Target
 from lbbench.traffic.clients import client_address
@@ -25,7 +24,6 @@ CLIENT = 1  # number of the synthetic client that walks: 11.0.0.1
 CLIENT_6 = "2001:db8::1"  # for a VIP of IPv6
 
 POD_CIDR = {4: 16, 6: 48}  # prefix length of the cluster's pod network
-SLICE = {4: 24, 6: 64}  # prefix length of a node's pod network
 
 
 def site_of(scenario: Scenario) -> Site:
@@ -62,7 +60,7 @@ def site_of(scenario: Scenario) -> Site:
     return Site(
         name=scenario.name,
         path=scenario.path,
-        nodes=_nodes(top.nodes, [*targets, *pods]),
+        nodes=_nodes(top),
         targets=targets,
         front=_front(scenario, port),
         service=_service(scenario, vip, port, targets),
@@ -78,18 +76,13 @@ def site_of(scenario: Scenario) -> Site:
     )
 
 
-def _nodes(nodes: Sequence[NodeInfo], targets: Sequence[Target]) -> tuple[Node, ...]:
-    networks: dict[int, set[str]] = {}
-    for item in targets:
-        networks.setdefault(item.node, set()).add(_network(item.ip, SLICE))
-    owners = Counter(text for found in networks.values() for text in found)
-    made = []
-    for i, node in enumerate(nodes):
-        found = networks.get(i, set())
-        own = min(found) if len(found) == 1 and owners[min(found)] == 1 else ""
-        bridge = str(ip_network(own)[1]) if own else bridge_address(i)
-        made.append(Node(name=node.name, address=node.address, bridge=bridge, pod_network=own))
-    return tuple(made)
+def _nodes(top: Topology) -> tuple[Node, ...]:
+    return tuple(
+        Node(name=node.name, address=node.address, bridge=bridge, pod_network=own)
+        for node, bridge, own in zip(
+            top.nodes, bridge_addresses(top), pod_networks(top), strict=True
+        )
+    )
 
 
 def _network(ip: str, prefixes: dict[int, int]) -> str:
