@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lbbench.core.hashes import RSS_KEY, flow_bytes, toeplitz, toeplitz_tables
 from lbbench.engines.hashkey import hash_key
 from lbbench.engines.keys import split_template, unknown_variables
-from lbbench.engines.network import bridge_addresses, pod_networks
+from lbbench.engines.l4 import flow_hash
+from lbbench.engines.network import bridge_addresses, flow_tables, pod_networks
 from lbbench.engines.plan import make_plan
 from lbbench.model.check import build
 from lbbench.model.topology import topology
@@ -93,3 +95,22 @@ def test_a_pod_network_is_a_slice_that_one_node_has_alone():
     assert pod_networks(topology(mixed)) == ["", ""]
     assert len(set(bridge_addresses(topology(mixed)))) == 2
     assert np.array(pod_networks(topology(mixed))).shape == (2,)
+
+
+def test_flow_hashes_of_all_sources_are_the_toeplitz_hash_of_their_flow():
+    """Address part and port part together give the hash of the whole 5-tuple, IPv4 and IPv6."""
+    tables = toeplitz_tables(RSS_KEY)
+    for vip, sources in (
+        ("20.0.0.1:80", ["11.0.0.1", "66.9.149.187", "100.64.0.7"]),
+        ("[2001:db8::1]:443", ["2001:db8::2", "fe80::1"]),
+    ):
+        for kind in ("Default", "SourceIP", "SourceIPProtocol"):
+            made = flow_tables(sources, vip, kind, seed=1)
+            host, port = vip.rsplit(":", 1)
+            for i, source in enumerate(sources):
+                row = made["address"][i]
+                for source_port in (32768, 60999, 443):
+                    data = flow_bytes(kind, source, source_port, host.strip("[]"), int(port))
+                    wanted = toeplitz(tables, np.frombuffer(data, np.uint8))
+                    found = flow_hash(row.hash, made["port_hash"][row.family], source_port)
+                    assert found == int(wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lbbench.core.hashes import RSS_KEY, Distribution, flow_bytes, toeplitz, toeplitz_tables
-from lbbench.core.rng import mix64, stream, wrapping
+from lbbench.core.rng import mix64, stream
 from lbbench.engines.world import ADDRESS, NODE, table
 from lbbench.model.topology import PodInfo, ReplicaInfo, Topology
 
@@ -21,8 +22,8 @@ SLICE = {4: 24, 6: 64}  # kubenet gives every node a /24 of pod addresses
 
 def address_number(text: str) -> int:
     """Return an address as the uint32 that per-source rules see; IPv6 is folded by crc32."""
-    address = ipaddress.ip_address(text)
-    return int(address) if address.version == 4 else zlib.crc32(address.packed)
+    family = socket.AF_INET6 if ":" in text else socket.AF_INET
+    return int(_numbers(_packed([text], family))[0])
 
 
 def flow_tables(
@@ -41,20 +42,52 @@ def flow_tables(
     """
     tables = toeplitz_tables(RSS_KEY)
     target, port = vip.rsplit(":", 1)
-    base = stream(seed, 0, "traffic", "ports")[0]
+    target = target.strip("[]")
     rows = table(ADDRESS, len(addresses))
-    with wrapping():
-        for i, text in enumerate(addresses):
-            data = flow_bytes(distribution, text, 0, target.strip("[]"), int(port))
-            rows["hash"][i] = toeplitz(tables, np.frombuffer(data, np.uint8))
-            rows["family"][i] = 1 if ":" in text else 0
-            rows["number"][i] = address_number(text)
-            rows["salt"][i] = mix64(base ^ mix64(np.uint64(i)))
+    for packed, places in zip(*_packed_by_family(addresses), strict=True):
+        if len(places) == 0:
+            continue
+        # the hash is linear over XOR: the flow from address 0, and what each source byte adds
+        nobody = str(ipaddress.ip_address(bytes(packed.shape[1])))
+        data = flow_bytes(distribution, nobody, 0, target, int(port))
+        hashes = np.full(len(packed), toeplitz(tables, np.frombuffer(data, np.uint8)), np.uint32)
+        for position in range(packed.shape[1]):
+            hashes ^= tables[position, packed[:, position]]
+        rows["hash"][places] = hashes
+        rows["family"][places] = int(packed.shape[1] == 16)
+        rows["number"][places] = _numbers(packed)
+    base = stream(seed, 0, "traffic", "ports")[0]
+    each: Any = np.arange(len(addresses), dtype=np.uint64)  # mix64 works element by element
+    rows["salt"] = mix64(base ^ mix64(each))
     ports = np.zeros((2, 2, 256), np.int64)
     if distribution == "Default":
         for i, version in enumerate((4, 6)):
             ports[i] = tables[PORT_AT[version] : PORT_AT[version] + 2]
     return {"address": rows, "port_hash": ports}
+
+
+def _packed_by_family(
+    addresses: Sequence[str],
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Return ((IPv4 bytes uint8[n, 4], IPv6 bytes uint8[m, 16]), their places in the list)."""
+    is_six = np.array([":" in text for text in addresses], bool)
+    four = [text for text in addresses if ":" not in text]
+    six = [text for text in addresses if ":" in text]
+    places = np.flatnonzero(~is_six), np.flatnonzero(is_six)
+    return (_packed(four, socket.AF_INET), _packed(six, socket.AF_INET6)), places
+
+
+def _packed(addresses: Sequence[str], family: socket.AddressFamily) -> np.ndarray:
+    """Return the bytes of addresses of one family, uint8[n, 4 or 16]."""
+    data = b"".join(socket.inet_pton(family, text) for text in addresses)
+    return np.frombuffer(data, np.uint8).reshape(-1, 16 if family == socket.AF_INET6 else 4)
+
+
+def _numbers(packed: np.ndarray) -> np.ndarray:
+    """Return addresses as uint32 in int64: IPv4 as it is, IPv6 folded by crc32."""
+    if packed.shape[1] == 4:
+        return packed.astype(np.int64) @ (256 ** np.arange(3, -1, -1, dtype=np.int64))
+    return np.array([zlib.crc32(row.tobytes()) for row in packed], np.int64)
 
 
 def node_table(top: Topology, targets: np.ndarray) -> np.ndarray:
