@@ -1,4 +1,4 @@
-"""The folders are layers: a file imports only from lower ones, heavy libraries only at their place."""
+"""The folders are layers: a file imports only from lower ones, slow libraries only where used."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ HOMES = {
     "hdrh": (),
     "ruamel": (),
 }
-"""Files that may import a slow library when they are imported; all others do so inside functions."""
+"""Files that may import a slow library at their top; all others do so inside functions."""
 
 ANYWHERE = {"numba": ("core/jit.py",)}
 """Files that may import a library at all."""
@@ -81,7 +81,7 @@ def is_typing(node: ast.AST) -> bool:
 
 
 def breaches(root: Path) -> list[str]:
-    """Return every import in the package at ``root`` that goes up, sideways or to a slow library."""
+    """Return every import in the package at ``root`` that goes up or sideways, or is slow."""
     found = []
     for file in sorted(root.rglob("*.py")):
         name = file.relative_to(root).as_posix()
@@ -120,7 +120,7 @@ def test_every_part_of_the_package_has_a_layer():
 
 
 def test_no_file_of_the_package_breaks_the_layers():
-    """Imports go down; numba stays in core/jit.py; slow libraries are imported where they are used."""
+    """Imports go down, numba stays in core/jit.py, slow libraries are imported where used."""
     assert breaches(PACKAGE) == []
 
 

@@ -11,8 +11,8 @@ distinct endpoints, leaving out those where this request has failed unless that 
 takes the lower score, on a tie the first drawn. Two candidates cost two draws as well, one
 candidate none; where the list has one endpoint the score is -1.
 
-An answer updates the *last* endpoint of the request: w = exp(-(now - t0) / 10 s), e = e w + rtt (1
-- w); a first sample is taken whole, one in the same millisecond is ignored. An endpoint that only
+An answer updates the *last* endpoint of the request: w = exp(-(now - t0) / 10 s), e = e w + rtt
+(1-w); a first sample is taken whole, one in the same millisecond is ignored. An endpoint that only
 fails and is retried elsewhere is never updated and stays the favourite; a failed last attempt
 counts as a fast one. When the list changes, values of removed endpoints are deleted and added ones
 begin with the plain mean of the stored, undecayed values of the new list (slow start), their own

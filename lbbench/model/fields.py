@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -168,6 +169,8 @@ def _number(value: object) -> float:
 def _text(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise ValueError("must be a text")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("must be a text")
     text = str(value)
     if len(text) > 10_000:
         raise ValueError("is too long; at most 10000 signs")
@@ -179,6 +182,21 @@ def _name(value: object) -> str:
     if not text or len(text) > 253 or not text.isprintable():
         raise ValueError("must be a text of one line with 1 to 253 signs")
     return text
+
+
+def plain(entry: object) -> object:
+    """Return a value of a free mapping as it is.
+
+    Raises
+    ------
+    ValueError
+        When JSON cannot hold it: not a number, infinite, or an object of a program.
+    """
+    try:
+        json.dumps(entry, allow_nan=False)
+    except (TypeError, ValueError):
+        raise ValueError("must be a plain finite value") from None
+    return entry
 
 
 def _flag(value: object) -> bool:

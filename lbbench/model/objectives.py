@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
-from lbbench.model.fields import Part, SmallCount, Text, positive, whole
+from lbbench.model.fields import Part, SmallCount, Text, plain, positive, whole
 from lbbench.model.mistakes import Fault, Mistake, fault, listed, near
 from lbbench.model.units import parse_share, parse_time
 
@@ -123,6 +123,12 @@ class Sweep(Part):
             for name, entry in value.items()
             if not isinstance(entry, (list, tuple)) or not entry
         ]
+        for name, entry in value.items():
+            for i, point in enumerate(entry if isinstance(entry, (list, tuple)) else ()):
+                try:
+                    plain(point)
+                except ValueError as error:
+                    found.append(Mistake((str(name), i), str(error)))
         if found:
             raise Fault(found)
         return value

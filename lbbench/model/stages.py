@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -20,6 +19,7 @@ from lbbench.model.fields import (
     SmallCount,
     Time,
     UnlimitedOrRate,
+    plain,
     whole,
 )
 from lbbench.model.forms import optional
@@ -188,9 +188,9 @@ class IngressStage(Part):
     def _plain_options(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name, entry in value.items():
             try:
-                json.dumps(entry, allow_nan=False)
-            except (TypeError, ValueError):
-                raise fault(name, "must be a plain finite value") from None
+                plain(entry)
+            except ValueError as error:
+                raise fault(name, str(error)) from None
         return value
 
     @field_validator("release", mode="before")

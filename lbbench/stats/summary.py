@@ -15,7 +15,6 @@ from lbbench.model.tally import ERRORS, SEGMENTS, STAGES, TOTALS, RunShape, Tall
 from lbbench.stats.balance import largest_over_mean, stage_blocks
 from lbbench.stats.intervals import decorrelated, drift, intervals, is_correlated, settle
 from lbbench.stats.latency import (
-    QUANTILES,
     SECOND,
     at_or_below,
     few_for,
@@ -25,6 +24,10 @@ from lbbench.stats.latency import (
 )
 
 SATURATED = 0.999
+SHOWN = ("p50", "p90", "p95", "p99", "p999")
+DECISIVE = ("p50", "p90", "p95", "p99")
+"""Percentiles whose missing interval deserves a warning; the others' shows in the table."""
+
 CHANCE_GROWTH = 3.0  # standard deviations that a queue at capacity may grow by chance
 
 _LARGEST = ("latency_max", "pod_flight_max")
@@ -346,13 +349,13 @@ def _thin(
     """Return which figures rest on too few requests."""
     n = int(latency["n"])
     said = []
-    few = few_for(n)
+    few = [name for name in few_for(n) if name in SHOWN]
     if few:
         said.append(
             f"too few requests for {_listed(few)}: {_number(n)} were answered after the warm-up, "
             f"{few[0]} takes {_number(samples_needed(few[0]))}"
         )
-    bare = [name for name in QUANTILES if ci95[name] is None and name not in few]
+    bare = [name for name in DECISIVE if ci95[name] is None and name not in few]
     if ci95["mean"] is None and n:
         said.append("no intervals: too short for 20 batches; run longer or use replications")
     elif bare:
