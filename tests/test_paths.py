@@ -89,7 +89,7 @@ def test_a_set_length_drops_the_other_one():
     scenario = made(run={"requests": 100})
     assert scenario.with_({"run.duration": "1s"}).run.requests is None
     assert made(run={"duration": "1s"}).with_({"run.requests": 9}).run.duration is None
-    with pytest.raises(ScenarioError, match="--set run.requests: run.requests = 3: stands beside"):
+    with pytest.raises(ScenarioError, match=r"--set run\.requests: run\.requests = 3: stands"):
         scenario.with_({"run.requests": 3, "run.duration": "1s"})
 
 
@@ -117,7 +117,7 @@ def test_a_set_load_drops_the_others():
             assert (found.utilisation == 0.5) == (name == "utilisation")
             assert (found.trace == "x.csv") == (name == "trace")
             assert (found.arrivals.process == "closed") == (name in ("closed", "whole"))
-    with pytest.raises(ScenarioError, match="stands beside arrivals.rate"):
+    with pytest.raises(ScenarioError, match=r"stands beside arrivals\.rate"):
         made().with_({**changes["rate"], **changes["utilisation"]})
 
 
@@ -129,7 +129,7 @@ def test_a_set_utilisation_scales_a_shape_and_does_not_drop_it():
 
 
 def test_a_set_distribution_or_process_drops_foreign_figures():
-    """lognormal's cv goes when the distribution becomes exponential; a figure set with it stays."""
+    """Lognormal's cv goes when the distribution becomes exponential; a figure set with it stays."""
     scenario = made(
         traffic={
             "arrivals": {"process": "gamma", "cv": 2, "rate": "4/s"},

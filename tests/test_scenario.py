@@ -1,9 +1,10 @@
 """Scenario keys: defaults, forms, rules between keys, presets, and the way back to plain data."""
 
+import copy
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbbench.errors import ScenarioError
@@ -151,10 +152,9 @@ def test_every_float_survives_the_round_trip(seconds, rate, share, speed):
 
 def test_attributes_are_the_keys_with_numbers_in_seconds():
     """Times are seconds, rates per second, shares 0 to 1; forms are small parts."""
-    scenario = made(CONTRACT.replace("traffic:", "x:").partition("x:")[0])
-    assert scenario.cluster.pod.cold_start.duration == 30.0
-    assert scenario.stages.azure_lb.idle_timeout == 240.0
     full = build(data_of(CONTRACT))
+    assert full.cluster.pod.cold_start.duration == 30.0
+    assert full.stages.azure_lb.idle_timeout == 240.0
     assert full.traffic.connections.requests == Geometric(geometric=20)
     assert full.traffic.clients.popularity == Zipf(zipf=1.1)
     assert full.traffic.clients.behind_nat == 0.4
@@ -204,7 +204,7 @@ def test_a_trace_sets_its_own_length():
 
 
 def test_presets_switch_on_their_values_and_written_keys_win():
-    """seed has the two workers, five digits and keepalive 32 of the blog post's cluster."""
+    """Seed has the two workers, five digits and keepalive 32 of the blog post's cluster."""
     seed = made("preset: seed\nstages: {ingress: {keepalive: {client_requests: 7}}}")
     assert seed.cluster.ingress.workers == 2
     assert seed.cluster.network.cross_node_rtt == 0.00099
@@ -236,9 +236,54 @@ def test_utilisation_scales_processes_with_figures_of_their_own():
 
 def test_a_service_time_without_a_mean_has_the_usual_one():
     """Setting only the distribution keeps the default mean of 20 ms."""
-    assert made().with_({"traffic.service_time.distribution": "deterministic"}).traffic.service_time.mean == 0.02
+    assert (
+        made()
+        .with_({"traffic.service_time.distribution": "deterministic"})
+        .traffic.service_time.mean
+        == 0.02
+    )
     load = "traffic: {utilisation: 1, service_time: {distribution: lognormal, cv: 2}}"
     assert made(load=load).traffic.service_time.mean == 0.02
+
+
+def leaves(data, at=()):
+    """Yield the path of every key below plain data."""
+    entries = data.items() if isinstance(data, dict) else enumerate(data)
+    for key, value in entries:
+        yield (*at, key)
+        if isinstance(value, (dict, list)):
+            yield from leaves(value, (*at, key))
+
+
+JUNK = [None, True, 0, -1, 3.5, float("nan"), float("inf"), 10**400, "", "x", "none", "-1s", "4/s",
+        "1e999s", "50%", "\x00", "a" * 20_000, [], [1], [[1]], {}, {"a": 1}, {1: 2}, [{}], b"x",
+        object(), {"geometric": "x"}, {"zipf": None}, {"distribution": "empirical"}]  # fmt: skip
+
+
+@settings(max_examples=300)
+@given(
+    st.sampled_from([DEFAULTS, CONTRACT]),
+    st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(range(len(JUNK)))), max_size=3),
+)
+def test_damaged_data_is_refused_in_our_own_words(text, damage):
+    """Whatever stands at a key, the answer is a scenario that round-trips or a ScenarioError."""
+    data = data_of(text)
+    for where, what in damage:
+        paths = list(leaves(data))
+        path = paths[where % len(paths)]
+        holder = data
+        for key in path[:-1]:
+            holder = holder[key]
+        holder[path[-1]] = copy.deepcopy(JUNK[what])
+    try:
+        scenario = build(data)
+    except ScenarioError as error:
+        told = str(error)
+        assert 1 <= len(told.splitlines()) <= 12
+        for words in ("Input should", "pydantic", "validation error", "function-", "literal["):
+            assert words not in told
+    else:
+        assert build(scenario.resolved()) == scenario
 
 
 def test_a_scenario_is_frozen():

@@ -47,11 +47,18 @@ def test_ewma_herding_is_the_published_case():
     """16 FIFO pods with one place at load 0.8, 50 ms exponential, one worker, no network."""
     found = load("ewma-herding")
     top = topology(found)
-    assert (len(top.nodes), len(top.pods), len(top.replicas), top.workers_per_replica) == (1, 16, 1, 1)
+    assert (len(top.nodes), len(top.pods), len(top.replicas), top.workers_per_replica) == (
+        1,
+        16,
+        1,
+        1,
+    )
     assert {(pod.speed, pod.concurrency) for pod in top.pods} == {(1.0, 1)}
     assert found.cluster.pod.discipline == "fifo"
     assert found.cluster.ingress.cpu_per_request == 0.0
-    assert {getattr(found.cluster.network, key) for key in type(found.cluster.network).key_names()} == {0.0}
+    assert {
+        getattr(found.cluster.network, key) for key in type(found.cluster.network).key_names()
+    } == {0.0}
     assert found.stages.ingress.balancer == "ewma"
     assert found.traffic.utilisation == 0.8
     assert found.traffic.service_time.distribution == "exponential"
@@ -65,7 +72,10 @@ def test_the_seed_is_the_blog_posts_cluster():
     found = load("seed")
     top = topology(found)
     assert [node.address for node in top.nodes] == ["10.13.77.4", "10.13.77.5"]
-    assert [(pod.node, pod.address) for pod in top.pods] == [(0, "10.244.0.13:80"), (1, "10.244.1.9:80")]
+    assert [(pod.node, pod.address) for pod in top.pods] == [
+        (0, "10.244.0.13:80"),
+        (1, "10.244.1.9:80"),
+    ]
     assert [(item.node, item.address) for item in top.replicas] == [(1, "10.244.1.6:80")]
     assert (top.vip, top.workers_per_replica) == ("51.136.49.205:80", 2)
     assert found.stages.kube_proxy.external_traffic_policy == "Local"

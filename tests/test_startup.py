@@ -9,9 +9,16 @@ import sys
 import pytest
 
 SLOW = {
-    "numba", "llvmlite", "simpy", "scipy", "polars", "altair", "hdrh", "numpy", "pydantic",
-    "ruamel", "dask", "distributed",
+    "numba", "llvmlite", "simpy", "scipy", "polars", "altair", "hdrh", "numpy", "ruamel",
+    "dask", "distributed",
 }  # fmt: skip
+
+CALL = """
+sys.argv = ['lbbench', {0}'--help']
+from lbbench.cli import main
+try: main()
+except SystemExit: pass
+"""
 
 CODE = """
 import json, sys
@@ -33,14 +40,8 @@ def modules_after(code: str) -> set[str]:
     [
         "import lbbench; lbbench.__version__",
         "import lbbench.cli, lbbench.cli.app",
-        "sys.argv = ['lbbench', '--help']\n"
-        "from lbbench.cli import main\n"
-        "try: main()\n"
-        "except SystemExit: pass",
-        "sys.argv = ['lbbench', 'run', '--help']\n"
-        "from lbbench.cli import main\n"
-        "try: main()\n"
-        "except SystemExit: pass",
+        CALL.format(""),
+        CALL.format("'run', "),
     ],
     ids=["package", "command line", "help", "help of a command"],
 )

@@ -86,7 +86,11 @@ def test_synthetic_addresses_are_those_of_the_architecture():
         "10.244.2.2:8080",
         "10.244.0.3:8080",
     ]
-    assert [r.address for r in found.replicas] == ["10.244.0.4:80", "10.244.1.3:80", "10.244.2.3:80"]
+    assert [r.address for r in found.replicas] == [
+        "10.244.0.4:80",
+        "10.244.1.3:80",
+        "10.244.2.3:80",
+    ]
 
 
 def test_given_addresses_replace_the_synthetic_ones_and_are_not_given_twice():
@@ -107,7 +111,7 @@ def test_given_addresses_replace_the_synthetic_ones_and_are_not_given_twice():
 
 
 def test_a_pod_keeps_what_differs_and_takes_the_rest_from_the_spec():
-    """speed and concurrency of one pod do not touch the others."""
+    """Speed and concurrency of one pod do not touch the others."""
     pods = [{"name": "slow", "speed": 0.2}, {"name": "wide", "concurrency": 4}]
     found = top(pods=pods, pod={"speed": 2.0, "concurrency": 3})
     assert [(p.speed, p.concurrency) for p in found.pods] == [(0.2, 3), (2.0, 4)]
@@ -159,5 +163,5 @@ def test_addresses_are_split(text, pair):
 )  # fmt: skip
 def test_what_is_no_address_is_refused(text):
     """Half an address, a name or an impossible port is not an address."""
-    with pytest.raises(ValueError, match="is not an address with a port|the port must be between"):
+    with pytest.raises(ValueError, match=r"is not an address with a port|the port must be"):
         split_address(text)

@@ -52,7 +52,8 @@ def test_rates_are_per_second(text, rate):
 
 
 @pytest.mark.parametrize(
-    ("value", "share"), [(0.8, 0.8), ("80%", 0.8), ("0.8", 0.8), (1, 1.0), ("0%", 0.0), ("5 %", 0.05)]
+    ("value", "share"),
+    [(0.8, 0.8), ("80%", 0.8), ("0.8", 0.8), (1, 1.0), ("0%", 0.0), ("5 %", 0.05)],
 )
 def test_shares_are_numbers_or_percentages(value, share):
     """80% and 0.8 are the same share."""
@@ -66,7 +67,11 @@ def test_shares_are_numbers_or_percentages(value, share):
         (parse_time, True, "is not a time; write a number with a unit"),
         (parse_time, None, "is not a time"),
         (parse_time, "250", "is not a time"),
-        (parse_time, "3fortnights", "unknown unit fortnights; allowed are ns, us, ms, s, min, h, d"),
+        (
+            parse_time,
+            "3fortnights",
+            "unknown unit fortnights; allowed are ns, us, ms, s, min, h, d",
+        ),
         (parse_time, "5m", "unknown unit m; allowed are"),
         (parse_time, "-1ms", "must not be negative"),
         (parse_time, -3, "must not be negative"),

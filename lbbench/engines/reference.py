@@ -8,7 +8,6 @@ the counting, and no loop: the two must agree on every request, bit for bit.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from heapq import heappush
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from lbbench.core.rng import wrapping
 from lbbench.engines.counters import tally_of
 from lbbench.engines.events import (
     ANSWER,
-    ATTEMPT_BITS,
     CLIENT,
     REACH_POD,
     REACH_WORKER,
@@ -28,27 +26,15 @@ from lbbench.engines.events import (
 from lbbench.engines.fast import Progress, copied
 from lbbench.engines.hashkey import hash_key
 from lbbench.engines.l4 import flow_hash, source_port, worker_of
-from lbbench.engines.outcome import Outcome, counters_for, finish, grown_records, new_records
+from lbbench.engines.outcome import Outcome, finish
 from lbbench.engines.parts import instance_view, no_cookie, no_feedback, set_cookie
 from lbbench.engines.plan import Plan
-from lbbench.engines.recording import (
-    close_segments,
-    count_completed,
-    count_failed,
-    count_latency,
-    segment_of,
-    window_of,
-)
-from lbbench.engines.reference_parts import (
-    Connection,
-    FifoPod,
-    IdleConnections,
-    Request,
-    SharingPod,
-)
-from lbbench.engines.timing import TO_BALANCER, TO_CLIENT, clock, jitter, nanoseconds, observed_rtt
-from lbbench.engines.world import QUEUE, table
-from lbbench.model.tally import ERRORS, SEGMENTS
+from lbbench.engines.reference_calendar import Calendar
+from lbbench.engines.reference_ledger import Ledger
+from lbbench.engines.reference_parts import Connection, IdleConnections, Request
+from lbbench.engines.reference_pods import FifoPod, SharingPod
+from lbbench.engines.timing import TO_BALANCER, TO_CLIENT, clock, jitter, observed_rtt
+from lbbench.model.tally import ERRORS
 
 CLASS_STEP = 2**48
 NO_TRIES = np.zeros(0, np.int64)
@@ -62,9 +48,9 @@ def run(plan: Plan, *, progress: Progress | None = None, record: bool = False) -
         chain.run(progress)
     return finish(
         plan,
-        tally_of(chain.counters, chain.queue["highest"].copy()),
-        chain.records if record else None,
-        simulated=chain.last_event,
+        tally_of(chain.counters, chain.ledger.queue["highest"].copy()),
+        chain.ledger.records if record else None,
+        simulated=chain.ledger.last_event,
         rows=chain.came,
         compile_s=0.0,
     )
@@ -76,10 +62,9 @@ class Chain:
     def __init__(self, plan: Plan, *, record: bool) -> None:
         self.plan = plan
         self.facts = f = plan.facts
-        self.env = simpy.Environment()
-        self.counters = counters_for(plan)
-        self.records = new_records(1024 if record else 0)
-        self.recording = record
+        self.calendar = Calendar()
+        self.ledger = Ledger(plan, record=record)
+        self.counters = self.ledger.counters
         self.states = states = copied(plan.states)
         rows = int(f.worker["busy"].max(initial=0)) + 1
         view = instance_view(type(states.pod))
@@ -94,55 +79,30 @@ class Chain:
         self.pod_busy = np.zeros((rows, len(f.pod)), np.int64)
         self.worker_free = [0.0] * len(f.worker)
         self.idle = [IdleConnections(f) for _ in f.worker]
-        self.in_system = np.zeros(len(f.pod), np.int64)
-        self.queue = table(QUEUE, len(f.pod))
         kind = SharingPod if f.shared else FifoPod
-        self.pods = [kind(self, i) for i in range(len(f.pod))]
+        self.pods = [kind(f, self.calendar, self.ledger, i) for i in range(len(f.pod))]
         self.lanes: dict[int, Connection] = {}
         self.ports = [0] * len(f.address)
         self.jars: dict[int, int] = {}
-        self.session_pod: dict[int, int] = {}
-        self.in_flight: set[Request] = set()
         self.source = self._requests()
         self.came = 0
         self.exhausted = False
-        self.next_segment = 0
-        self.last_arrival = 0.0
-        self.last_event = 0.0
-        self.stopped = False
-
-    # --- time -----------------------------------------------------------------------------------
-
-    def schedule(self, event: simpy.Event, time: float, kind: int, request: Request) -> simpy.Event:
-        """Let ``event`` happen at the absolute ``time``, in the order that events.py defines."""
-        number = (request.number << ATTEMPT_BITS) | request.attempts
-        return self.schedule_raw(event, time, kind * CLASS_STEP + number + 2)
-
-    def schedule_raw(self, event: simpy.Event, time: float, priority: int) -> simpy.Event:
-        """Put ``event`` into SimPy's queue without the detour over a delay."""
-        event._ok, event._value = True, None  # noqa: SLF001
-        heappush(self.env._queue, (time, priority, next(self.env._eid), event))  # noqa: SLF001
-        return event
-
-    def at(self, time: float, kind: int, request: Request) -> simpy.Event:
-        """Return an event of class ``kind`` at the absolute ``time``."""
-        return self.schedule(self.env.event(), time, kind, request)
 
     def run(self, progress: Progress | None) -> None:
         """Let everything happen, until nothing is left or the drain time is over."""
+        env, ledger = self.calendar.env, self.ledger
         self._start_next()
-        while self.env._queue:  # noqa: SLF001
-            now = self.env.peek()
+        while not self.calendar.is_empty:
+            now = env.peek()
             if self.exhausted:
-                self._stop(now)
-                if now > self._stop_time() + self.facts.drain:
-                    self._give_up()
+                ledger.stop(now)
+                if now > ledger.stop_time + self.facts.drain:
+                    ledger.give_up()
                     return
-            self.env.step()
+            env.step()
             if progress is not None and self.came % 4096 == 0:
                 progress("simulating", self.came, self.plan.traffic.n_requests)
-        self.exhausted = True
-        self._stop(np.inf)
+        ledger.stop(np.inf)
 
     def _requests(self) -> Iterator[Request]:
         for block in self.plan.traffic.blocks():
@@ -156,29 +116,29 @@ class Chain:
             return
         request.number = self.came
         self.came += 1
-        self.env.process(self.life(request))
+        self.calendar.env.process(self.life(request))
 
     # --- one request ----------------------------------------------------------------------------
 
     def life(self, request: Request) -> Life:
         """Live through the chain: the client sends, the stages pick, a pod serves, the answer."""
-        f, env = self.facts, self.env
-        yield self.at(request.arrival, SEND, request)
-        self._count_arrival(request)
+        f, calendar = self.facts, self.calendar
+        yield calendar.at(request.arrival, SEND, request)
+        self.ledger.arrived(request, calendar.now)
         self._start_next()
         conn = self._connection(request)
         if conn is None:
-            yield self.at(env.now + f.client_rtt, CLIENT, request)
+            yield calendar.at(calendar.now + f.client_rtt, CLIENT, request)
             self._finish(request)
             return
         if conn.busy >= f.streams:
-            turn = env.event()
+            turn = calendar.event()
             conn.waiting.append((request, turn))
             yield turn
         else:
             conn.busy += 1
-        request.sent = env.now
-        request.written = max(env.now, conn.ready)
+        request.sent = calendar.now
+        request.written = max(calendar.now, conn.ready)
         salt = f.jitter_salt[0]
         delay = f.path_delay + jitter(salt, request.number, TO_BALANCER, f.path_jitter)
         arrives = (request.written + 0.5 * conn.rtt) + delay
@@ -187,71 +147,71 @@ class Chain:
         else:
             answered = yield from self._to_pod(request, arrives)
         wait = jitter(salt, request.number, TO_CLIENT, 0.5 * f.path_jitter)
-        yield self.at((answered + 0.5 * conn.rtt) + wait, CLIENT, request)
+        yield calendar.at((answered + 0.5 * conn.rtt) + wait, CLIENT, request)
         self._finish(request)
 
     def _to_pod(self, request: Request, arrives: float) -> Generator[simpy.Event, Any, float]:
         """Service path: the connection leads to a pod. Return when its answer leaves."""
-        conn = request.connection
+        calendar, conn = self.calendar, request.connection
         request.pod = conn.target
         request.attempts = 1
-        self._count_attempt(request, crosses=self.facts.target_node[conn.target] != conn.node)
-        yield self.at(arrives, REACH_POD, request)
+        self.ledger.attempted(request, crosses=self.facts.target_node[conn.target] != conn.node)
+        yield calendar.at(arrives, REACH_POD, request)
         yield from self._at_pod(request)
-        return self.env.now
+        return calendar.now
 
     def _through_ingress(
         self, request: Request, arrives: float
     ) -> Generator[simpy.Event, Any, float]:
         """Ingress path: queue at the worker, pick, try, retry. Return when the answer leaves."""
-        f, env = self.facts, self.env
+        f, calendar = self.facts, self.calendar
         worker = request.connection.worker
         if f.cookies and request.session >= 0:
             request.cookie = self.jars.get(request.session, -1)
-        yield self.at(arrives, REACH_WORKER, request)
-        request.at_worker = env.now
-        taken = max(env.now, self.worker_free[worker])
+        yield calendar.at(arrives, REACH_WORKER, request)
+        request.at_worker = calendar.now
+        taken = max(calendar.now, self.worker_free[worker])
         self.worker_free[worker] = taken + f.worker_cpu
-        yield self.at(taken, TAKE, request)
-        request.left = env.now + f.worker_cpu
+        yield calendar.at(taken, TAKE, request)
+        request.left = calendar.now + f.worker_cpu
         leave = request.left
         while True:
             pod = self._pick(request, worker)
-            request.picked, request.leave = env.now, leave
+            request.picked, request.leave = calendar.now, leave
             if pod < 0:
                 request.error = ERRORS.index("no_endpoint")
                 return leave
             request.error = -1
             request.pod = pod
             self.pod_busy[f.worker[worker].busy, pod] += 1
-            self._count_attempt(request, crosses=f.pod[pod].node != f.worker[worker].node)
+            self.ledger.attempted(request, crosses=f.pod[pod].node != f.worker[worker].node)
             rtt = f.hop_rtt[f.worker[worker].node, f.pod[pod].node]
-            served = self.idle[worker].take(pod, env.now)
+            served = self.idle[worker].take(pod, calendar.now)
             if served is None:
                 self.counters.totals[2] += 1
                 request.connected = leave + rtt
             else:
                 request.connected = leave
-            yield self.at(request.connected + 0.5 * rtt, REACH_POD, request)
+            yield calendar.at(request.connected + 0.5 * rtt, REACH_POD, request)
             yield from self._at_pod(request)
-            yield self.at(env.now + 0.5 * rtt, ANSWER, request)
+            yield calendar.at(calendar.now + 0.5 * rtt, ANSWER, request)
             self.pod_busy[f.worker[worker].busy, pod] -= 1
             failed = request.error >= 0
             if not failed:
-                self.idle[worker].put(pod, (served or 0) + 1, env.now)
+                self.idle[worker].put(pod, (served or 0) + 1, calendar.now)
             elif f.retry_on_error and request.attempts < f.tries:
                 request.tried.append(pod)
-                leave = env.now
+                leave = calendar.now
                 continue
             kept = int(served is not None)
-            told = observed_rtt(request.picked, request.connected, kept, env.now, f.ms_clock)
+            told = observed_rtt(request.picked, request.connected, kept, calendar.now, f.ms_clock)
             state = self.pod_states[f.worker[worker].state]
-            self.done(state, pod, clock(env.now, f.ms_clock), told, not failed)
-            return env.now
+            self.done(state, pod, clock(calendar.now, f.ms_clock), told, not failed)
+            return calendar.now
 
     def _at_pod(self, request: Request) -> Life:
         """Reach the pod; wait, be served and leave, or be refused by a full queue."""
-        request.at_pod = self.env.now
+        request.at_pod = self.calendar.now
         pod = self.pods[request.pod]
         finished = pod.join(request)
         if finished is None:
@@ -285,7 +245,7 @@ class Chain:
 
     def _open(self, request: Request) -> Connection | None:
         """Let layer 4 pick node, target and worker for a new connection."""
-        f, c, now = self.facts, self.counters, self.env.now
+        f, c, now = self.facts, self.counters, self.calendar.now
         address = f.client_address[request.client]
         port = source_port(f.address[address].salt, self.ports[address])
         self.ports[address] += 1
@@ -344,9 +304,9 @@ class Chain:
         pod = self.plan.pod.pick(
             state,
             self.states.pod_rng[f.worker[worker].rng],
-            clock(self.env.now, f.ms_clock),
+            clock(self.calendar.now, f.ms_clock),
             key,
-            self.in_system if f.sees_pods else self.pod_busy[f.worker[worker].busy],
+            self.ledger.in_system if f.sees_pods else self.pod_busy[f.worker[worker].busy],
             np.array(request.tried, np.int64),
         )
         cookie = self.cookie_of(state)
@@ -354,50 +314,13 @@ class Chain:
             request.new_cookie = cookie
         return int(pod)
 
-    # --- counting -------------------------------------------------------------------------------
-
-    def _count_arrival(self, request: Request) -> None:
-        f, c, now = self.facts, self.counters, self.env.now
-        request.segment = segment_of(request.number, now, f.n_requests, f.duration)
-        request.window = window_of(now, f.window, len(c.window))
-        self.in_flight.add(request)
-        c.segment[request.segment].offered += 1
-        c.window[request.window].offered += 1
-        self.last_arrival = now
-        if request.segment >= self.next_segment:
-            self._close_segments(request.segment, now)
-
-    def _count_attempt(self, request: Request, *, crosses: bool) -> None:
-        c, first = self.counters, request.tries_begun == 0
-        request.tries_begun += 1
-        if self.facts.ingress:
-            request.attempts += 1
-        c.totals[0] += 1
-        c.totals[3] += int(crosses)
-        served = c.pod[request.segment, request.pod]
-        served.attempts += 1
-        if first:
-            served.first += 1
-            if c.window_pods.shape[1]:
-                c.window_pods[request.window, request.pod] += 1
+    # --- the end of a request ---------------------------------------------------------------------
 
     def _finish(self, request: Request) -> None:
         """Let the client have the answer: count it, keep its cookie, free the connection."""
-        f, c, now = self.facts, self.counters, self.env.now
-        self.last_event = now
-        latency = now - request.arrival
-        if request.error >= 0:
-            count_failed(c, request.segment, request.window, request.error, latency)
-        else:
-            c.parts[:] = request.parts(ingress=bool(f.ingress))
-            count_completed(c, request.segment, f.settled, request.window, request.pod, latency)
-            self._remember_session(request)
-        c.totals[1] += int(request.attempts > 1)
-        if f.cookies and request.session >= 0 and request.new_cookie >= 0:
+        self.ledger.finished(request, self.calendar.now)
+        if self.facts.cookies and request.session >= 0 and request.new_cookie >= 0:
             self.jars[request.session] = request.new_cookie
-        self.in_flight.discard(request)
-        if self.recording:
-            self._record(request, request.error)
         if request.connection is not None:
             self._release(request.connection)
 
@@ -405,47 +328,10 @@ class Chain:
         conn.users -= 1
         if conn.waiting:  # its place on the wire is kept, so that nobody overtakes it
             request, turn = conn.waiting.popleft()
-            self.schedule(turn, self.env.now, SEND, request)
+            self.calendar.schedule(turn, self.calendar.now, SEND, request)
         else:
             conn.busy -= 1
         if conn.closing and conn.users == 0:
             if conn.door >= 0:
                 self.azure_busy[conn.door] -= 1
             self.node_busy[conn.node, conn.seat] -= 1
-
-    def _remember_session(self, request: Request) -> None:
-        if request.session < 0:
-            return
-        before = self.session_pod.get(request.session)
-        if before is not None:
-            self.counters.affinity[0] += 1
-            self.counters.affinity[1 if before == request.pod else 2] += 1
-        self.session_pod[request.session] = request.pod
-
-    def _record(self, request: Request, error: int) -> None:
-        self.records = grown_records(self.records, request.number + 1)
-        for name, value in request.row(error, ingress=bool(self.facts.ingress)).items():
-            getattr(self.records, name)[request.number] = value
-
-    # --- segments and the end ---------------------------------------------------------------------
-
-    def _close_segments(self, last: int, now: float) -> None:
-        first, pods = self.next_segment, self.facts.pod
-        close_segments(self.counters, self.queue, self.in_system, pods, first, last, now)
-        self.next_segment = last + 1
-
-    def _stop_time(self) -> float:
-        return self.facts.duration or self.last_arrival
-
-    def _stop(self, now: float) -> None:
-        if not self.stopped and now > self._stop_time():
-            self.stopped = True
-            self._close_segments(SEGMENTS, self._stop_time())
-
-    def _give_up(self) -> None:
-        deadline = self._stop_time() + self.facts.drain
-        for request in self.in_flight:
-            self.counters.segment[request.segment].unfinished += 1
-            count_latency(self.counters, request.segment, nanoseconds(deadline - request.arrival))
-            if self.recording:
-                self._record(request, -2)

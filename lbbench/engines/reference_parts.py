@@ -1,21 +1,15 @@
-"""What the reference engine's chain is made of: requests, connections, idle connections, pods."""
+"""What passes through the reference engine's chain: requests, connections, idle connections."""
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import simpy
 
-from lbbench.engines.events import FINISH
-from lbbench.engines.recording import bring_up
-from lbbench.engines.sharing import leaving_time, virtual_now
 from lbbench.engines.world import Facts
 from lbbench.model.trace import Trace
-
-if TYPE_CHECKING:
-    from lbbench.engines.reference import Chain
 
 
 @dataclass(eq=False, kw_only=True)
@@ -143,134 +137,3 @@ class IdleConnections:
         if len(self.cached) == self.facts.keepalive:
             del self.cached[0]
         self.cached.append((pod, served, now))
-
-
-class Pod:
-    """What all pods share: room, and the integrals of what is there."""
-
-    def __init__(self, chain: Chain, index: int) -> None:
-        facts = chain.facts
-        self.chain = chain
-        self.index = index
-        self.speed = float(facts.pod[index].speed)
-        self.places = int(facts.pod[index].places)
-        self.room = int(facts.pod[index].room)
-
-    def present(self) -> int:
-        """Return the number of requests at the pod."""
-        return int(self.chain.in_system[self.index])
-
-    def bring_up(self) -> None:
-        """Bring the pod's integrals up to now."""
-        chain = self.chain
-        bring_up(chain.queue, chain.in_system, self.places, self.index, chain.env.now)
-
-    def enter(self) -> None:
-        """Count one request in."""
-        self.chain.in_system[self.index] += 1
-        row = self.chain.queue[self.index]
-        row.highest = max(row.highest, self.present())
-
-    def exit(self) -> None:
-        """Count one request out."""
-        self.chain.in_system[self.index] -= 1
-
-
-class FifoPod(Pod):
-    """First in, first out, with ``places`` servers."""
-
-    def __init__(self, chain: Chain, index: int) -> None:
-        super().__init__(chain, index)
-        self.queue: deque[Request] = deque()
-        self.serving = 0
-
-    def join(self, request: Request) -> simpy.Event | None:
-        """Return the event of the request's end, or None when the queue is full."""
-        if self.present() >= self.room:
-            return None
-        self.bring_up()
-        self.enter()
-        finished: simpy.Event = self.chain.env.event()
-        request.finished = finished
-        if self.serving < self.places:
-            self.serving += 1
-            self._begin(request)
-        else:
-            self.queue.append(request)
-        return finished
-
-    def leave(self, _request: Request) -> None:
-        """Free the place of a finished request for the next in the queue."""
-        self.bring_up()
-        self.exit()
-        if self.queue:
-            self._begin(self.queue.popleft())
-        else:
-            self.serving -= 1
-
-    def _begin(self, request: Request) -> None:
-        request.start = self.chain.env.now
-        request.end = request.start + request.work / self.speed
-        self.chain.schedule(request.finished, request.end, FINISH, request)
-
-
-class SharingPod(Pod):
-    """Processor sharing by virtual time (sharing.py)."""
-
-    def __init__(self, chain: Chain, index: int) -> None:
-        super().__init__(chain, index)
-        self.jobs: list[Request] = []
-        self.virtual = 0.0
-        self.virtual_at = 0.0
-        self.version = 0
-
-    def join(self, request: Request) -> simpy.Event | None:
-        """Return the event of the request's end, or None when the pod is full."""
-        if self.present() >= self.room:
-            return None
-        self.bring_up()
-        self._bring_virtual()
-        self.enter()
-        finished: simpy.Event = self.chain.env.event()
-        request.finished = finished
-        request.start = self.chain.env.now
-        request.leaves_at = self.virtual + request.work
-        self.jobs.append(request)
-        self._schedule_next()
-        return finished
-
-    def leave(self, request: Request) -> None:
-        """Take a finished request out; the others go faster from now on."""
-        self.bring_up()
-        self._bring_virtual()
-        self.exit()
-        self.jobs.remove(request)
-        request.end = self.chain.env.now
-        if self.jobs:
-            self._schedule_next()
-        else:
-            self.version += 1
-            self.virtual = 0.0
-
-    def _bring_virtual(self) -> None:
-        now = self.chain.env.now
-        dt = now - self.virtual_at
-        self.virtual = virtual_now(self.virtual, dt, self.speed, self.places, self.present())
-        self.virtual_at = now
-
-    def _schedule_next(self) -> None:
-        """Announce the next end; an earlier announcement is void."""
-        self.version += 1
-        version = self.version
-        request = min(self.jobs, key=lambda job: (job.leaves_at, job.number))
-        now = self.chain.env.now
-        time = leaving_time(
-            now, self.virtual, request.leaves_at, self.speed, self.places, self.present()
-        )
-        announced = self.chain.at(time, FINISH, request)
-
-        def end_now(_event: simpy.Event) -> None:
-            if version == self.version:
-                self.chain.schedule_raw(request.finished, time, 0)
-
-        announced.callbacks.append(end_now)
