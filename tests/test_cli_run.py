@@ -7,17 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command import says_one_sentence
 
 from lbbench.model.result import Result
-from tests.command import Command, says_one_sentence
 
 SMALL = ("run", "ewma-herding", "--engine", "reference", "--set", "run.requests=400")
-
-
-@pytest.fixture
-def command(monkeypatch, capsys) -> Command:
-    """Return a callable that runs a command."""
-    return Command(monkeypatch, capsys)
 
 
 def test_json_on_stdout_is_alone(command):
@@ -105,7 +99,9 @@ def test_record_numbers_replications_and_names_errors(command, tmp_path: Path):
     assert table["replication"].to_list() == [0] * 400 + [1] * 400
     errors = table["error"].cast(pl.String).drop_nulls().value_counts().to_dicts()
     by_error = json.loads(ended.out)["requests"]["by_error"]
-    assert {row["error"]: row["count"] for row in errors} == {k: n for k, n in by_error.items() if n}
+    assert {row["error"]: row["count"] for row in errors} == {
+        k: n for k, n in by_error.items() if n
+    }
     assert by_error["queue_reject"] > 0
 
 

@@ -262,14 +262,28 @@ def _shape(
         window_s=window,
         simulated=0.0,
         expected=_expected(layout, top, balancers, states, ingress=ingress),
-        random=frozenset(
-            stage
-            for stage, balancer in (("azure_lb", azure), ("kube_proxy", node), ("ingress", pod))
-            if balancer.independent
-        )
-        | {"reuse_port"},
+        random=_random_stages(scenario, balancers),
         balancers=names | ({"ingress": pod.name} if ingress else {}),
     )
+
+
+def _random_stages(
+    scenario: Scenario, balancers: tuple[base.Balancer, base.Balancer, base.Balancer]
+) -> frozenset[str]:
+    """Return the stages whose picks are independent draws, so that chi-square means something.
+
+    Under a source-address distribution or affinity the connections of one client go together.
+    """
+    azure, kube = scenario.stages.azure_lb, scenario.stages.kube_proxy
+    together = {
+        "azure_lb": azure.distribution != "Default" or azure.fixed is not None,
+        "kube_proxy": kube.session_affinity == "ClientIP",
+        "ingress": False,
+    }
+    stages = zip(together, balancers, strict=True)
+    return frozenset(
+        stage for stage, balancer in stages if balancer.independent and not together[stage]
+    ) | {"reuse_port"}
 
 
 def _expected(

@@ -1,0 +1,70 @@
+"""The plan: what the engines are told about stages, shares and order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lbbench.engines.plan import make_plan
+from lbbench.model.check import build
+
+
+def plan(**stages):
+    return make_plan(
+        build(
+            {
+                "cluster": {"nodes": 2, "pods": 12, "placement": [9, 3]},
+                "stages": stages,
+                "traffic": {"utilisation": 0.5},
+                "run": {"requests": 100},
+            }
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("stages", "random"),
+    [
+        ({}, {"azure_lb", "kube_proxy", "reuse_port"}),
+        ({"azure_lb": {"distribution": "SourceIP"}}, {"kube_proxy", "reuse_port"}),
+        ({"kube_proxy": {"session_affinity": "ClientIP"}}, {"azure_lb", "reuse_port"}),
+        ({"kube_proxy": {"mode": "iptables_nth"}}, {"azure_lb", "reuse_port"}),
+        ({"ingress": {"balancer": "random"}}, {"azure_lb", "kube_proxy", "reuse_port", "ingress"}),
+    ],
+)
+def test_only_independent_picks_are_tested_for_chance(stages, random):
+    """Connections of one client that go together are no independent draws."""
+    assert plan(**stages).shape.random == random
+
+
+def test_expected_shares_of_every_stage_add_up_to_one():
+    """Shares by the rules alone: nodes, replicas, workers, pods."""
+    for name, shares in plan().shape.expected.items():
+        assert shares.sum() == pytest.approx(1.0), name
+
+
+def test_pods_are_numbered_by_address_inside_and_shown_in_the_order_of_the_scenario():
+    """Balancers see endpoints sorted by ip:port; names stay as the scenario lists them."""
+    made = plan()
+    addresses = [pod.address for pod in made.topology.pods]
+    assert [addresses[i] for i in made.pod_order] == sorted(addresses)
+    assert list(made.shape.pods) == [f"pod-{i}" for i in range(12)]
+    assert not np.array_equal(made.pod_order, np.arange(12))  # 10.244.0.10 sorts before 10.244.0.2
+
+
+def test_local_policy_takes_nodes_without_endpoint_out_from_the_start():
+    """Under Local a node without a target fails its probe; the others share alike."""
+    made = make_plan(
+        build(
+            {
+                "path": "service",
+                "cluster": {"nodes": 3, "pods": 4, "placement": [3, 1, 0]},
+                "stages": {"kube_proxy": {"external_traffic_policy": "Local"}},
+                "traffic": {"utilisation": 0.3},
+                "run": {"requests": 10},
+            }
+        )
+    )
+    assert made.facts.node_member.tolist() == [0, 1]
+    assert made.shape.expected["azure_lb"].tolist() == [0.5, 0.5, 0.0]
+    assert made.shape.expected["kube_proxy"] == pytest.approx([1 / 6, 1 / 6, 1 / 6, 1 / 2])
