@@ -160,9 +160,9 @@ def test_an_old_file_survives_a_failed_run(command, tmp_path: Path):
         (("--out", "{0}/file/x"), "is a file"),
         (("--json", "{0}/a", "--hgrm", "{0}/a"), "writes there too"),
         (("--engine", "quick"), "'quick' is not one of 'fast', 'reference'"),
-        (("--seed", "-1"), "-1"),
-        (("--replications", "0"), "0"),
-        (("--set", "run.seed"), "write it as PATH=VALUE"),
+        (("--seed", "-1"), "greater than or equal to 0; see lbbench run --help"),
+        (("--replications", "0"), "greater than or equal to 1"),
+        (("--set", "run.seed"), "PATH=VALUE, for instance"),
         (("--no-such-option",), "No such option: --no-such-option"),
     ],
 )
@@ -214,7 +214,7 @@ def test_long_errors_are_cut_at_twelve_lines(command, tmp_path: Path):
 
 
 def test_a_balancer_file_is_looked_for_where_one_stands(command, tmp_path: Path, monkeypatch):
-    """``FILE.py:NAME`` on the command line is relative to the current folder, not the scenario's."""
+    """``FILE.py:NAME`` on the command line is relative to the current folder."""
     (tmp_path / "my_lb.py").write_text(
         "from dataclasses import replace\n"
         "from lbbench.balancers.random import RANDOM\n"

@@ -18,7 +18,7 @@ def main() -> None:
     from lbbench.cli.app import app
 
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="lbbench", standalone_mode=False)
         sys.stdout.flush()
     except LbbenchError as error:
         if _debugging():
