@@ -295,6 +295,18 @@ def test_a_scenario_is_frozen():
         scenario.name = "other"
 
 
+def test_the_timeline_may_name_pods_that_it_brings():
+    """pod-N counts up: a scale-up to 12 brings pod-10 and pod-11, a rollout of 12 twelve more."""
+    text = """timeline:
+- {at: 9s, pod: pod-23, speed: 2}
+- {at: 1s, scale: {pods: 12}}
+- {at: 2s, pod: pod-11, speed: 2}
+- {at: 3s, rollout: {}}"""
+    assert made(text).timeline[0].pod == "pod-23"
+    with pytest.raises(ScenarioError, match=r"timeline\[0\]\.pod = pod-24: there is no such pod"):
+        made(text.replace("pod-23", "pod-24"))
+
+
 def test_probabilities_as_written_survive():
     """An import's probabilities keep every digit and belong to as many endpoints."""
     text = """path: service

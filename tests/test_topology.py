@@ -46,6 +46,8 @@ def test_pods_that_name_their_node_are_on_it_and_the_rest_fills_up():
     pods = [{"name": "a", "node": "node-1"}, {"name": "b"}, {"name": "c"}]
     assert [p.node for p in top(nodes=2, pods=pods, placement=[2, 1]).pods] == [1, 0, 0]
     assert [p.node for p in top(nodes=2, pods=pods).pods] == [1, 0, 1]
+    pods[0]["node"] = "node-0"
+    assert [p.node for p in top(nodes=2, pods=pods, placement=[1, 2]).pods] == [0, 1, 1]
 
 
 @given(st.integers(1, 200), st.integers(1, 50))

@@ -1,0 +1,48 @@
+"""The README is true: its scenario loads, its Python runs, its commands are the commands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import lbbench
+from lbbench.cli.app import COMMANDS
+from lbbench.inputs.yaml import load
+
+TEXT = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+def snippet(language: str) -> str:
+    """Return the first block of code in ``language``."""
+    return re.search(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)[1]
+
+
+def test_the_scenario_loads_and_can_be_planned(tmp_path: Path):
+    """The YAML of the README is a scenario that the engines accept."""
+    from lbbench.engines.plan import make_plan
+
+    path = tmp_path / "shop.yaml"
+    path.write_text(snippet("yaml"), encoding="utf-8")
+    plan = make_plan(load(path))
+    assert len(plan.shape.pods) == 10
+
+
+def test_the_python_runs(monkeypatch, capsys):
+    """The Python of the README prints the two figures (here of 2000 requests)."""
+    real = lbbench.load
+    monkeypatch.setattr(lbbench, "load", lambda name: real(name, ["run.requests=2000"]))
+    exec(compile(snippet("python"), "README.md", "exec"), {})
+    p99, load_max = map(float, capsys.readouterr().out.split())
+    assert 0.05 < p99 < 5.0
+    assert 0.5 < load_max <= 1.0
+
+
+def test_the_table_of_commands_is_complete():
+    """Every command has its row, and no row is of a command that does not exist."""
+    assert set(re.findall(r"^\| `lbbench ([a-z]+)", TEXT, re.MULTILINE)) == set(COMMANDS)
+
+
+def test_it_begins_with_the_two_commands():
+    """A newcomer sees `make demo` and `make test` first."""
+    lines = [line.strip() for line in TEXT.splitlines() if line.strip()][1:3]
+    assert [line.partition("#")[0].strip() for line in lines] == ["make demo", "make test"]
