@@ -28,6 +28,7 @@ class Command:
     def __call__(self, *arguments: object) -> Ended:
         """Run the command line with ``arguments``."""
         self.capsys.readouterr()
+        self.monkeypatch.delenv("COLUMNS", raising=False)  # a test runner may set it to 80
         self.monkeypatch.setattr(sys, "argv", ["lbbench", *map(str, arguments)])
         try:
             main()

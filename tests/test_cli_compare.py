@@ -62,7 +62,7 @@ def test_observed_shares_stand_beside_the_simulated(command, tmp_path: Path):
         "  - {name: pod-1, address: '10.244.0.3:80'}\n"
         "traffic: {utilisation: 0.5}\n"
         "run: {requests: 400}\n"
-        "observed: {pods: {'10.244.0.2:80': 30, '10.244.0.3:80': 10}, requests: 40}\n",
+        "observed: {pods: {'10.244.0.2:80': 30, '10.244.0.3:80': 10}, latency: {p99: 1234ms}}\n",
         encoding="utf-8",
     )
     ended = command("compare", path, "--engine", "reference", "--balancers", "round_robin,random")
@@ -71,6 +71,8 @@ def test_observed_shares_stand_beside_the_simulated(command, tmp_path: Path):
     start = next(i for i, line in enumerate(lines) if "observed (40 requests)" in line)
     assert lines[start + 2].split()[:3] == ["pod-0", "75.00", "50.00"]
     assert lines[start + 3].split()[:3] == ["pod-1", "25.00", "50.00"]
+    beside = next(line for line in lines if line.startswith("(observed)"))
+    assert float(beside.split()[5].replace(",", "")) == pytest.approx(1234, abs=0.5)
 
 
 @pytest.mark.parametrize(

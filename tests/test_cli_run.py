@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from command import says_one_sentence
 
+from lbbench.errors import LbbenchError
 from lbbench.model.result import Result
 
 SMALL = ("run", "ewma-herding", "--engine", "reference", "--set", "run.requests=400")
@@ -129,10 +130,11 @@ def test_a_failed_run_creates_nothing(command, tmp_path: Path, option: str, wron
 
 
 def test_a_failure_while_writing_leaves_no_file(command, tmp_path: Path, monkeypatch):
-    """When the second of several files cannot be written, the first is not there either."""
+    """When the disk is full in the middle of a file, neither it nor the others are there."""
 
-    def full(*_):
-        raise OSError(28, "No space left on device")
+    def full(_table, path: Path):
+        path.write_bytes(b"the first half")
+        raise OSError(28, "No space left on device", str(path))
 
     monkeypatch.setattr("polars.DataFrame.write_parquet", full)
     folder = tmp_path / "made"
@@ -203,14 +205,16 @@ def test_a_fault_of_our_own_is_a_sentence_too(command, monkeypatch):
         command(*SMALL, "--debug")
 
 
-def test_long_errors_are_cut_at_twelve_lines(command, tmp_path: Path):
-    """A scenario with many mistakes gives at most 12 lines."""
-    path = tmp_path / "many.yaml"
-    path.write_text("".join(f"wrong{i}: 1\n" for i in range(40)) + "traffic: {utilisation: 0.5}\n",
-                    encoding="utf-8")  # fmt: skip
-    ended = command("run", path)
+def test_long_errors_are_cut_at_twelve_lines(command, monkeypatch):
+    """However long an error is, stderr has at most 12 lines."""
+
+    def wrong(*_, **__):
+        raise LbbenchError("\n".join(f"mistake {i}" for i in range(40)))
+
+    monkeypatch.setattr("lbbench.studies.run.replicate", wrong)
+    ended = command(*SMALL)
     assert says_one_sentence(ended)
-    assert len(ended.err.splitlines()) == 12
+    assert ended.err.splitlines() == [f"mistake {i}" for i in range(12)]
 
 
 def test_a_balancer_file_is_looked_for_where_one_stands(command, tmp_path: Path, monkeypatch):

@@ -11,7 +11,6 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 import numpy as np
-import simpy
 
 from lbbench.core.rng import wrapping
 from lbbench.engines.counters import tally_of
@@ -29,7 +28,7 @@ from lbbench.engines.l4 import flow_hash, source_port, worker_of
 from lbbench.engines.outcome import Outcome, finish
 from lbbench.engines.parts import instance_view, no_cookie, no_feedback, set_cookie
 from lbbench.engines.plan import Plan
-from lbbench.engines.reference_calendar import Calendar
+from lbbench.engines.reference_calendar import Calendar, Event
 from lbbench.engines.reference_ledger import Ledger
 from lbbench.engines.reference_parts import Connection, IdleConnections, Request
 from lbbench.engines.reference_pods import FifoPod, SharingPod
@@ -38,7 +37,7 @@ from lbbench.model.tally import ERRORS
 
 CLASS_STEP = 2**48
 NO_TRIES = np.zeros(0, np.int64)
-Life = Generator[simpy.Event, Any, None]
+Life = Generator[Event, Any, None]
 
 
 def run(plan: Plan, *, progress: Progress | None = None, record: bool = False) -> Outcome:
@@ -150,7 +149,7 @@ class Chain:
         yield calendar.at((answered + 0.5 * conn.rtt) + wait, CLIENT, request)
         self._finish(request)
 
-    def _to_pod(self, request: Request, arrives: float) -> Generator[simpy.Event, Any, float]:
+    def _to_pod(self, request: Request, arrives: float) -> Generator[Event, Any, float]:
         """Service path: the connection leads to a pod. Return when its answer leaves."""
         calendar, conn = self.calendar, request.connection
         request.pod = conn.target
@@ -160,9 +159,7 @@ class Chain:
         yield from self._at_pod(request)
         return calendar.now
 
-    def _through_ingress(
-        self, request: Request, arrives: float
-    ) -> Generator[simpy.Event, Any, float]:
+    def _through_ingress(self, request: Request, arrives: float) -> Generator[Event, Any, float]:
         """Ingress path: queue at the worker, pick, try, retry. Return when the answer leaves."""
         f, calendar = self.facts, self.calendar
         worker = request.connection.worker

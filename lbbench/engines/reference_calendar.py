@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from heapq import heappush
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import simpy
 
@@ -11,6 +11,8 @@ from lbbench.engines.events import ATTEMPT_BITS
 
 if TYPE_CHECKING:
     from lbbench.engines.reference_parts import Request
+
+Event: TypeAlias = simpy.Event
 
 CLASS_STEP = 2**48
 AT_ONCE = 0  # before every other event of the same time
@@ -31,24 +33,24 @@ class Calendar:
         """The time, in seconds."""
         return float(self.env.now)
 
-    def event(self) -> simpy.Event:
+    def event(self) -> Event:
         """Return an event that is not scheduled yet."""
         return self.env.event()
 
-    def at(self, time: float, kind: int, request: Request) -> simpy.Event:
+    def at(self, time: float, kind: int, request: Request) -> Event:
         """Return an event of class ``kind`` at ``time``."""
         return self.schedule(self.event(), time, kind, request)
 
-    def schedule(self, event: simpy.Event, time: float, kind: int, request: Request) -> simpy.Event:
+    def schedule(self, event: Event, time: float, kind: int, request: Request) -> Event:
         """Let ``event`` happen at ``time``, in its class and by its request's number."""
         number = (request.number << ATTEMPT_BITS) | request.attempts
         return self._put(event, time, kind * CLASS_STEP + number + 2)
 
-    def at_once(self, event: simpy.Event) -> simpy.Event:
+    def at_once(self, event: Event) -> Event:
         """Let ``event`` happen now, before anything else."""
         return self._put(event, self.now, AT_ONCE)
 
-    def _put(self, event: simpy.Event, time: float, priority: int) -> simpy.Event:
+    def _put(self, event: Event, time: float, priority: int) -> Event:
         event._ok, event._value = True, None  # noqa: SLF001
         heappush(self.env._queue, (time, priority, next(self.env._eid), event))  # noqa: SLF001
         return event

@@ -6,8 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-import simpy
-
+from lbbench.engines.reference_calendar import Event
 from lbbench.engines.world import Facts
 from lbbench.model.trace import Trace
 
@@ -27,7 +26,7 @@ class Connection:
     users: int = 0  # requests that are not finished
     busy: int = 0  # requests on the wire
     closing: bool = False
-    waiting: deque[tuple[Request, simpy.Event]] = field(default_factory=deque)
+    waiting: deque[tuple[Request, Event]] = field(default_factory=deque)
 
 
 @dataclass(eq=False, kw_only=True)

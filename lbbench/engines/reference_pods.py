@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
-import simpy
-
 from lbbench.engines.events import FINISH
 from lbbench.engines.recording import bring_up
-from lbbench.engines.reference_calendar import Calendar
+from lbbench.engines.reference_calendar import Calendar, Event
 from lbbench.engines.reference_ledger import Ledger
 from lbbench.engines.reference_parts import Request
 from lbbench.engines.sharing import leaving_time, virtual_now
@@ -54,7 +52,7 @@ class FifoPod(Pod):
         self.queue: deque[Request] = deque()
         self.serving = 0
 
-    def join(self, request: Request) -> simpy.Event | None:
+    def join(self, request: Request) -> Event | None:
         """Return the event of the request's end, or None when the queue is full."""
         if self.present() >= self.room:
             return None
@@ -94,7 +92,7 @@ class SharingPod(Pod):
         self.virtual_at = 0.0
         self.version = 0
 
-    def join(self, request: Request) -> simpy.Event | None:
+    def join(self, request: Request) -> Event | None:
         """Return the event of the request's end, or None when the pod is full."""
         if self.present() >= self.room:
             return None
@@ -139,7 +137,7 @@ class SharingPod(Pod):
         )
         announced = self.calendar.at(time, FINISH, request)
 
-        def end_now(_event: simpy.Event) -> None:
+        def end_now(_event: Event) -> None:
             if version == self.version:
                 self.calendar.at_once(request.finished)
 

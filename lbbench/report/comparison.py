@@ -60,7 +60,10 @@ def show(comparison: Comparison, console: Console) -> None:
 
 
 def variants_table(comparison: Comparison) -> Grid:
-    """Return one row per variant: mean, p50, p99 with intervals, balance, errors, load."""
+    """Return one row per variant: mean, p50, p99 with intervals, balance, errors, load.
+
+    What an import observed is the last row.
+    """
     blocks = [result.latency_s for result in comparison.results.values()]
     figures = ("mean", "p50", "p99")
     digits = {name: digits_for(block[name] for block in blocks) for name in figures}
@@ -81,6 +84,10 @@ def variants_table(comparison: Comparison) -> Grid:
             percent(result.metric("utilisation.max")),
         ]
         rows.append(row)
+    seen = Observed.of(next(iter(comparison.results.values()))).latency
+    if seen:
+        times = [[milliseconds(seen.get(name), digits[name]), "-"] for name in figures]
+        rows.append(["(observed)", *(cell for pair in times for cell in pair), "-", "-", "-"])
     spare = ["95 % of p50", "busiest pod %", "95 % of mean", "p50 ms", "95 % of p99"]
     if not any(result.requests["failed"] for result in comparison.results.values()):
         spare.insert(2, "errors %")
