@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -49,8 +50,10 @@ def run(plan: Plan, *, progress: Progress | None = None, record: bool = False) -
     counters = counters_for(plan)
     records = new_records(FIRST_SLOTS if record else 0)
     world = _new_world(plan, facts)
+    started = time.perf_counter()
     kernel = kernel_of(plan.azure, plan.node, plan.pod, plan.states)
-    compile_s = _prepare(kernel, plan, facts, world, counters, states, records, progress)
+    _prepare(kernel, plan, facts, world, counters, states, records, progress)
+    compile_s = time.perf_counter() - started
     total = plan.traffic.n_requests
     came = 0
     with wrapping():
