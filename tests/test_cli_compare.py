@@ -78,7 +78,7 @@ def test_observed_shares_stand_beside_the_simulated(command, tmp_path: Path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--balancers", "ewma"), "at least two values"),
+        (("--balancers", "ewma"), "at least two different"),
         (("--balancers", "ewma,random", "--vary", "run.seed=1,2"), "give one of them"),
         (("--balancers", "ewma,nothing"), "nothing"),
         (("--vary", "run.seed"), "LEAF=X,Y"),

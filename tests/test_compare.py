@@ -148,7 +148,7 @@ def test_a_difference_in_words(item: Difference, told: bool, sentence: str):
     [
         (None, None, (BALANCER, ["a", "b"])),
         ("ewma, random", None, (BALANCER, ["ewma", "random"])),
-        (None, "run.seed=1,2", ("run.seed", [1, 2])),
+        (None, "cluster.pods=1,2", ("cluster.pods", [1, 2])),
         (None, "stages.azure_lb.distribution=Default,SourceIP",
          ("stages.azure_lb.distribution", ["Default", "SourceIP"])),
         (None, "traffic.keys.popularity=uniform,{zipf: 1.2}",
@@ -168,7 +168,10 @@ def test_what_varies_is_read_from_the_command_line(balancers, vary, wanted):
         ("ewma", "run.seed=1,2", "give one of them"),
         (None, "run.seed", "write it as LEAF=X,Y"),
         (None, "run.seed=", "write it as LEAF=X,Y"),
-        (None, "run.seed=[1", "not valid YAML"),
+        (None, "cluster.pods=[1", "not valid YAML"),
+        (None, "run.seed=1,2", "the same traffic"),
+        ("", None, "at least two different"),
+        ("ewma,ewma", None, "at least two different"),
     ],
 )
 def test_what_cannot_vary_is_refused(balancers, vary, message):

@@ -27,13 +27,20 @@ def plan(**stages):
     [
         ({}, {"azure_lb", "kube_proxy", "reuse_port"}),
         ({"azure_lb": {"distribution": "SourceIP"}}, {"kube_proxy", "reuse_port"}),
-        ({"kube_proxy": {"session_affinity": "ClientIP"}}, {"azure_lb", "reuse_port"}),
-        ({"kube_proxy": {"mode": "iptables_nth"}}, {"azure_lb", "reuse_port"}),
+        ({"kube_proxy": {"session_affinity": "ClientIP"}}, {"azure_lb"}),
+        ({"kube_proxy": {"mode": "iptables_nth"}}, {"azure_lb"}),
+        (
+            {
+                "azure_lb": {"distribution": "SourceIP"},
+                "kube_proxy": {"external_traffic_policy": "Local"},
+            },
+            set(),
+        ),
         ({"ingress": {"balancer": "random"}}, {"azure_lb", "kube_proxy", "reuse_port", "ingress"}),
     ],
 )
 def test_only_independent_picks_are_tested_for_chance(stages, random):
-    """Connections of one client that go together are no independent draws."""
+    """Connections of one client that go together are no draws, nor what follows from them."""
     assert plan(**stages).shape.random == random
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import zlib
 from collections.abc import Iterable, Sequence
@@ -62,13 +63,14 @@ def _resolve(
     if not is_variable:
         return LITERAL, [text.encode()]
     if text in ("remote_addr", "binary_remote_addr"):
+        written = _packed_address if text == "binary_remote_addr" else str.encode
         if local:
-            return BY_CLIENT, [address.encode() for address in people.addresses]
+            return BY_CLIENT, [written(address) for address in people.addresses]
         addresses = [node.address for node in top.nodes]
         pairs = list(
             zip(addresses, bridge_addresses(top), strict=True)
         )  # another node's replica sees the node, its own replica sees the bridge
-        return BY_NODE, [address.encode() for pair in pairs for address in pair]
+        return BY_NODE, [written(address) for pair in pairs for address in pair]
     if text in ("request_uri", "uri"):
         keys = people.keys
         if isinstance(keys, int):
@@ -77,6 +79,10 @@ def _resolve(
     if text in ("host", "http_host"):
         return LITERAL, [HOST.encode()]
     return LITERAL, [b""]
+
+
+def _packed_address(address: str) -> bytes:
+    return ipaddress.ip_address(address).packed
 
 
 def _single(parts: Sequence[tuple[int, Iterable[bytes]]]) -> np.ndarray:

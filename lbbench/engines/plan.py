@@ -221,10 +221,12 @@ def _windows(scenario: Scenario, traffic: Traffic) -> tuple[float, int]:
     horizon = traffic.duration or (traffic.n_requests or 1) / max(traffic.population.rate, 1e-9)
     given = scenario.run.window
     width = horizon / 60 if given == "auto" else float(given)
-    width = max(width, horizon / MAX_WINDOWS, 1e-6)
+    width = max(width, horizon / (MAX_WINDOWS if traffic.duration else MAX_WINDOWS / 2), 1e-6)
     power = 10.0 ** np.floor(np.log10(width))
     width = next(float(m * power) for m in (1, 2, 5, 10) if m * power >= width * (1 - 1e-12))
-    return width, int(min(MAX_WINDOWS, max(1, np.ceil(horizon / width * 1.05))))
+    # a run given by its number of requests may last longer than expected
+    spare = 1.0 if traffic.duration else 2.0
+    return width, int(min(MAX_WINDOWS, max(1, np.ceil(horizon / width * spare))))
 
 
 def _settled(scenario: Scenario, traffic: Traffic) -> int:
@@ -258,7 +260,8 @@ def _shape(
         pod_node=tuple(item.node for item in top.pods),
         concurrency=np.array([item.concurrency for item in top.pods], np.int64),
         settled=settled,
-        warmup_segments=-1 if scenario.run.warmup == "auto" else settled,
+        warmup_segments=-1,
+        warmup_s=-1.0 if scenario.run.warmup == "auto" else float(scenario.run.warmup),
         window_s=window,
         simulated=0.0,
         expected=_expected(layout, top, balancers, states, ingress=ingress),
@@ -275,15 +278,17 @@ def _random_stages(
     Under a source-address distribution or affinity the connections of one client go together.
     """
     azure, kube = scenario.stages.azure_lb, scenario.stages.kube_proxy
-    together = {
-        "azure_lb": azure.distribution != "Default" or azure.fixed is not None,
-        "kube_proxy": kube.session_affinity == "ClientIP",
-        "ingress": False,
+    nodes = balancers[0].independent and azure.distribution == "Default" and azure.fixed is None
+    # under Local a target gets what its node gets
+    targets = balancers[1].independent and kube.session_affinity == "None"
+    targets = targets and (nodes or kube.external_traffic_policy == "Cluster")
+    random = {
+        "azure_lb": nodes,
+        "kube_proxy": targets,
+        "reuse_port": targets,
+        "ingress": balancers[2].independent,
     }
-    stages = zip(together, balancers, strict=True)
-    return frozenset(
-        stage for stage, balancer in stages if balancer.independent and not together[stage]
-    ) | {"reuse_port"}
+    return frozenset(stage for stage, is_random in random.items() if is_random)
 
 
 def _expected(

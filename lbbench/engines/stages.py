@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lbbench.balancers.base import Balancer, find
-from lbbench.errors import RunError
+from lbbench.balancers.base import Balancer, find, registry
+from lbbench.errors import BalancerError, RunError
 from lbbench.model.scenario import Scenario
 
 MODES = {
@@ -22,6 +22,11 @@ def azure_stage(scenario: Scenario) -> tuple[Balancer, dict[str, Any]]:
     """Return the balancer that picks a node for a new connection, and its options."""
     stage = scenario.stages.azure_lb
     balancer = _find(scenario, stage.balancer or "azure_lb", "stages.azure_lb.balancer")
+    if balancer.level != "l4" and (balancer.done or balancer.cookies or balancer.scope != "worker"):
+        raise RunError(
+            f"{scenario.name}: stages.azure_lb.balancer = {balancer.name}: needs requests, keys or "
+            "answers, which layer 4 does not see; use azure_lb, round_robin, random or least_conn"
+        )
     given = {"mapping": stage.mapping} if "mapping" in balancer.params else {}
     return balancer, balancer.options(given)
 
@@ -29,7 +34,13 @@ def azure_stage(scenario: Scenario) -> tuple[Balancer, dict[str, Any]]:
 def node_stage(scenario: Scenario) -> tuple[Balancer, dict[str, Any]]:
     """Return the balancer of every node's kube-proxy, and its options."""
     stage = scenario.stages.kube_proxy
-    balancer = _find(scenario, MODES.get(stage.mode, stage.mode), "stages.kube_proxy.mode")
+    if MODES[stage.mode] not in registry():
+        there = [mode for mode, name in MODES.items() if name in registry()]
+        raise RunError(
+            f"{scenario.name}: stages.kube_proxy.mode = {stage.mode}: is not simulated by this "
+            f"version; use {' or '.join(there)}"
+        )
+    balancer = find(MODES[stage.mode])
     affinity = float(stage.affinity_timeout) if stage.session_affinity == "ClientIP" else 0.0
     offered = {
         "probability_format": stage.probability_format,
@@ -55,13 +66,23 @@ def ingress_stage(scenario: Scenario) -> tuple[Balancer, dict[str, Any]]:
         balancer = find("random")
         return balancer, balancer.options({})
     balancer = _find(scenario, stage.balancer, "stages.ingress.balancer")
+    if balancer.level == "l4":
+        raise RunError(
+            f"{scenario.name}: stages.ingress.balancer = {balancer.name}: is a layer 4 balancer "
+            "that picks for connections; see lbbench balancers for those of level l7"
+        )
     offered = {
         "start": stage.start,
         "subset_size": stage.subset_size,
         "change_on_failure": stage.change_on_failure,
     }
     given = {name: value for name, value in offered.items() if name in balancer.params}
-    return balancer, balancer.options({**given, **dict(stage.options)})
+    try:
+        options = balancer.options({**given, **dict(stage.options)})
+        balancer.state(options, ())
+    except BalancerError as error:
+        raise BalancerError(f"{scenario.name}: stages.ingress.options: {error}") from error
+    return balancer, options
 
 
 def _find(scenario: Scenario, name: str, place: str) -> Balancer:

@@ -15,7 +15,7 @@ from typing import Any
 from lbbench.errors import InputError
 from lbbench.inputs.access_log import AccessLog
 from lbbench.inputs.access_log_scenario import from_log
-from lbbench.inputs.imported import Imported, drop, leaf, ordered, put
+from lbbench.inputs.imported import UTILISATION, Imported, drop, leaf, ordered, put
 from lbbench.inputs.iptables_scenario import from_rules
 from lbbench.inputs.placement import KUBENET, host_of
 from lbbench.inputs.ruleset import RuleSet, Service, ranked
@@ -300,7 +300,11 @@ def _overtaken(note: str, merged: dict[str, Any]) -> bool:
     """Tell whether a note about something missing is answered by the other import."""
     if "not in the rules" in note and leaf(merged, "cluster.pods") is not None:
         return True
-    return "rules tell no rate" in note and leaf(merged, "traffic.service_time") is not None
+    if "rules tell no rate" in note and leaf(merged, "traffic.service_time") is not None:
+        return True
+    if f"utilisation {UTILISATION} is set" in note:
+        return leaf(merged, "traffic.utilisation") != UTILISATION
+    return False
 
 
 def _addresses(pods: list[dict[str, Any]]) -> set[str]:

@@ -97,9 +97,10 @@ class RunShape(NamedTuple):
     pod_node: tuple[int, ...]
     concurrency: np.ndarray  # int64[P]
     settled: int  # first segment of part_counts and pod_latency_counts
-    warmup_segments: int  # -1: auto (MSER, at most 16)
+    warmup_segments: int  # -1: auto (MSER, at most 16), unless `warmup_s` is given
     window_s: float
     simulated: float  # seconds until the last answer
     expected: dict[str, np.ndarray]  # stage name -> expected shares of its targets
     random: frozenset[str]  # stages whose picks are independent draws (chi-square applies)
     balancers: dict[str, str]  # stage name -> balancer name
+    warmup_s: float = -1.0  # given warm-up, to be rounded up to a segment; -1: none

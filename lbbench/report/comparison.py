@@ -34,9 +34,8 @@ def show(comparison: Comparison, console: Console) -> None:
     console.print(Text(first.name, style="bold"))
     console.print(
         Text(
-            f"{count(first.requests['offered'])} requests, the same ones for every "
-            f"{_head(comparison)}; {seconds(first.time_s['warmup'])} warm-up; seed {first.seed}, "
-            f"{first.engine} engine"
+            f"{_traffic(comparison)}; {seconds(first.time_s['warmup'])} warm-up; seed "
+            f"{first.seed}, {first.engine} engine"
         )
     )
     console.print()
@@ -115,6 +114,18 @@ def observed_table(first: Result, results: Mapping[str, Result]) -> Grid | None:
 def short(name: str) -> str:
     """Return the name of a variant without the folder of a balancer's file."""
     return Path(name).name if ".py:" in name else name
+
+
+def _traffic(comparison: Comparison) -> str:
+    """Say how far the variants met the same requests."""
+    results = list(comparison.results.values())
+    offered = {result.requests["offered"] for result in results}
+    text = f"{' or '.join(count(n) for n in sorted(offered))} requests"
+    scenario = results[0].scenario
+    is_scaled = comparison.leaf.startswith("cluster.") and "utilisation" in scenario["traffic"]
+    if comparison.leaf.startswith(("traffic.", "run.")) or is_scaled:
+        return f"{text} of the same random streams, scaled by {_head(comparison)}"
+    return f"{text}, the same ones for every {_head(comparison)}"
 
 
 def _head(comparison: Comparison) -> str:

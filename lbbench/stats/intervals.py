@@ -31,7 +31,7 @@ from typing import Literal
 import numpy as np
 
 from lbbench.core.histogram import fine_highest_equivalent, fine_index, quantile_ns
-from lbbench.model.tally import SEGMENTS, Tally
+from lbbench.model.tally import SEGMENTS, RunShape, Tally
 from lbbench.stats.latency import (
     QUANTILES,
     SECOND,
@@ -102,6 +102,18 @@ def mser(means: np.ndarray, most: int = MOST_DROPPED) -> int:
 def settle(tallies: Sequence[Tally]) -> int:
     """Return the warm-up in segments that MSER finds in all replications taken together."""
     return mser(segment_means(tallies))
+
+
+def warmup_of(tallies: Sequence[Tally], shape: RunShape) -> int:
+    """Return how many segments are warm-up: as given, rounded up to a segment, or by `settle`.
+
+    At least the last segment is kept.
+    """
+    if shape.warmup_s < 0.0:
+        return settle(tallies) if shape.warmup_segments < 0 else shape.warmup_segments
+    starts = [tally.segment_start[:-1] for tally in tallies]
+    first = max(int(np.searchsorted(start, shape.warmup_s)) for start in starts)
+    return min(first, SEGMENTS - 1)
 
 
 def units_of(tallies: Sequence[Tally], first: int) -> Units:

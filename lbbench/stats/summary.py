@@ -13,7 +13,7 @@ from lbbench.errors import RunError
 from lbbench.model.result import Result
 from lbbench.model.tally import ERRORS, SEGMENTS, STAGES, TOTALS, RunShape, Tally
 from lbbench.stats.balance import largest_over_mean, stage_blocks
-from lbbench.stats.intervals import decorrelated, drift, intervals, is_correlated, settle
+from lbbench.stats.intervals import decorrelated, drift, intervals, is_correlated, warmup_of
 from lbbench.stats.latency import (
     SECOND,
     at_or_below,
@@ -28,6 +28,7 @@ SHOWN = ("p50", "p90", "p95", "p99", "p999")
 DECISIVE = ("p50", "p90", "p95", "p99")
 """Percentiles whose missing interval deserves a warning; the others' shows in the table."""
 
+ENOUGH = 100  # attempts per place: fewer may keep a pod busy all the time by chance
 CHANCE_GROWTH = 3.0  # standard deviations that a queue at capacity may grow by chance
 
 _LARGEST = ("latency_max", "pod_flight_max")
@@ -73,8 +74,7 @@ def summarise(
     tallies, shape = [tally for tally, _ in runs], runs[0][1]
     for number, tally in enumerate(tallies):
         check_counts(tally, number)
-    first = shape.warmup_segments if warmup_segments is None else warmup_segments
-    first = settle(tallies) if first < 0 else min(first, SEGMENTS - 1)
+    first = warmup_of(tallies, shape) if warmup_segments is None else warmup_segments
     y = merged(tallies)
     units, found = intervals(tallies, first)
     latency = latency_block(
@@ -110,6 +110,7 @@ def summarise(
             *_overload(pods, _over_capacity(y, shape, first, len(runs))),
             *_unsettled(drift(tallies, first)),
             *_lost(y),
+            *_empty(y, shape, first),
             *_thin(latency, ci95, decorrelated(tallies, first), correlated=is_correlated(units)),
         ),
         network=_network(y, shape),
@@ -237,7 +238,7 @@ def _windows(y: Tally, shape: RunShape) -> list[dict[str, Any]]:
     return [
         {
             "start_s": round(i * shape.window_s, 9),
-            "end_s": round((i + 1) * shape.window_s, 9),
+            "end_s": round(_window_end(y, shape, i), 9),
             "requests": int(y.window_offered[i]),
             "failed": int(y.window_failed[i]),
             "latency_p99_s": _coarse_p99(y.window_counts[i]),
@@ -246,6 +247,12 @@ def _windows(y: Tally, shape: RunShape) -> list[dict[str, Any]]:
         }
         for i in range(used)
     ]
+
+
+def _window_end(y: Tally, shape: RunShape, window: int) -> float:
+    """Return where a window ends; the last one that there is takes everything that comes later."""
+    end = (window + 1) * shape.window_s
+    return end if window + 1 < len(y.window_offered) else max(end, shape.simulated)
 
 
 def _network(y: Tally, shape: RunShape) -> dict[str, float | None]:
@@ -297,6 +304,7 @@ def _over_capacity(y: Tally, shape: RunShape, first: int, runs: int) -> list[int
     busy = (y.pod_busy[-1] - y.pod_busy[first]) / np.maximum(shape.concurrency * span, 1e-300)
     served = np.maximum(attempts - growth, 1.0)
     over = (busy >= SATURATED) | (grows & (busy * attempts / served > 1.0))
+    over &= attempts >= ENOUGH * shape.concurrency * runs
     return [int(i) for i in np.flatnonzero(over)]
 
 
@@ -343,6 +351,17 @@ def _lost(y: Tally) -> list[str]:
     return said
 
 
+def _empty(y: Tally, shape: RunShape, first: int) -> list[str]:
+    """Say when nothing came, or when the warm-up leaves next to nothing."""
+    if not y.offered.any():
+        return ["no request arrived: the run is too short for its rate; run longer"]
+    if shape.warmup_s >= float(y.segment_start[-2]) > 0.0 and first == SEGMENTS - 1:
+        stop = float(y.segment_start[-1])
+        text = f"run.warmup = {shape.warmup_s:g} s leaves only the last of {SEGMENTS} segments"
+        return [f"{text}: requests arrived for {stop:.4g} s; run longer"]
+    return []
+
+
 def _thin(
     latency: Mapping[str, Any], ci95: Mapping[str, Any], sure: float, *, correlated: bool
 ) -> list[str]:
@@ -350,7 +369,7 @@ def _thin(
     n = int(latency["n"])
     said = []
     few = [name for name in few_for(n) if name in SHOWN]
-    if few:
+    if few and n:
         said.append(
             f"too few requests for {_listed(few)}: {_number(n)} were answered after the warm-up, "
             f"{few[0]} takes {_number(samples_needed(few[0]))}"

@@ -111,11 +111,22 @@ def variants_of(
                 f"{scenario.name}: path = service has no ingress balancer; compare another leaf, "
                 "for instance --vary stages.kube_proxy.mode=iptables,iptables_nth"
             )
-        names = [name.strip() for name in (balancers or default).split(",")]
-        return BALANCER, [name for name in names if name]
+        names = [name.strip() for name in (default if balancers is None else balancers).split(",")]
+        names = [name for name in names if name]
+        if len(names) < 2 or len(set(names)) < len(names):
+            raise RunError(
+                f"--balancers {balancers!r}: name at least two different ones, for instance "
+                "round_robin,ewma"
+            )
+        return BALANCER, names
     leaf, equals, text = vary.partition("=")
     if not equals or not text.strip():
-        raise RunError(f"--vary {vary}: write it as LEAF=X,Y, for instance run.seed=1,2")
+        raise RunError(f"--vary {vary}: write it as LEAF=X,Y, for instance cluster.pods=10,12")
+    if leaf.strip() in ("run.seed", "run.replications"):
+        raise RunError(
+            f"--vary {leaf.strip()}: a comparison sends the same traffic through every variant; "
+            "use --replications for other draws of the traffic"
+        )
     values = parse_set(f"{leaf}=[{text}]")[1]
     return leaf.strip(), values
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -138,7 +139,8 @@ def sum_up(
         warmup_segments=warmup_segments,
         observed=resolved.get("observed"),
     )
-    result = replace(result, warnings=(*result.warnings, *done.notes))
+    notes = [*done.notes, *_read_timeout(scenario, result)]
+    result = replace(result, warnings=(*result.warnings, *notes))
     return result.timed(
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         machine=machine(),
@@ -148,12 +150,20 @@ def sum_up(
     )
 
 
+def _read_timeout(scenario: Scenario, result: Result) -> list[str]:
+    """Say when answers took longer than nginx waits: timeouts are not simulated."""
+    limit, longest = scenario.stages.ingress.timeouts.read, result.latency_s["max"]
+    if scenario.path != "ingress" or longest is None or longest <= limit:
+        return []
+    text = f"answers took up to {longest:.0f} s, stages.ingress.timeouts.read is {limit:g} s"
+    return [f"{text}: nginx would have given up (504); this version simulates no timeouts"]
+
+
 def warmup_segments(outcomes: Sequence[Outcome]) -> int:
     """Return the segments that are warm-up: as the scenario says, or where the run has settled."""
-    from lbbench.stats.intervals import settle
+    from lbbench.stats.intervals import warmup_of
 
-    given = outcomes[0].shape.warmup_segments
-    return given if given >= 0 else settle(tallies(outcomes))
+    return warmup_of(tallies(outcomes), outcomes[0].shape)
 
 
 def tallies(outcomes: Sequence[Outcome]) -> list[Tally]:
@@ -183,7 +193,36 @@ def notes_of(plan: Plan) -> list[str]:
                 f"stages.ingress.hash_by: {', '.join(unknown)} is not simulated and counts as "
                 "empty text"
             )
-    return notes
+    return [*notes, *_not_simulated(plan)]
+
+
+def _not_simulated(plan: Plan) -> list[str]:
+    """Return which timers and limits would have closed connections in reality; none does here."""
+    scenario, people = plan.scenario, plan.traffic.population
+    asked = scenario.traffic.connections.requests
+    carried = (
+        math.inf
+        if asked == "unlimited"
+        else getattr(asked, "fixed", 0) or getattr(asked, "geometric", 1)
+    )
+    if carried == 1:
+        return []
+    said = []
+    keepalive = scenario.stages.ingress.keepalive
+    idle = scenario.stages.azure_lb.idle_timeout
+    if scenario.path == "ingress":
+        idle = min(idle, keepalive.client_timeout)
+        if carried > keepalive.client_requests:
+            said.append(
+                f"connections carry more requests than keepalive.client_requests = "
+                f"{keepalive.client_requests}, at which nginx closes them; this version does not"
+            )
+    if people.rate > 0.0 and people.n_lanes / people.rate > idle:
+        said.append(
+            f"clients are idle for {people.n_lanes / people.rate:.3g} s on average, longer than "
+            f"the {idle:g} s after which their connections are closed; this version keeps them open"
+        )
+    return said
 
 
 def _check_precision(precision: Precision) -> None:

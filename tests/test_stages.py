@@ -1,0 +1,47 @@
+"""Which balancer a stage may use, and what is said when it may not."""
+
+from __future__ import annotations
+
+import pytest
+
+from lbbench.engines.stages import azure_stage, ingress_stage, node_stage
+from lbbench.errors import LbbenchError
+from lbbench.model.check import build
+
+
+def scenario(**stages):
+    return build({"name": "s", "stages": stages, "traffic": {"utilisation": 0.5}})
+
+
+@pytest.mark.parametrize("name", ["azure_lb", "round_robin", "random", "least_conn"])
+def test_layer_4_takes_balancers_that_need_no_request(name):
+    """A stage that places connections can use whatever needs neither key nor answer."""
+    assert azure_stage(scenario(azure_lb={"balancer": name}))[0].name == name
+
+
+@pytest.mark.parametrize("name", ["ewma", "chash", "chashsubset", "sticky_balanced"])
+def test_layer_4_refuses_balancers_that_need_answers_keys_or_cookies(name):
+    """They would silently do something else than their name says."""
+    with pytest.raises(LbbenchError, match="which layer 4 does not see"):
+        azure_stage(scenario(azure_lb={"balancer": name}))
+
+
+@pytest.mark.parametrize("name", ["azure_lb", "iptables", "iptables_nth"])
+def test_the_ingress_refuses_layer_4_balancers(name):
+    """A layer 4 balancer at layer 7 would get a key that is no flow."""
+    with pytest.raises(LbbenchError, match="layer 4 balancer"):
+        ingress_stage(scenario(ingress={"balancer": name}))
+
+
+@pytest.mark.parametrize("mode", ["nftables", "maglev", "ipvs"])
+def test_a_mode_without_balancer_is_told_with_the_modes_that_there_are(mode):
+    """The sentence names modes, not the inside."""
+    with pytest.raises(LbbenchError, match="use iptables or iptables_nth"):
+        node_stage(scenario(kube_proxy={"mode": mode}))
+
+
+@pytest.mark.parametrize("options", [{"foo": 0}, {"decay": "-1s"}])
+def test_a_wrong_option_is_told_with_its_place(options):
+    """Unknown and impossible options name the scenario and the key."""
+    with pytest.raises(LbbenchError, match=r"^s: stages\.ingress\.options: "):
+        ingress_stage(scenario(ingress={"balancer": "ewma", "options": options}))

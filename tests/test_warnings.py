@@ -1,0 +1,71 @@
+"""What a run says on top: what is not simulated, what is too short, what is not overloaded."""
+
+from __future__ import annotations
+
+import pytest
+
+from lbbench.model.check import build
+from lbbench.studies.run import run
+
+
+def warnings(**changes) -> str:
+    data = {"traffic": {"utilisation": 0.5}, "run": {"requests": 2000}, **changes}
+    return "\n".join(run(build(data)).warnings)
+
+
+def steps(first: str, then: str) -> dict:
+    arrivals = {"process": "steps", "steps": [["0s", first], ["10s", then]]}
+    return {"traffic": {"arrivals": arrivals}}
+
+
+@pytest.mark.parametrize(("first", "then"), [("300/s", "10/s"), ("10/s", "300/s")])
+def test_a_given_warm_up_is_rounded_up_to_a_segment_of_the_run_as_it_was(first, then):
+    """Whatever the arrivals do, at least the given time is cut, and less than a segment more."""
+    given = {**steps(first, then), "run": {"requests": 4000, "warmup": "5s"}}
+    result = run(build(given))
+    longest = 4000 / 64 / 10  # seconds that a segment can take at 10/s
+    assert 5.0 <= result.time_s["warmup"] <= 5.0 + longest * 1.5
+
+
+def test_a_warm_up_that_leaves_nothing_is_told():
+    """A warm-up longer than the run keeps the last segment and says so."""
+    assert "leaves only the last of 64 segments" in warnings(run={"requests": 2000, "warmup": "1h"})
+
+
+def test_no_request_is_one_warning():
+    """A run without arrivals says that, and nothing about percentiles."""
+    said = warnings(traffic={"arrivals": {"rate": "1/h"}}, run={"duration": "1s"})
+    assert said == "no request arrived: the run is too short for its rate; run longer"
+
+
+def test_timers_that_would_have_struck_are_told():
+    """Idle clients, long connections and slow answers meet limits that this version lacks."""
+    idle = {
+        "arrivals": {"rate": "1/min"},
+        "clients": {"count": 10},
+        "connections": {"requests": "unlimited"},
+    }
+    said = warnings(traffic=idle, run={"requests": 100})
+    assert "idle for 600 s on average" in said
+    assert "keepalive.client_requests = 1000" in said
+    slow = {"utilisation": 3.0, "service_time": {"distribution": "exponential", "mean": "2s"}}
+    assert "timeouts.read is 60 s" in warnings(traffic=slow, run={"requests": 3000})
+
+
+def test_connections_of_one_request_meet_no_timer():
+    """The default traffic is told nothing about timers."""
+    assert "idle" not in warnings()
+
+
+def test_a_pod_that_few_requests_keep_busy_is_not_over_capacity():
+    """With many pods and a short run a pod may serve two long requests and nothing else."""
+    said = warnings(cluster={"pods": 1025}, run={"requests": 3000})
+    assert "over capacity" not in said
+
+
+def test_the_last_window_is_as_wide_as_the_others():
+    """A run that lasts longer than its average rate says gets more windows, not a wide last one."""
+    result = run(build({**steps("300/s", "10/s"), "run": {"requests": 4000}}))
+    widths = {round(w["end_s"] - w["start_s"], 6) for w in result.windows}
+    assert len(widths) == 1
+    assert sum(w["requests"] for w in result.windows) == 4000
