@@ -336,3 +336,11 @@ def test_replications_of_a_trace_share_what_is_recorded():
     path = TRACES / RECORDED[0]
     first, second = joined(traffic_of(path)), joined(traffic_of(path, replication=3))
     assert all(a.tobytes() == b.tobytes() for a, b in zip(first, second, strict=True))
+
+
+def test_asking_for_more_requests_than_were_recorded_is_told(tmp_path):
+    """All recorded requests are played, and the difference is a note."""
+    path = written(tmp_path, "arrival_s,work_s\n0.1,0.01\n0.2,0.01\n")
+    traffic = traffic_of(path, run={"requests": 5})
+    assert traffic.n_requests == 2
+    assert "has 2 requests, run.requests asks for 5" in traffic.notes[-1]

@@ -135,6 +135,12 @@ class Traffic:
         if not len(shown.arrival):
             raise InputError(f"{path}: no request arrives before run.duration = {self.duration} s")
         self.notes = shown.notes
+        asked, there = scenario.run.requests, len(shown.arrival)
+        if asked is not None and asked > there:
+            text = (
+                f"{path.name} has {there} requests, run.requests asks for {asked}: all are played"
+            )
+            self.notes = (*self.notes, text)
         self._recorded, self.population = replayed(shown, self.columns, self.streams)
         if self.duration is None:
             self.n_requests = len(shown.arrival)
