@@ -1,1 +1,1 @@
-"""core of lbbench."""
+"""What everything rests on: the jit boundary, random streams, heap, hashes, rings, histograms."""

@@ -1,1 +1,1 @@
-"""inputs of lbbench."""
+"""What operators have: scenario files, iptables rules, access logs."""

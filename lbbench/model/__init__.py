@@ -1,1 +1,1 @@
-"""model of lbbench."""
+"""What a person writes and gets: Scenario, topology, Trace, the raw Tally, Result."""

@@ -1,1 +1,1 @@
-"""report of lbbench."""
+"""What people see on a terminal: tables, listings, progress."""

@@ -1,1 +1,1 @@
-"""stats of lbbench."""
+"""From counts to statements: balance, latency, intervals, exact theory, the Result."""

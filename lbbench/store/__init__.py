@@ -1,1 +1,1 @@
-"""store of lbbench."""
+"""What is written for other programs: requests as Parquet, percentiles as .hgrm."""

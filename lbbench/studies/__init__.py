@@ -1,1 +1,1 @@
-"""studies of lbbench."""
+"""Whole jobs: run one scenario, compare variants, look ahead, compile beforehand."""

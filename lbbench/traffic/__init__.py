@@ -1,1 +1,1 @@
-"""traffic of lbbench."""
+"""From a scenario to its requests: arrivals, work, clients, connections, keys, recorded traces."""
