@@ -203,6 +203,7 @@ def assert_compiled_agrees(
     no references, which would cost most of its speed.
     """
     monkeypatch.setenv("LBBENCH_CACHE_DIR", str(folder))
+    jit.forget()  # code from the disk cache cannot be inspected
     parts = {
         "pick": balancer.pick,
         "done": balancer.done or no_done,

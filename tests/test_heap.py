@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbbench.core.heap import heap_pop, heap_push
-from lbbench.core.jit import bind
+from lbbench.core.jit import bind, forget
 
 ROOM = 200
 
@@ -105,6 +105,7 @@ def _plain(times, orders, payload, keys, out):
 def test_compiled_heap_counts_no_references(tmp_path, monkeypatch):
     """The compiled loop holds no reference counting, which costs more than the heap itself."""
     monkeypatch.setenv("LBBENCH_CACHE_DIR", str(tmp_path))  # loaded code cannot be inspected
+    forget()  # code from the disk cache cannot be inspected
     run = bind(_run, push=heap_push, pop=heap_pop)
     heap = new_heap(8)
     run(*heap, np.array([2.0, 1.0, 3.0]), np.zeros(3, np.int64))

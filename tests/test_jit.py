@@ -124,6 +124,11 @@ def test_without_compilation_the_answers_are_the_same(bench: Bench):
     assert plain.split(" ", 2)[2] == bench.run().split(" ", 2)[2]
 
 
+@pytest.fixture(autouse=True)
+def _as_a_new_process():
+    jit.forget()
+
+
 def twice(x):
     return 2.0 * x
 
@@ -146,6 +151,21 @@ def test_a_bound_kernel_counts_no_references(monkeypatch, tmp_path):
     assert kernel(np.arange(5.0)) == 20.0
     assert "NRT_incref" not in kernel.llvm()
     assert "NRT_decref" not in kernel.llvm()
+
+
+def thrice(x):
+    return 3.0 * x
+
+
+def test_a_process_binds_the_same_kernel_once(monkeypatch, tmp_path):
+    """The same code is the same kernel, in memory too; another part is another one."""
+    monkeypatch.setenv("LBBENCH_CACHE_DIR", str(tmp_path))
+    kernel = jit.bind(sum_of, part=twice)
+    assert jit.bind(sum_of, part=twice) is kernel
+    other = jit.bind(sum_of, part=thrice)
+    assert other is not kernel
+    assert (kernel(np.arange(3.0)), other(np.arange(3.0))) == (6.0, 9.0)
+    assert jit.bind(sum_of, options={"boundscheck": True}, part=twice) is not kernel
 
 
 def test_plain_uses_the_parts_without_compiling():

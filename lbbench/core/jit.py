@@ -113,17 +113,31 @@ def bind(
     import numba
 
     chosen = dict(options or {})
-    walk = _Walk(parts, jit=numba.njit(**{**INNER_OPTIONS, **chosen}))
     if kernel.__closure__:
         raise TypeError(f"{kernel.__qualname__} is a closure; pass its values as parts")
-    copied = walk.copy(kernel)
-    walk.note("options", sorted({**OUTER_OPTIONS, **chosen}.items()), sorted(INNER_OPTIONS.items()))
-    walk.note("versions", sys.version_info[:3], numba.__version__, np.__version__)
-    digest = walk.digest()
+    seen = _Walk(parts, jit=_as_it_is)
+    seen.copy(kernel)
+    seen.note("options", sorted({**OUTER_OPTIONS, **chosen}.items()), sorted(INNER_OPTIONS.items()))
+    seen.note("versions", sys.version_info[:3], numba.__version__, np.__version__)
+    digest = seen.digest()
+    known = _bound.get((digest, tuple(seen.classes)))
+    if known is not None:
+        return known
+    copied = _Walk(parts, jit=numba.njit(**{**INNER_OPTIONS, **chosen})).copy(kernel)
     copied.__qualname__ = f"{kernel.__qualname__}_{digest[:24]}"
     dispatcher = numba.njit(**{**OUTER_OPTIONS, **chosen})(copied)
     _enable_cache(dispatcher)
-    return Bound(dispatcher, digest)
+    made = _bound[digest, tuple(seen.classes)] = Bound(dispatcher, digest)
+    return made
+
+
+_bound: dict[tuple[str, tuple[type, ...]], Bound] = {}
+"""Kernels of this process. A class belongs to the key: an edited file brings a new one."""
+
+
+def forget() -> None:
+    """Let the next `bind` of every kernel start from the disk cache, as a new process does."""
+    _bound.clear()
 
 
 def plain(kernel: Callable[..., Any], **parts: Any) -> Callable[..., Any]:
@@ -152,6 +166,7 @@ class _Walk:
         self.order: dict[int, int] = {}
         self.open: set[int] = set()
         self.keep: list[Any] = []  # ids stay valid only while the objects live
+        self.classes: list[type] = []
 
     def note(self, *facts: object) -> None:
         self.hash.update(repr(facts).encode())
@@ -233,6 +248,7 @@ class _Walk:
             items = [self._reach(item, place) for item in value]
             return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
         if isinstance(value, type):
+            self.classes.append(value)
             self.note("type", value.__module__, value.__qualname__, getattr(value, "_fields", ()))
             return value
         if isinstance(value, (types.BuiltinFunctionType, np.ufunc)):
