@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,10 +25,21 @@ Progress = Callable[[str, int, int | None], None]
 FIRST_SLOTS = 1024
 
 
-def kernel_of(azure: Balancer, node: Balancer, pod: Balancer, states: States) -> Bound:
-    """Return the event loop bound to three balancers (compiled at its first call)."""
+def kernel_of(
+    azure: Balancer,
+    node: Balancer,
+    pod: Balancer,
+    states: States,
+    *,
+    options: Mapping[str, Any] | None = None,
+) -> Bound:
+    """Return the event loop bound to three balancers (compiled at its first call).
+
+    ``options`` are further options of `bind`, for instance ``{"boundscheck": True}``.
+    """
     return bind(
         run_block,
+        options=options,
         azure_pick=azure.pick,
         azure_at=instance_view(type(states.azure)),
         node_pick=node.pick,
@@ -49,7 +60,7 @@ def run(plan: Plan, *, progress: Progress | None = None, record: bool = False) -
     states = copied(plan.states)
     counters = counters_for(plan)
     records = new_records(FIRST_SLOTS if record else 0)
-    world = _new_world(plan, facts)
+    world = new_world_for(plan, facts)
     started = time.perf_counter()
     kernel = kernel_of(plan.azure, plan.node, plan.pod, plan.states)
     _prepare(kernel, plan, facts, world, counters, states, records, progress)
@@ -82,7 +93,7 @@ def prepare(plan: Plan) -> tuple[bool, float]:
     """Compile what ``plan`` needs without running it; return (was it there, seconds)."""
     kernel = kernel_of(plan.azure, plan.node, plan.pod, plan.states)
     was_there = kernel.is_cached
-    world, counters = _new_world(plan, plan.facts), counters_for(plan)
+    world, counters = new_world_for(plan, plan.facts), counters_for(plan)
     records = new_records(0)
     seconds = _prepare(
         kernel, plan, plan.facts, world, counters, plan.states, records, progress=None
@@ -111,7 +122,8 @@ def _blocks_and_end(plan: Plan) -> Iterator[tuple[Trace, int]]:
     yield empty_block(), 1
 
 
-def _new_world(plan: Plan, facts: Facts) -> World:
+def new_world_for(plan: Plan, facts: Facts) -> World:
+    """Return the arrays of a run of ``plan`` at time 0."""
     people = plan.traffic.population
     return new_world(
         facts,
