@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lbbench.balancers.base import Balancer, Endpoint
+from lbbench.balancers.tried import is_tried
 from lbbench.core.rng import uniform
 
 
@@ -50,7 +51,7 @@ def _least_busy(rng: np.ndarray, busy: np.ndarray, left_out: np.ndarray) -> int:
     first = -1
     ties = 0
     for place in range(len(busy)):
-        if _is_in(left_out, place):
+        if is_tried(left_out, place):
             continue
         if first < 0 or busy[place] < busy[first]:
             first = place
@@ -61,18 +62,11 @@ def _least_busy(rng: np.ndarray, busy: np.ndarray, left_out: np.ndarray) -> int:
         return first
     skip = int(uniform(rng) * ties)
     for place in range(first, len(busy)):
-        if busy[place] == busy[first] and not _is_in(left_out, place):
+        if busy[place] == busy[first] and not is_tried(left_out, place):
             if skip == 0:
                 return place
             skip -= 1
     return first
-
-
-def _is_in(positions: np.ndarray, place: int) -> bool:
-    for k in range(len(positions)):  # noqa: SIM110  (compiled code has no generators)
-        if positions[k] == place:
-            return True
-    return False
 
 
 LEAST_CONN = Balancer(

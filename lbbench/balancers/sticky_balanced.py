@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lbbench.balancers.base import Balancer, Endpoint
+from lbbench.balancers.tried import is_tried
 from lbbench.core.hashes import crc32_continue
 from lbbench.core.rings import arcs, ketama_points, ring_find, ring_keep
 from lbbench.core.rng import lua_random
@@ -111,11 +112,7 @@ def pick(
         write_text(state, now, check, lua_random(rng, 1, MAX_RANDOM))
         made = int(np.int64(crc32_continue(np.uint32(0), state.text[: state.length[0]])))
         place = int(state.owner[ring_find(state.hash, size, made)])
-        failed = False
-        for k in range(len(tried)):
-            if tried[k] == place:
-                failed = True
-        if not failed:
+        if not is_tried(tried, place):
             state.set_cookie[0] = made
             return place
     return -1

@@ -26,6 +26,7 @@ import numpy as np
 
 from lbbench.balancers.base import Balancer, Endpoint
 from lbbench.balancers.cookies import persistent_key
+from lbbench.balancers.tried import is_tried
 from lbbench.core.rng import lua_random
 
 SALT = "default-web-80"  # a backend's name: namespace, service, port
@@ -101,13 +102,13 @@ def pick(
     n = int(state.number[LISTED])
     candidates = 0
     for place in range(n):
-        if not _is_in(tried, place):
+        if not is_tried(tried, place):
             candidates += 1
     if candidates == 0:
         return -1
     drawn = lua_random(rng, 1, candidates)
     for place in range(n):
-        if not _is_in(tried, place):
+        if not is_tried(tried, place):
             drawn -= 1
             if drawn == 0:
                 state.set_cookie[0] = state.code[state.member[place]]
@@ -128,13 +129,6 @@ def _named(state: StickyPersistentState, key: int) -> int:
     if low == len(state.sorted_code) or state.sorted_code[low] != key:
         return -1
     return int(state.seat[state.sorted_owner[low]])
-
-
-def _is_in(tried: np.ndarray, place: int) -> bool:
-    for k in range(len(tried)):  # noqa: SIM110  (compiled code has no generators)
-        if tried[k] == place:
-            return True
-    return False
 
 
 STICKY_PERSISTENT = Balancer(

@@ -38,7 +38,6 @@ from lbbench.engines.timing import nanoseconds
 from lbbench.engines.world import (
     N_CONN_FREE,
     N_CURSOR,
-    N_EVENTS,
     N_FREE,
     N_HEAP,
     N_OUT,
@@ -48,7 +47,6 @@ from lbbench.engines.world import (
     T_ARRIVAL,
     T_DEADLINE,
     T_LAST,
-    T_STOP,
     Facts,
     States,
     World,
@@ -107,7 +105,6 @@ def run_block(
                 if is_overtaken(w, now, order, slot):
                     continue
                 slot = w.queue[slot].head
-        w.number[N_EVENTS] += 1
         _happen(f, w, c, s, records, kind, slot, now)
         for i in range(w.number[N_OUT]):
             w.number[N_HEAP] = heap_push(
@@ -180,7 +177,6 @@ def _is_over(f: Facts, w: World, c: Counters, now: float) -> bool:
     ``now`` is the time of the next event, infinite when there is none.
     """
     stop = f.duration if f.duration > 0.0 else w.clock[T_ARRIVAL]
-    w.clock[T_STOP] = stop
     w.clock[T_DEADLINE] = stop + f.drain
     if w.number[N_STOPPED] == 0 and now > stop:
         w.number[N_STOPPED] = 1

@@ -216,9 +216,14 @@ def _replica_salts(seed: int, layout: _Layout) -> np.ndarray:
     return np.array(salts or [0], np.uint64)
 
 
+def _horizon(traffic: Traffic) -> float:
+    """Return how many seconds the arrivals are expected to last."""
+    return traffic.duration or (traffic.n_requests or 1) / max(traffic.population.rate, 1e-9)
+
+
 def _windows(scenario: Scenario, traffic: Traffic) -> tuple[float, int]:
     """Return (width, number) of the windows: at most 600, 1, 2 or 5 x 10^k seconds wide."""
-    horizon = traffic.duration or (traffic.n_requests or 1) / max(traffic.population.rate, 1e-9)
+    horizon = _horizon(traffic)
     given = scenario.run.window
     width = horizon / 60 if given == "auto" else float(given)
     width = max(width, horizon / (MAX_WINDOWS if traffic.duration else MAX_WINDOWS / 2), 1e-6)
@@ -234,7 +239,7 @@ def _settled(scenario: Scenario, traffic: Traffic) -> int:
     given = scenario.run.warmup
     if given == "auto":
         return SETTLED_AUTO
-    horizon = traffic.duration or (traffic.n_requests or 1) / max(traffic.population.rate, 1e-9)
+    horizon = _horizon(traffic)
     return int(min(np.ceil(float(given) / horizon * SEGMENTS - 1e-9), SEGMENTS - 1))
 
 

@@ -184,8 +184,8 @@ class World(NamedTuple):
     queue: np.ndarray  # QUEUE[P]
 
 
-N_HEAP, N_FREE, N_CONN_FREE, N_SEGMENT, N_EVENTS, N_CURSOR, N_REQUEST, N_STOPPED, N_OUT = range(9)
-T_STOP, T_LAST, T_ARRIVAL, T_DEADLINE = range(4)
+N_HEAP, N_FREE, N_CONN_FREE, N_SEGMENT, N_CURSOR, N_REQUEST, N_STOPPED, N_OUT = range(8)
+T_LAST, T_ARRIVAL, T_DEADLINE = range(3)
 
 
 class States(NamedTuple):
@@ -249,7 +249,6 @@ def new_world(
     world.number[N_FREE] = slots
     world.number[N_CONN_FREE] = conns
     world.clock[T_DEADLINE] = np.inf
-    world.clock[T_STOP] = np.inf
     return world
 
 
