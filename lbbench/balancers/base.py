@@ -68,6 +68,13 @@ class Balancer:
         Who shares one state: ``"worker"``, ``"replica"`` (all workers of one ingress replica),
         ``"shared"`` (a pure function of key and endpoint list: one state per distinct list), for
         L4 balancers ``"node"``.
+    common
+        Fields of the state that the instances of one scope have in common, while every worker has
+        the others for itself because workers learn of a change at different times: what
+        ingress-nginx keeps in shared dictionaries, or what never changes. With scope ``"replica"``
+        and none named, all fields are common: the replica is one process with one list.
+    accounts
+        Which attempt of a request `done` hears of: the ``"last"`` or the ``"first"``.
     clock
         ``"ms"``: ``now`` and ``rtt`` come from nginx's millisecond clock; ``"exact"``: float64.
     cookies
@@ -92,6 +99,8 @@ class Balancer:
     params: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     sees: Literal["own", "pods"] = "own"
     scope: Literal["worker", "replica", "shared", "node"] = "worker"
+    common: tuple[str, ...] = ()
+    accounts: Literal["last", "first"] = "last"
     clock: Literal["ms", "exact"] = "exact"
     cookies: bool = False
     independent: bool = False

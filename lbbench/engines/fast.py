@@ -113,7 +113,8 @@ def copied(states: States) -> States:
 def empty_block() -> Trace:
     """Return a block without requests, of the types that the kernel is compiled for."""
     floats, ints = np.zeros(0), np.zeros(0, np.int64)
-    return Trace(floats, floats, ints, ints, ints, ints, np.zeros(0, np.uint8), ints)
+    last = np.zeros(0, np.uint8)
+    return Trace(floats, floats, ints, ints, ints, ints, last, ints, floats, floats)
 
 
 def _blocks_and_end(plan: Plan) -> Iterator[tuple[Trace, int]]:

@@ -23,6 +23,9 @@ class Trace(NamedTuple):
     session: np.ndarray  # int64, index of the cookie jar, -1: none
     last: np.ndarray  # uint8, 1: the connection's last request
     node: np.ndarray  # int64, entry node given by a trace, -1: the balancer chooses
+    gap: np.ndarray  # float64, seconds from the answer before it on its connection, whose rows
+    # follow each other; -1: the request comes at its `arrival`
+    life: np.ndarray  # float64, seconds that a session lasts which this request begins
 
 
 class Population(NamedTuple):

@@ -119,6 +119,8 @@ class Traffic:
                 session=jars.draw(client),
                 last=connections.last(client),
                 node=np.full(n, -1, np.int64),
+                gap=np.full(n, -1.0),
+                life=np.full(n, np.inf),
             )
 
     def _play_back(self, scenario: Scenario) -> None:

@@ -43,6 +43,8 @@ def replayed(recorded: Recorded, columns: Columns, streams: Streams) -> tuple[Tr
         session=session,
         last=_is_last(lane, n_lanes, recorded.connection),
         node=nowhere if recorded.node is None else recorded.node,
+        gap=np.full(n, -1.0),
+        life=np.full(n, np.inf),
     )
     is_known = recorded.client is not None
     end = float(recorded.arrival[-1])
