@@ -1,4 +1,4 @@
-"""What happens to the cluster during a run, step by step: known before the run, read by both engines.
+"""What happens to the cluster during a run, step by step: known before it, read by both engines.
 
 Nothing of it depends on requests: pods come, fail and go by the timeline; probes, rules and workers
 follow by their own clocks. So the plan works it out once (`lbbench/engines/timeline/`), and both
