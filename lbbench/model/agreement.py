@@ -17,7 +17,7 @@ NODES: Keys = ("cluster", "nodes")
 PODS: Keys = ("cluster", "pods")
 REPLICAS: Keys = ("cluster", "ingress", "replicas")
 
-STICKY = ("sticky_balanced", "sticky_persistent")
+STICKY = ("sticky_balanced", "sticky_persistent", "sticky_0.21")
 """Balancers that need cookie jars."""
 
 
