@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 from lbbench.core.rng import stream, uniform
@@ -89,12 +90,22 @@ class Scene:
 
     def is_uniform(self, node: int, time: float) -> bool:
         """Tell whether every draw would give the same kind of result at ``time``."""
-        found = self.rules[node].at(time)
-        if self.kind == "http" or len(found.listed) < 2 or not self.node_up[node].at(time):
+        listed = self.rules[node].at(time).listed
+        if self.kind == "http" or len(listed) < 2 or not self.node_up[node].at(time):
             return True
-        n = len(found.listed)
-        kinds = {self.result(node, time, (i + 0.5) / n).kind for i in range(n)}
-        return len(kinds) == 1
+        if self.routes.at(time) and all(up.at(time) for up in self.node_up):
+            # only doors differ: most pods have never had one but open
+            doors = [self.doors[target].at(time) for target in listed if target in self.doors]
+            if REFUSE not in doors and SILENT not in doors:
+                return True
+        n = len(listed)
+        return len({self.result(node, time, (i + 0.5) / n).kind for i in range(n)}) == 1
+
+    @cached_property
+    def changes(self) -> list[float]:
+        """When something changes that probes of any node may run into, rules left out; sorted."""
+        tracks: list[Track[Any]] = [*self.node_up, self.routes, *self.doors.values()]
+        return sorted({time for track in tracks for time in track.times[1:]})
 
 
 _ALWAYS_OPEN = Track(OPEN)
@@ -174,7 +185,7 @@ def verdict_track(
     first = scene.result(node, -math.inf, 0.0).kind == GOOD
     verdict = Verdict(threshold, is_up=first, http=http)
     track = Track(first)
-    changes = _change_times(scene, node)
+    own = scene.rules[node].times[1:]
     up = scene.node_up[node]
     mixed_until = -math.inf  # until then every probe counts: it is the draw that decides
     j = 0
@@ -190,7 +201,7 @@ def verdict_track(
             verdict.notes = NOBODY
         j += 1
         settled = verdict.streak == 0 and (result.kind == GOOD) == verdict.is_up
-        upcoming = next_from(changes, sent)
+        upcoming = min(next_from(scene.changes, sent), next_from(own, sent))
         if not settled or upcoming <= due or upcoming == mixed_until:
             continue
         if not scene.is_uniform(node, sent):
@@ -200,13 +211,3 @@ def verdict_track(
         else:
             j = max(j, tick_from(phase, interval, upcoming))
     return track
-
-
-def _change_times(scene: Scene, node: int) -> list[float]:
-    tracks: list[Track[Any]] = [
-        *scene.node_up,
-        scene.rules[node],
-        scene.routes,
-        *scene.doors.values(),
-    ]
-    return sorted(time for track in tracks for time in track.times[1:])
