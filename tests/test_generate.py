@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from lbbench.errors import RunError
 from lbbench.model.scenario import Scenario
@@ -20,6 +21,7 @@ from lbbench.traffic import streams
 from lbbench.traffic.generate import Traffic
 
 Z = 4.5
+P = 1e-5
 
 DTYPES = {
     "arrival": np.float64,
@@ -30,6 +32,8 @@ DTYPES = {
     "session": np.int64,
     "last": np.uint8,
     "node": np.int64,
+    "gap": np.float64,
+    "life": np.float64,
 }
 
 RATE = {"arrivals": {"rate": "100/s"}}
@@ -39,7 +43,9 @@ DEMANDS = {
         **RATE,
         "connections": {"requests": {"geometric": 4}},
         "clients": {"count": 50, "popularity": {"zipf": 0.8}, "behind_nat": "30%"},
-        "sessions": {"count": 120},
+        "sessions": {
+            "count": 120, "lifetime": {"distribution": "hyperexponential", "mean": "60s", "cv": 2},
+        },
         "service_time": {"distribution": "hyperexponential", "mean": "20ms", "cv": 3},
     },
     "bursts": {
@@ -156,6 +162,7 @@ def test_a_sticky_balancer_adds_sessions_and_changes_nothing_else():
         ({"clients": {"count": 1_000, "popularity": {"zipf": 1.0}}}, {"client", "lane"}),
         ({"connections": {"requests": {"geometric": 3}}}, {"last"}),
         ({"sessions": {"count": 2_500}}, {"session"}),
+        ({"sessions": {"count": 2_500, "lifetime": {"mean": "60s"}}}, {"session", "life"}),
         ({"arrivals": {"rate": "200/s"}}, {"arrival"}),
         ({"clients": {"count": 1_000, "behind_nat": "50%"}}, set()),
     ],
@@ -168,7 +175,7 @@ def test_a_change_of_one_column_leaves_the_others(change, changed):
 def test_seeds_and_replications_give_other_requests():
     """All random columns differ between replications and seeds, and repeat under the same ones."""
     demand = {**DEMANDS["kept"]}
-    drawn = set(Trace._fields) - {"node"}
+    drawn = set(Trace._fields) - {"node", "gap"}
     base = columns(demand)
     assert same(base, columns(demand)) == set(Trace._fields)
     assert not same(base, columns(demand, replication=1)) & drawn
@@ -187,14 +194,16 @@ def test_columns_are_independent_of_each_other():
 
 
 def test_streams_are_named_and_never_meet():
-    """Streams of different names, seeds or replications give different numbers."""
+    """Streams of different names, seeds, replications or users give different numbers."""
     names = [value for name, value in vars(streams).items() if name.isupper() and name != "WORD"]
-    assert len(names) == len(set(names)) == 9
+    assert len(names) == len(set(names)) == 11
+    names += [streams.branch_of(name) for name in names]
     drawn = [
-        streams.generator(seed, replication, name).random()
+        streams.generator(seed, replication, name, user=user).random()
         for seed in (0, 1, 2**32, 2**32 + 1)
         for replication in (0, 1)
         for name in names
+        for user in (None, 0, 1)
     ]
     assert len(set(drawn)) == len(drawn)
 
@@ -323,6 +332,22 @@ def test_cookies_that_are_not_kept_mean_no_jar():
     assert (joined(found).session == -1).all()
 
 
+def test_sessions_last_as_long_as_their_law_says():
+    """Every row has a draw of the lifetime: its mean, and its law by Kolmogorov and Smirnov."""
+    n = 20_000
+    demand = {**RATE, "sessions": {"count": 50, "lifetime": {"mean": "60s"}}}
+    life = columns(demand, run={"requests": n}).life
+    assert abs(life.mean() - 60.0) < Z * 60.0 / math.sqrt(n)
+    assert stats.kstest(life, stats.expon(scale=60.0).cdf).pvalue > P
+
+
+def test_sessions_without_a_lifetime_last_for_ever():
+    """Neither sessions alone nor a lifetime without kept cookies bring an end."""
+    without = {"count": 50, "cookies": "none", "lifetime": {"mean": "60s"}}
+    for sessions in ({"count": 50}, without, "none"):
+        assert np.isinf(columns({**RATE, "sessions": sessions}).life).all()
+
+
 def test_memory_does_not_grow_with_the_run():
     """The peak over 400 000 requests is that over 40 000, within a tenth."""
     peaks = []
@@ -340,19 +365,17 @@ def test_memory_does_not_grow_with_the_run():
     ("demand", "others", "sentence"),
     [
         (
-            {"arrivals": {"process": "closed", "users": 5, "think_time": "1s"}},
+            {
+                "arrivals": {"process": "closed", "users": 5, "think_time": "1s"},
+                "connections": {"requests": 3, "gap": {"mean": "1s"}},
+            },
             {},
-            r"aks: traffic\.arrivals\.process = closed is accepted .* not simulated",
+            r"aks: traffic\.connections\.gap stands beside a closed process, .* remove one",
         ),
         (
-            {**RATE, "connections": {"requests": 3, "gap": {"mean": "1s"}}},
+            {"trace": "x.csv", "connections": {"requests": 3, "gap": {"mean": "1s"}}},
             {},
-            r"aks: traffic\.connections\.gap is accepted",
-        ),
-        (
-            {**RATE, "sessions": {"count": 3, "lifetime": {"mean": "60s"}}},
-            {},
-            r"aks: traffic\.sessions\.lifetime is accepted",
+            r"aks: traffic\.connections\.gap stands beside traffic\.trace = x\.csv, .* remove one",
         ),
         (
             RATE,
@@ -385,6 +408,6 @@ def test_memory_does_not_grow_with_the_run():
     ],
 )  # fmt: skip
 def test_what_cannot_be_made_is_refused_with_a_sentence(demand, others, sentence):
-    """Closed loops, gaps, lifetimes and contradictions name their key and the way out."""
+    """Contradictions, and figures that give no traffic, name their key and the way out."""
     with pytest.raises(RunError, match=sentence):
         Traffic(scenario(demand, name="aks", **others))
