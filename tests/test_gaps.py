@@ -18,6 +18,7 @@ from lbbench.model.check import build
 from lbbench.model.scenario import Scenario
 from lbbench.model.trace import Trace
 from lbbench.traffic.generate import Traffic
+from lbbench.traffic.streams import ANSWER_GAP, LIFETIME, generator
 
 Z = 4.5
 P = 1e-5
@@ -162,6 +163,17 @@ def test_gaps_and_starts_and_budgets_follow_their_laws():
     counts = np.bincount(np.minimum(budgets, most), minlength=most + 1)[1:]
     expected = len(budgets) * np.append(law.pmf(np.arange(1, most)), law.sf(most - 1))
     assert stats.chisquare(counts, expected).pvalue > P
+
+
+def test_gaps_and_lives_are_the_streams_of_their_names():
+    """A gap for each later request, a life for each row, in the order of the rows."""
+    found = columns(demand({"geometric": 4}))
+    for name, column, mean in (
+        (ANSWER_GAP, found.gap[found.gap >= 0.0], 2.0),
+        (LIFETIME, found.life, 60.0),
+    ):
+        wanted = mean * generator(1, 0, name).standard_exponential(len(column))
+        assert column.tolist() == wanted.tolist()
 
 
 def test_budgets_gaps_and_starts_are_independent():

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from lbbench.errors import RunError
 from lbbench.model.scenario import Scenario
@@ -21,7 +20,6 @@ from lbbench.traffic import streams
 from lbbench.traffic.generate import Traffic
 
 Z = 4.5
-P = 1e-5
 
 DTYPES = {
     "arrival": np.float64,
@@ -330,22 +328,6 @@ def test_cookies_that_are_not_kept_mean_no_jar():
     found = Traffic(scenario({**RATE, "sessions": {"count": 10, "cookies": "none"}}))
     assert found.population.n_sessions == 0
     assert (joined(found).session == -1).all()
-
-
-def test_sessions_last_as_long_as_their_law_says():
-    """Every row has a draw of the lifetime: its mean, and its law by Kolmogorov and Smirnov."""
-    n = 20_000
-    demand = {**RATE, "sessions": {"count": 50, "lifetime": {"mean": "60s"}}}
-    life = columns(demand, run={"requests": n}).life
-    assert abs(life.mean() - 60.0) < Z * 60.0 / math.sqrt(n)
-    assert stats.kstest(life, stats.expon(scale=60.0).cdf).pvalue > P
-
-
-def test_sessions_without_a_lifetime_last_for_ever():
-    """Neither sessions alone nor a lifetime without kept cookies bring an end."""
-    without = {"count": 50, "cookies": "none", "lifetime": {"mean": "60s"}}
-    for sessions in ({"count": 50}, without, "none"):
-        assert np.isinf(columns({**RATE, "sessions": sessions}).life).all()
 
 
 def test_memory_does_not_grow_with_the_run():
