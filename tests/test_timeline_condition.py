@@ -152,6 +152,8 @@ def test_faults_on_a_dead_node_touch_nothing():
     """There is nothing inside to reset, and the address stays silent."""
     found = steps(node("10s", "down"), pod("20s", "30s", fail="refuse"))
     assert all(time == 10.0 for time, _, _ in found)
+    found = steps(pod("5s", "30s", fail="hang"), node("10s", "down"), ops=("SPEED", "EMPTY"))
+    assert found == [(5.0, "SPEED", 0.0), (10.0, "EMPTY", "LOST"), (30.0, "SPEED", 1.0)]
 
 
 def test_a_pod_that_terminates_on_a_dead_node_is_gone():
@@ -165,15 +167,16 @@ def test_a_pod_that_terminates_on_a_dead_node_is_gone():
     assert told(found.steps, "DOOR", "DROP_IDLE") == [(12.0, "DOOR", 0, "SILENT")]
 
 
-def test_a_pod_whose_start_the_node_interrupts_starts_again():
-    """Its time to get ready begins anew at the boot."""
+@pytest.mark.parametrize("up", [12, 30])
+def test_a_pod_whose_start_the_node_interrupts_starts_again(up):
+    """Its time to get ready begins anew at the boot, also when the first one is not over then."""
     found = life(
-        {"at": "10s", "scale": {"pods": 2, "ready_after": "8s"}}, node("15s", "down", "30s"),
+        {"at": "10s", "scale": {"pods": 2, "ready_after": "8s"}},
+        node("11s", "down", f"{up}s"),
         cluster=ONE,
-    )  # fmt: skip
-    assert [item for item in told(found.steps, "MEMBER") if item[2] == 1] == [
-        (38.0, "MEMBER", 1, 1)
-    ]
+    )
+    of_new = [item for item in told(found.steps, "MEMBER") if item[2] == 1]
+    assert of_new == [(up + 8.0, "MEMBER", 1, 1)]
 
 
 def test_endpoints_of_a_dead_node_leave_after_40_seconds():
@@ -184,6 +187,9 @@ def test_endpoints_of_a_dead_node_leave_after_40_seconds():
     assert [listed for _, _, listed in seen] == [(1, 3), (0, 1, 2, 3)]
     assert 140.0 < seen[0][0] < 142.0
     assert 200.0 < seen[1][0] < 202.0
+    twice = [node("100s", "down", "130s"), node("135s", "down")]
+    found = life(*twice, path="service", cluster={"nodes": 2, "pods": 4})
+    assert [change.list_changed_at for change in found.changes] == [None, None, 175.0]
     short = life(node("100s", "down", "139s"), path="service", cluster={"nodes": 2, "pods": 4})
     assert views(short, NODE_VIEW) == []
 

@@ -126,6 +126,8 @@ def test_whatever_happens_the_record_makes_sense(scenario):
     found = lived(scenario, horizon=HORIZON)
     keys = [(step.time, step.op >= N_CHANGES) for step in found.steps]
     assert keys == sorted(keys)
+    seen = [(step.time, step.op, step.a) for step in found.steps if step.op >= N_CHANGES]
+    assert seen == sorted(seen)
     assert all(0.0 <= step.time <= HORIZON for step in found.steps)
     present = {(LB_VIEW, -1): (found.lb_first, 0)}
     present |= {
@@ -163,10 +165,7 @@ def test_whatever_happens_the_record_makes_sense(scenario):
 @settings(max_examples=200, deadline=None)
 @given(scenario=busy_scenarios())
 def test_long_after_the_last_change_every_view_is_right(scenario):
-    """Whoever is up has seen the last list; the nodes that work are eligible.
-
-    What is still failing then is not judged: its probes go on drawing.
-    """
+    """Every fault has ended: all have seen the last list, and nodes that work are eligible."""
     found = lived(scenario, horizon=HORIZON)
     is_up = dict.fromkeys(range(len(found.topology.nodes)), True)
     doors, members_, lists = {}, set(found.first_pods), {}
@@ -180,8 +179,8 @@ def test_long_after_the_last_change_every_view_is_right(scenario):
             (members_.add if step.b else members_.discard)(step.a)
         elif step.op >= N_CHANGES:
             lists[step.op, step.a] = step.listed
-    if not all(is_up.values()) or any(doors.get(pod) for pod in members_):
-        return
+    assert all(is_up.values())
+    assert not any(doors.get(pod) for pod in members_)
     top = found.topology
     live = tuple(sorted(members_))
     for r, _ in enumerate(top.replicas):
@@ -289,6 +288,30 @@ def test_what_cannot_happen_is_told_too():
     assert texts[1] == "pod-2 pauses for 1s: nothing happens, pod-2 is gone"
     assert texts[3] == "pod-4 pauses for 1s: nothing happens, pod-4 is not there yet"
     assert texts[6].endswith("own speed again: nothing happens, a later change has taken its place")
+
+
+def test_an_end_comes_before_a_beginning_at_the_same_time():
+    """The first fault ends as it should, then the second begins."""
+    found = life(
+        {"at": "10s", "pod": "pod-0", "fail": "refuse", "until": "20s"},
+        {"at": "20s", "pod": "pod-0", "fail": "blackhole"},
+    )
+    assert [item.text for item in found.changes[1:]] == [
+        "pod-0 recovers: refuse",
+        "pod-0 fails: blackhole",
+    ]
+
+
+def test_a_node_that_is_told_to_be_up_is_uncordoned():
+    """The end of the drain has nothing left to do."""
+    found = life(
+        {"at": "10s", "node": "node-0", "state": "drained", "until": "100s"},
+        {"at": "50s", "node": "node-0", "state": "up"},
+        {"at": "60s", "scale": {"pods": 4}},
+        cluster={"nodes": 2, "pods": 2},
+    )
+    assert [pod.node for pod in found.topology.pods[2:]] == [1, 0, 0]
+    assert found.changes[-1].text.endswith("nothing happens, a later change has taken its place")
 
 
 def test_notes_say_when_a_change_was_seen():

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from living import life, scenario_of, told, views
 
-from lbbench.engines.script import WORKER_VIEW
+from lbbench.engines.script import NODE_VIEW, WORKER_VIEW
 from lbbench.engines.timeline import life_of
 from lbbench.errors import ScenarioError
 from lbbench.model.topology import FreeAddresses, topology
@@ -245,6 +245,28 @@ def test_scale_during_a_rollout():
     assert min(live) >= 6
 
 
+def test_a_rollout_replaces_pods_that_wait_for_a_node():
+    """Those that were never created come from the new template, with its times."""
+    found = life(
+        {"at": "10s", "node": "node-0", "state": "drained", "until": "100s"},
+        {"at": "20s", "scale": {"pods": 3, "ready_after": "1s"}},
+        {"at": "30s", "rollout": {"ready_after": "20s"}},
+        cluster={"nodes": 1, "pods": 2},
+    )
+    assert found.born[2:] == (100.0,) * 3
+    assert [time for time, _, is_member in membership(found) if is_member] == [120.0] * 3
+
+
+def test_after_a_rollout_replacements_have_their_own_times():
+    """A node drained later: ready after 10 s, not after the rollout's time."""
+    found = life(
+        {"at": "10s", "rollout": {"ready_after": "3s"}},
+        {"at": "100s", "node": "node-0", "state": "drained"},
+        cluster={"nodes": 2, "pods": 2},
+    )
+    assert membership(found)[-1][0] == 110.0
+
+
 def test_a_second_rollout_replaces_the_pods_of_the_first():
     """All that are there when it begins, whichever rollout made them."""
     found = life({"at": "10s", "rollout": {}}, {"at": "25s", "rollout": {}}, cluster={"pods": 4})
@@ -291,6 +313,25 @@ def test_a_node_without_addresses_is_a_sentence(monkeypatch):
     monkeypatch.setattr(FreeAddresses, "take", nothing_left)
     with pytest.raises(ScenarioError, match="timeline: pod 3 of node 1 gets no synthetic address"):
         life_of(scenario, top, replication=0, horizon=10.0)
+
+
+def test_pods_that_go_make_room():
+    """The scheduler counts pods that are there, not those that terminate."""
+    found = life(
+        {"at": "1s", "scale": {"pods": 2}},
+        {"at": "2s", "scale": {"pods": 4}},
+        cluster={"nodes": 2, "pods": 4, "placement": [1, 3]},
+    )
+    assert [pod.node for pod in found.topology.pods[4:]] == [0, 1]
+
+
+def test_scaled_to_0_the_rules_list_what_drains():
+    """With none ready, terminating pods that serve stand in; then packets are rejected."""
+    found = life({"at": "100s", "scale": {"pods": 0}}, cluster={"pods": 2}, path="service")
+    seen = views(found, NODE_VIEW)
+    assert {listed for _, _, listed in seen} == {()}
+    assert all(105.0 < time < 106.2 for time, _, _ in seen)
+    assert {step.b for step in found.steps if step.op == NODE_VIEW} == {0}
 
 
 def test_pods_spread_evenly_over_nodes():

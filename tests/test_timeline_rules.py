@@ -173,6 +173,16 @@ def test_a_restore_that_the_node_does_not_live_to_see_has_no_effect():
     assert installs(api, up=track(True, (whole[0][0] + 1e-9, False))) == whole
 
 
+def test_a_watch_delivers_in_order():
+    """Changes closer together than their delays: no node ever goes back to an older list."""
+    growing = [(100.0 + 0.01 * i, Endpoints(tuple(range(i % 4)), ())) for i in range(1, 4)]
+    for i in range(200):
+        found = installs(track(Endpoints((), ()), *growing), min_sync_period=0.0, name=f"node-{i}")
+        sizes = [len(listed) for _, listed in found]
+        assert sizes == sorted(set(sizes))
+        assert sizes[-1] == 3
+
+
 def test_long_lists_take_long():
     """A restore of 20 000 rules takes 0.4 s, and the next sync waits for it."""
     everywhere = Policy((0,) * 10_000, ("",), local=False, topology="none")

@@ -168,6 +168,27 @@ def test_a_replica_on_a_dead_node_does_nothing_and_boots_with_the_present_list()
     assert seen == [*both, (70.5, 4, (1, 2, 3)), (70.75, 5, (1, 2, 3))]
 
 
+def test_the_first_sync_after_a_boot_takes_the_token():
+    """The next change waits for 1 / rate from the boot."""
+    found = posted(counting(10.0, 66.0), 0.25, (65.0, math.inf))
+    assert found == [(69.0 + POST, (0, 1))]
+
+
+def test_a_worker_that_dies_before_its_tick_has_seen_nothing():
+    """The post was made, the tick never came."""
+    found = replica_views(
+        counting(40.0),
+        track(True, (40.2, False)),
+        [0],
+        [0.5],
+        rate="unlimited",
+        interval=1.0,
+        release="current",
+        horizon=100.0,
+    )
+    assert found == []
+
+
 @pytest.mark.parametrize("release", ["current", "0.21"])
 def test_scale_to_0_empties_the_workers_lists_unless_they_are_old(release):
     """In a whole life: the list of every worker of every replica."""
