@@ -37,6 +37,7 @@ PUBLISHED = [
     "failed_latency_s",
     "affinity",
     "windows",
+    "changes",
     "slo",
     "warnings",
     "network",

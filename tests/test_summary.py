@@ -125,7 +125,7 @@ def test_network_and_affinity_are_shares_of_their_own_whole(result):
     assert result.network["cross_node_fraction"] == (6_400 // 3) / 6_405
     assert result.network["connects_per_request"] == 0.25
     assert result.affinity == {
-        "requests": 100, "kept": 90, "session_loss": 7, "forced_loss": 3,
+        "unit": "session", "requests": 100, "kept": 90, "session_loss": 7, "forced_loss": 3,
         "remap_fraction": 0.2, "excess_remap": 0.12,
     }  # fmt: skip
 

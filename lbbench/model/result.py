@@ -45,15 +45,23 @@ class Result:
     time_s
         ``simulated`` (until the last answer) and ``warmup``; means over the replications.
     requests
-        ``offered = completed + failed + unfinished``, ``attempts``, ``retried``, ``by_error``.
+        ``offered = completed + failed + unfinished``, ``attempts``, ``retried``, ``saved`` (failed
+        first and answered after a retry), ``by_error``.
     stages
         In the order of the path, each with its ``targets`` and their ``balance``.
     pods
-        ``requests`` counts attempts, retries included; ``share`` is the share of these.
+        ``requests`` counts attempts, retries included; ``share`` is the share of these. A pod that
+        is not there the whole run has ``from_s`` and ``to_s`` (None: to the end).
     latency_s, latency_by_stage_s, failed_latency_s
         Answered requests; the parts of their latency; failed requests.
     affinity, windows, slo, warnings, network
         See the documentation of the result's schema. ``slo`` is None without objectives.
+    changes
+        What happened to the cluster, in order: ``at_s``, ``what``, then seconds after ``at_s``
+        until the API's list (``list_changed_s``), the first view (``detect_s``), the last one
+        (``reroute_s``) followed and the windows were as before (``recover_s``), None for never;
+        and ``dead``: ``attempts`` sent to pods that took none, ``from_s`` .. ``to_s``. How each is
+        worked out stands in ``lbbench/stats/changes.py``. Empty without a timeline.
     observed
         What an importer counted in the real system, to stand beside the simulated; left out of the
         JSON when there is nothing.
@@ -80,6 +88,7 @@ class Result:
     failed_latency_s: Mapping[str, Any]
     affinity: Mapping[str, Any]
     windows: tuple[Mapping[str, Any], ...]
+    changes: tuple[Mapping[str, Any], ...] = ()
     slo: Mapping[str, Any] | None = None
     warnings: tuple[str, ...] = ()
     network: Mapping[str, Any]
@@ -173,12 +182,12 @@ class Result:
         if schema != SCHEMA:
             raise InputError(f"schema = {schema!r}: this version reads {SCHEMA} only")
         known = {field.name for field in fields(cls)}
-        missing = known - set(document) - {"observed"}
+        missing = known - set(document) - {"observed", "changes"}
         if missing:
             raise InputError(f"{min(missing)} is missing: the result is incomplete")
         kept = {name: value for name, value in document.items() if name in known}
-        for name in ("stages", "pods", "windows", "warnings"):
-            kept[name] = tuple(kept[name])
+        for name in ("stages", "pods", "windows", "changes", "warnings"):
+            kept[name] = tuple(kept.get(name, ()))
         return cls(**kept)
 
     def save(self, path: str | Path) -> Path:

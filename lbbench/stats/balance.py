@@ -11,6 +11,9 @@ import numpy as np
 from lbbench.model.tally import RunShape, Tally
 
 NOT_RANDOM = "not random"
+ENDPOINTS_CHANGED = "endpoints changed"
+CANARY = "a canary takes part"
+PODS_CHANGED = "not tested: pods changed"
 FEW_EXPECTED = 5.0  # below this expected count the chi-square law is an approximation
 
 
@@ -63,7 +66,15 @@ class Balance:
         return asdict(self)
 
 
-def balance(counts: np.ndarray, expected: np.ndarray, *, random: bool, note: str = "") -> Balance:
+def balance(
+    counts: np.ndarray,
+    expected: np.ndarray,
+    *,
+    random: bool,
+    note: str = "",
+    why: str = NOT_RANDOM,
+    per_time: bool = False,
+) -> Balance:
     """Return the measures of balance of ``counts`` against the shares that the rules promise.
 
     Parameters
@@ -79,12 +90,17 @@ def balance(counts: np.ndarray, expected: np.ndarray, *, random: bool, note: str
         "not random": round robin lies far below any chance law, ewma and chash follow another one.
     note
         A remark of the caller, put before the ones made here.
+    why
+        What the note says when placements are no independent draws of one law.
+    per_time
+        ``expected`` is how long each target was there: cov, jain and gini are those of x_i / t_i,
+        targets that were never there left out.
     """
     notes = [note] if note else []
     total = int(counts.sum())
     weight = float(expected.sum())
     if not random:
-        notes.append(NOT_RANDOM)
+        notes.append(why)
     if total == 0 or weight <= 0.0:
         notes.append("nothing counted" if total == 0 else "no target is expected to get anything")
         return _nothing("; ".join(notes))
@@ -94,12 +110,13 @@ def balance(counts: np.ndarray, expected: np.ndarray, *, random: bool, note: str
     wanted = total * target
     listed = target > 0.0
     stray = int(counts[~listed].sum())
-    mean = total / len(x)
-    cov = float(x.std()) / mean
+    spread = x[listed] / target[listed] / int(listed.sum()) if per_time else x
+    cov = float(spread.std()) / float(spread.mean()) if spread.any() else None
     chi2 = low = high = g = None
     df = None
     if stray:
-        notes.append(f"{stray} went to targets that the rules leave out")
+        gone = "were not there" if per_time else "the rules leave out"
+        notes.append(f"{stray} went to targets that {gone}")
     else:
         g = _g(x[listed], wanted[listed])
     if random and not stray:
@@ -115,7 +132,7 @@ def balance(counts: np.ndarray, expected: np.ndarray, *, random: bool, note: str
         max_over_mean=float(ratio.max()),
         min_over_mean=float(ratio.min()),
         cov=cov,
-        jain=total * total / (len(x) * float((x * x).sum())),
+        jain=None if cov is None else _jain(spread),
         chi2=chi2,
         df=df,
         p_value=high,
@@ -124,7 +141,7 @@ def balance(counts: np.ndarray, expected: np.ndarray, *, random: bool, note: str
         p_value_low=low,
         g=g if random else None,
         kl=None if g is None else g / (2 * total),
-        gini=_gini(x),
+        gini=None if cov is None else _gini(spread),
     )
 
 
@@ -166,17 +183,39 @@ _PATHS = {
 }  # fmt: skip
 
 
-def stage_blocks(y: Tally, shape: RunShape, first: int) -> tuple[dict[str, Any], ...]:
-    """Return the stages of the path in their order, the balance counted from segment ``first``."""
-    return tuple(_block(stage, y, shape, first) for stage in _PATHS[shape.path])
+def stage_blocks(
+    y: Tally, shape: RunShape, first: int, lasted: np.ndarray | None = None
+) -> tuple[dict[str, Any], ...]:
+    """Return the stages of the path in their order, the balance counted from segment ``first``.
+
+    ``lasted`` float64[P] is how long each pod existed in that time; None: all of them all the time.
+    """
+    return tuple(_block(stage, y, shape, first, lasted) for stage in _PATHS[shape.path])
 
 
-def _block(stage: _Stage, y: Tally, shape: RunShape, first: int) -> dict[str, Any]:
+def why_changed(shape: RunShape, stage: str) -> str:
+    """Return why the shares expected at the start of a run do not hold for a stage; "" if they do.
+
+    A change of the cluster that no view follows leaves every list as it was, and a canary only adds
+    to the pods of an ingress.
+    """
+    if not shape.lists_change:
+        return ""
+    if any(change.first_view_at is not None for change in shape.changes):
+        return ENDPOINTS_CHANGED
+    added = (shape.expected.get("ingress", np.ones(0)) == 0.0).any()
+    return CANARY if stage == "ingress" and (added or not shape.changes) else ""
+
+
+def _block(
+    stage: _Stage, y: Tally, shape: RunShape, first: int, lasted: np.ndarray | None
+) -> dict[str, Any]:
     """Return one stage: what each target got in the whole run, and the balance after the warm-up.
 
     Layer 7 counts first attempts, one per request: where a retry goes follows from where the first
     attempt failed. Long-lived connections are opened early; where fewer than five per target are
-    left after the warm-up, the balance is that of the whole run, and says so.
+    left after the warm-up, the balance is that of the whole run, and says so. Where the lists
+    change, no share is expected: balance is relative to the time that pods existed, equal else.
     """
     names = getattr(shape, stage.targets)
     requests = getattr(y, stage.requests)
@@ -185,9 +224,14 @@ def _block(stage: _Stage, y: Tally, shape: RunShape, first: int) -> dict[str, An
     kept, note = counted[first:].sum(axis=0), ""
     if connections is not None and first and kept.sum() < FEW_EXPECTED * len(names):
         kept, note = counted.sum(axis=0), "whole run: few connections opened after the warm-up"
+    changed = why_changed(shape, stage.key)
     expected = shape.expected.get(stage.key)
-    if expected is None:
+    per_time = bool(changed) and stage.targets == "pods" and lasted is not None
+    if per_time:
+        expected = lasted
+    elif changed or expected is None:
         expected = np.full(len(names), 1.0 / max(len(names), 1))
+    assert expected is not None
     opened = [None] * len(names) if connections is None else connections.sum(axis=0).tolist()
     whole = int(kept.sum())
     targets = [
@@ -196,11 +240,18 @@ def _block(stage: _Stage, y: Tally, shape: RunShape, first: int) -> dict[str, An
             "connections": opened[i],
             "requests": int(requests[:, i].sum()),
             "share": int(kept[i]) / whole if whole else None,
-            "expected_share": float(expected[i]),
+            "expected_share": None if changed else float(expected[i]),
         }
         for i, name in enumerate(names)
     ]
-    found = balance(kept, expected, random=stage.key in shape.random, note=note)
+    found = balance(
+        kept,
+        expected,
+        random=stage.key in shape.random and not changed,
+        note=note,
+        why=changed or (PODS_CHANGED if shape.changes and shape.lists_change else NOT_RANDOM),
+        per_time=per_time,
+    )
     return {
         "name": stage.name,
         "balancer": shape.balancers.get(stage.key, stage.name),
@@ -226,6 +277,10 @@ def _nothing(note: str) -> Balance:
         kl=None,
         gini=None,
     )
+
+
+def _jain(x: np.ndarray) -> float:
+    return float(x.sum()) ** 2 / (len(x) * float((x * x).sum()))
 
 
 def _g(x: np.ndarray, wanted: np.ndarray) -> float:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from lbbench.core.histogram import COARSE, quantile_ns
+from lbbench.core.histogram import quantile_ns
 from lbbench.errors import RunError
 from lbbench.model.result import Result
 from lbbench.model.tally import AFFINITY, ERRORS, SEGMENTS, STAGES, TOTALS, RunShape, Tally
-from lbbench.stats.balance import largest_over_mean, stage_blocks
+from lbbench.stats.balance import largest_over_mean, stage_blocks, why_changed
+from lbbench.stats.changes import change_blocks
+from lbbench.stats.existence import existence
 from lbbench.stats.intervals import decorrelated, drift, intervals, is_correlated, warmup_of
 from lbbench.stats.latency import (
     SECOND,
@@ -22,18 +24,15 @@ from lbbench.stats.latency import (
     samples_needed,
     total,
 )
+from lbbench.stats.pods import over_capacity, pod_blocks, spans_of, stopped_on_purpose
 
-SATURATED = 0.999
 SHOWN = ("p50", "p90", "p95", "p99", "p999")
 DECISIVE = ("p50", "p90", "p95", "p99")
 """Percentiles whose missing interval deserves a warning; the others' shows in the table."""
 
-ENOUGH = 100  # attempts per place: fewer may keep a pod busy all the time by chance
-CHANCE_GROWTH = 3.0  # standard deviations that a queue at capacity may grow by chance
-
 _LARGEST = ("latency_max", "pod_flight_max", "pod_dead_last", "snat_peak")
 _LEAST = ("pod_dead_first",)
-_WINDOWED = ("window_offered", "window_failed", "window_counts", "window_pods")
+_NOTHING = {"pod_dead_first": np.inf, "pod_dead_last": -np.inf}  # else 0
 
 
 def summarise(
@@ -47,6 +46,7 @@ def summarise(
     slo: Mapping[str, float] | None = None,
     warmup_segments: int | None = None,
     observed: Mapping[str, Any] | None = None,
+    unit: Literal["session", "key"] = "session",
 ) -> Result:
     """Return the result of one or several replications of one scenario.
 
@@ -64,6 +64,8 @@ def summarise(
         Segments to cut, where a comparison wants the same for all; else as the scenario says.
     observed
         What an importer counted in the real system; passed through.
+    unit
+        Whose pods the affinity counts follow.
 
     Raises
     ------
@@ -72,7 +74,8 @@ def summarise(
     """
     if not runs:
         raise RunError("there is no run to summarise: run.replications must be at least 1")
-    tallies, shape = [tally for tally, _ in runs], runs[0][1]
+    tallies, shapes = [tally for tally, _ in runs], [shape for _, shape in runs]
+    shape = max(shapes, key=lambda shape: len(shape.pods))  # names what the others have, too
     for number, tally in enumerate(tallies):
         check_counts(tally, number)
     first = warmup_of(tallies, shape) if warmup_segments is None else warmup_segments
@@ -86,7 +89,9 @@ def summarise(
     )
     ci95: dict[str, Any] = {name: None if ci is None else list(ci) for name, ci in found.items()}
     ci95["from"] = units.source if any(found.values()) else None
-    pods = _pods(y, shape, first)
+    pods = pod_blocks(y, shape, runs, first)
+    over = over_capacity(y, shape, runs, first, stopped_on_purpose(scenario))
+    warmup_s = float(y.segment_start[first]) / len(runs) if first else 0.0
     result = Result(
         name=str(scenario.get("name", "")),
         version=version,
@@ -95,21 +100,22 @@ def summarise(
         scenario=scenario,
         time_s={
             "simulated": sum(s.simulated for _, s in runs) / len(runs),
-            "warmup": float(y.segment_start[first]) / len(runs) if first else 0.0,
+            "warmup": warmup_s,
         },
         requests=_requests(y),
-        stages=stage_blocks(y, shape, first),
-        pods=tuple(pods),
+        stages=stage_blocks(y, shape, first, existence(shapes, spans_of(runs, first))),
+        pods=pods,
         latency_s={**latency, "ci95": ci95},
         latency_by_stage_s=_parts(y, first),
         failed_latency_s=latency_block(
             y.failed_counts[first:].sum(axis=0), total(y.failed_sum[first:]), fine=False
         ),
-        affinity=_affinity(y),
-        windows=tuple(_windows(y, shape)),
+        affinity=_affinity(y, unit),
+        windows=tuple(_windows(y, shape, shapes)),
+        changes=change_blocks(y, shapes, warmup_s),
         warnings=(
-            *_overload(pods, _over_capacity(y, shape, first, len(runs))),
-            *_unsettled(drift(tallies, first)),
+            *_overload(pods, over),
+            *_unsettled(drift(tallies, first), changes=bool(shape.changes)),
             *_lost(y),
             *_empty(y, shape, first),
             *_thin(latency, ci95, decorrelated(tallies, first), correlated=is_correlated(units)),
@@ -143,18 +149,30 @@ def check_counts(tally: Tally, replication: int = 0) -> None:
 
 
 def merged(tallies: Sequence[Tally]) -> Tally:
-    """Return the sum of the tallies (the larger of maxima; shorter windows are filled with 0)."""
+    """Return the sum of the tallies (the larger of maxima).
+
+    Where one has fewer windows than the others, or fewer pods because a rollout came less far
+    before the end, it counted nothing there.
+    """
     if len(tallies) == 1:
         return tallies[0]
     columns = {}
     for name in Tally._fields:
         arrays = [getattr(tally, name) for tally in tallies]
-        if name in _WINDOWED:
-            length = max(len(a) for a in arrays)
-            arrays = [np.r_[a, np.zeros((length - len(a), *a.shape[1:]), a.dtype)] for a in arrays]
+        whole = tuple(np.max([a.shape for a in arrays], axis=0))
+        arrays = [_filled(a, whole, _NOTHING.get(name, 0)) for a in arrays]
         join = np.maximum if name in _LARGEST else np.minimum if name in _LEAST else np.add
         columns[name] = join.reduce(arrays)
     return Tally(**columns)
+
+
+def _filled(values: np.ndarray, shape: tuple[int, ...], nothing: float) -> np.ndarray:
+    """Return ``values`` at the beginning of an array of ``shape``, the rest is ``nothing``."""
+    if values.shape == shape:
+        return values
+    made = np.full(shape, nothing, values.dtype)
+    made[tuple(slice(n) for n in values.shape)] = values
+    return made
 
 
 def _requests(y: Tally) -> dict[str, Any]:
@@ -165,43 +183,11 @@ def _requests(y: Tally) -> dict[str, Any]:
         "failed": total(y.failed),
         "unfinished": total(y.unfinished),
         "attempts": totals["attempts"],
+        "attempts_per_request": _ratio(totals["attempts"], total(y.offered)),
         "retried": totals["retried"],
+        "saved": totals["saved"],
         "by_error": dict(zip(ERRORS, y.errors.tolist(), strict=True)),
     }
-
-
-def _pods(y: Tally, shape: RunShape, first: int) -> list[dict[str, Any]]:
-    """Return the pods; their percentiles start at segment `settled` (16 if the warm-up is auto)."""
-    attempts = y.pod_attempts[first:].sum(axis=0)
-    busy, flight = (part[-1] - part[first] for part in (y.pod_busy, y.pod_flight))
-    elapsed = float(y.segment_start[-1] - y.segment_start[first])
-    empty = np.zeros(COARSE, np.int64)
-    pods = []
-    for i, name in enumerate(shape.pods):
-        counts = y.pod_latency_counts[i] if len(y.pod_latency_counts) else empty
-        latency = latency_block(
-            counts,
-            total(y.pod_latency_sum[first:, i]),
-            fine=False,
-            n=total(y.pod_completed[first:, i]),
-        )
-        pods.append(
-            {
-                "name": name,
-                "node": shape.nodes[shape.pod_node[i]],
-                "requests": total(y.pod_attempts[:, i]),
-                "first_attempts": total(y.pod_first[:, i]),
-                "share": _ratio(int(attempts[i]), int(attempts.sum())),
-                "errors": total(y.pod_errors[:, i]),
-                "utilisation": _ratio(float(busy[i]), int(shape.concurrency[i]) * elapsed),
-                "in_flight": {
-                    "mean": _ratio(float(flight[i]), elapsed),
-                    "max": int(y.pod_flight_max[i]),
-                },
-                "latency_s": latency,
-            }
-        )
-    return pods
 
 
 def _parts(y: Tally, first: int) -> dict[str, dict[str, float | None]]:
@@ -217,23 +203,31 @@ def _parts(y: Tally, first: int) -> dict[str, dict[str, float | None]]:
     return parts
 
 
-def _affinity(y: Tally) -> dict[str, Any]:
+def _affinity(y: Tally, unit: str) -> dict[str, Any]:
     found = dict(zip(AFFINITY, y.affinity.tolist(), strict=True))
     compared, moved = found.pop("compared"), found.pop("moved")
     unforced = moved - found.pop("moved_by_force")
     return {
+        "unit": unit,
         **found,
         "remap_fraction": _ratio(moved, compared),
         "excess_remap": _ratio(unforced, compared),
     }
 
 
-def _windows(y: Tally, shape: RunShape) -> list[dict[str, Any]]:
-    """Return the windows up to the last one in which something arrived."""
+def _windows(y: Tally, shape: RunShape, shapes: Sequence[RunShape]) -> list[dict[str, Any]]:
+    """Return the windows up to the last one in which something arrived.
+
+    Where the list of pods changes, max/mean is relative to their time in existence.
+    """
     used = int(np.flatnonzero(y.window_offered)[-1]) + 1 if y.window_offered.any() else 0
-    expected = shape.expected.get("ingress" if shape.path == "ingress" else "kube_proxy")
-    if expected is None:
-        expected = np.full(len(shape.pods), 1.0)
+    stage = "ingress" if shape.path == "ingress" else "kube_proxy"
+    fixed = None if why_changed(shape, stage) else shape.expected.get(stage)
+
+    def expected(i: int) -> np.ndarray:
+        span = (i * shape.window_s, _window_end(y, shape, i))
+        return existence(shapes, [span] * len(shapes)) if fixed is None else fixed
+
     few = y.window_pods.shape[1] > 0
     return [
         {
@@ -242,7 +236,7 @@ def _windows(y: Tally, shape: RunShape) -> list[dict[str, Any]]:
             "requests": int(y.window_offered[i]),
             "failed": int(y.window_failed[i]),
             "latency_p99_s": _coarse_p99(y.window_counts[i]),
-            "max_over_mean": largest_over_mean(y.window_pods[i], expected) if few else None,
+            "max_over_mean": largest_over_mean(y.window_pods[i], expected(i)) if few else None,
             "per_pod": y.window_pods[i].tolist() if few else None,
         }
         for i in range(used)
@@ -255,10 +249,13 @@ def _window_end(y: Tally, shape: RunShape, window: int) -> float:
     return end if window + 1 < len(y.window_offered) else max(end, shape.simulated)
 
 
-def _network(y: Tally, shape: RunShape) -> dict[str, float | None]:
-    """Return the share of attempts that crossed nodes, and the connects that a request costs.
+def _network(y: Tally, shape: RunShape) -> dict[str, Any]:
+    """Return the share of attempts that crossed nodes, the connects that a request costs, losses.
 
-    A connect is one of a worker to a pod; on the service path one of the client.
+    A connect is one of a worker to a pod; on the service path one of the client. ``lost_syns`` had
+    no answer, ``lost_connections`` are those whose first SYN was one. ``snat`` counts masqueraded
+    connections, the most at once from one node to one target, and SYNs that found no source port.
+    ``dropped_samples`` are updates of ewma that a lock kept out.
     """
     totals = dict(zip(TOTALS, y.totals.tolist(), strict=True))
     connects = totals["connects" if shape.path == "ingress" else "connections"]
@@ -266,6 +263,14 @@ def _network(y: Tally, shape: RunShape) -> dict[str, float | None]:
         "cross_node_fraction": _ratio(totals["cross_node"], totals["attempts"]),
         "connects_per_request": _ratio(connects, total(y.offered)),
         "connects_per_client_request": _ratio(totals["connections"], total(y.offered)),
+        "lost_syns": totals["lost_syns"],
+        "lost_connections": totals["lost_connections"],
+        "snat": {
+            "connections": totals["snat"],
+            "peak_per_target": int(y.snat_peak[0]),
+            "no_port": totals["no_port"],
+        },
+        "dropped_samples": totals["dropped_samples"],
     }
 
 
@@ -291,24 +296,6 @@ def _judged(result: Result, y: Tally, first: int, slo: Mapping[str, float]) -> R
     return replace(result, slo={"met": met, **attained, "objectives": objectives})
 
 
-def _over_capacity(y: Tally, shape: RunShape, first: int, runs: int) -> list[int]:
-    """Return the pods that are saturated, or whose queue grows by more than chance.
-
-    A queue at capacity wanders by sqrt(2 n) in n arrivals, one below capacity by less.
-    """
-    elapsed = np.diff(y.segment_start)
-    mean = np.diff(y.pod_flight, axis=0) / np.where(elapsed > 0.0, elapsed, np.inf)[:, None]
-    growth = (mean[-1] - mean[first]) * runs
-    attempts = y.pod_attempts[first:].sum(axis=0)
-    grows = growth > CHANCE_GROWTH * np.sqrt(2.0 * runs * np.maximum(attempts, 1))
-    span = float(y.segment_start[-1] - y.segment_start[first])
-    busy = (y.pod_busy[-1] - y.pod_busy[first]) / np.maximum(shape.concurrency * span, 1e-300)
-    served = np.maximum(attempts - growth, 1.0)
-    over = (busy >= SATURATED) | (grows & (busy * attempts / served > 1.0))
-    over &= attempts >= ENOUGH * shape.concurrency * runs
-    return [int(i) for i in np.flatnonzero(over)]
-
-
 def _overload(pods: Sequence[Mapping[str, Any]], over: Sequence[int]) -> list[str]:
     if not over:
         return []
@@ -320,13 +307,19 @@ def _overload(pods: Sequence[Mapping[str, Any]], over: Sequence[int]) -> list[st
     return [said]
 
 
-def _unsettled(change: float | None) -> list[str]:
+def _unsettled(change: float | None, *, changes: bool) -> list[str]:
+    """Return the drift of the mean latency; ``changes``: the cluster itself is not the same."""
     if change is None:
         return []
     way = "rises" if change > 0.0 else "falls"
+    advice = (
+        "the cluster changes: read the windows"
+        if changes
+        else "run longer, or read the windows if the load itself changes"
+    )
     said = (
         f"the run has not settled: mean latency {way} by {abs(change):.0%} over the measured part; "
-        "run longer, or read the windows if the load itself changes"
+        f"{advice}"
     )
     return [said]
 

@@ -37,6 +37,7 @@ class Replications(NamedTuple):
     wall_s: float  # planning, traffic and simulation, compilation left out
     compile_s: float
     notes: tuple[str, ...]  # what the traffic or the plan had to put right
+    unit: Literal["session", "key"]  # whose pods are remembered
 
 
 def run(
@@ -92,10 +93,12 @@ def replicate(
     outcomes: list[Outcome] = []
     populations: list[Population] = []
     notes: dict[str, None] = {}
+    by_key = 0
     while len(outcomes) < wanted:
         number = len(outcomes)
         plan = make_plan(scenario, replication=number)
         notes |= dict.fromkeys(notes_of(plan))
+        by_key = plan.facts.by_key
         outcomes.append(
             engine_run(plan, progress=_numbered(progress, number, wanted), record=record)
         )
@@ -109,7 +112,8 @@ def replicate(
         ] = None
     compile_s = sum(outcome.compile_s for outcome in outcomes)
     wall_s = time.perf_counter() - started - compile_s
-    return Replications(outcomes, populations, wall_s, compile_s, tuple(notes))
+    unit: Literal["session", "key"] = "key" if by_key else "session"
+    return Replications(outcomes, populations, wall_s, compile_s, tuple(notes), unit)
 
 
 def sum_up(
@@ -137,6 +141,7 @@ def sum_up(
         slo=scenario.objectives() or None,
         warmup_segments=warmup_segments,
         observed=resolved.get("observed"),
+        unit=done.unit,
     )
     result = replace(result, warnings=(*result.warnings, *done.notes))
     return result.timed(
