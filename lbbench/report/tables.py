@@ -8,12 +8,14 @@ from typing import Any
 from rich.text import Text
 
 from lbbench.model.result import Result
+from lbbench.report.changes import affinity_table, changes_table, losses_text
 from lbbench.report.layout import Grid
 from lbbench.report.observed import Observed
 from lbbench.report.units import (
     count,
     digits_for,
     milliseconds,
+    moment,
     p_value,
     percent,
     percentile,
@@ -37,6 +39,8 @@ def tables_of(result: Result) -> list[Grid | Text]:
     made: list[Grid | Text] = [latency_table(result)]
     if result.slo:
         made.append(objectives_table(result.slo))
+    if result.changes:
+        made.append(changes_table(result.changes))
     alone = [stage for stage in result.stages if len(stage["targets"]) == 1]
     if alone:
         made.append(alone_text(alone))
@@ -45,6 +49,9 @@ def tables_of(result: Result) -> list[Grid | Text]:
     made.append(breakdown_table(result))
     if result.requests["failed"]:
         made.append(errors_table(result))
+    made += [
+        part for part in (affinity_table(result.affinity), losses_text(result.network)) if part
+    ]
     return made
 
 
@@ -92,7 +99,11 @@ def alone_text(stages: Sequence[Mapping[str, Any]]) -> Text:
 def stage_table(stage: Mapping[str, Any]) -> Grid:
     """Return the shares of a stage's targets, with its balance in the title."""
     balance = stage["balance"]
-    by_connection = any(target["connections"] is not None for target in stage["targets"])
+    left_out = set()
+    if all(target["connections"] is None for target in stage["targets"]):
+        left_out.add("connections")
+    if all(target["expected_share"] is None for target in stage["targets"]):
+        left_out.add("expected %")
     rows = []
     for target in ends(stage["targets"]):
         row = [
@@ -102,14 +113,15 @@ def stage_table(stage: Mapping[str, Any]) -> Grid:
             percent(target["share"], 2),
             percent(target["expected_share"], 2),
         ]
-        rows.append(row if by_connection else [row[0], *row[2:]])
-    columns = ["", "connections", "requests", "share %", "expected %"]
+        rows.append(row)
+    names = ["", "connections", "requests", "share %", "expected %"]
+    kept = [i for i, name in enumerate(names) if name not in left_out]
     title = STAGE_TITLES.get(stage["name"], stage["name"])
     who = "" if stage["name"] == stage["balancer"] else f" {stage['balancer']}"
     return Grid(
         f"{title}{who}, per {stage['unit'].removesuffix('s')}: {balance_text(balance)}",
-        columns if by_connection else [columns[0], *columns[2:]],
-        rows,
+        [names[i] for i in kept],
+        [[row[i] for i in kept] for row in rows],
         spare=["connections" if stage["unit"] == "requests" else "requests"],
     )
 
@@ -126,7 +138,10 @@ def balance_text(balance: Mapping[str, Any]) -> str:
 
 
 def pods_table(result: Result) -> Grid:
-    """Return requests, share, load and latency of the pods; beside it what was observed."""
+    """Return requests, share, load and latency of the pods; beside it what was observed.
+
+    Pods that come or go have a column for either; load is that of the time between.
+    """
     observed = Observed.of(result)
     shown = ends(result.pods)
     digits = digits_for(pod["latency_s"]["mean"] for pod in shown)
@@ -134,6 +149,9 @@ def pods_table(result: Result) -> Grid:
                "errors"]  # fmt: skip
     if observed.pods:
         columns.insert(4, "observed %")
+    lives = any("from_s" in pod for pod in result.pods)
+    if lives:
+        columns[2:2] = ["from s", "to s"]
     rows = []
     for pod in shown:
         row = [
@@ -149,6 +167,8 @@ def pods_table(result: Result) -> Grid:
         ]
         if observed.pods:
             row.insert(4, percent(observed.share(str(pod["name"])), 2))
+        if lives:
+            row[2:2] = [moment(pod.get("from_s")), moment(pod.get("to_s"))]
         rows.append(row)
     title = "pods" + (f" (observed: {observed.title})" if observed.pods else "")
     return Grid(

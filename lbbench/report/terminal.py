@@ -9,7 +9,7 @@ from rich.text import Text
 
 from lbbench.model.result import Result
 from lbbench.report.tables import tables_of
-from lbbench.report.units import count, seconds
+from lbbench.report.units import count, ratio, seconds
 
 
 def show(result: Result, console: Console) -> None:
@@ -45,7 +45,11 @@ def headline(result: Result) -> list[str]:
         f"{count(requests['failed'])} failed + {count(requests['unfinished'])} unfinished"
     )
     if requests["attempts"] != requests["offered"]:
-        counted += f"; {count(requests['attempts'])} attempts, {count(requests['retried'])} retried"
+        each, saved = requests.get("attempts_per_request"), requests.get("saved")
+        counted += f"; {count(requests['attempts'])} attempts"
+        counted += f" ({ratio(each, 4)} per request)" if each else ""
+        counted += f", {count(requests['retried'])} retried"
+        counted += f", {count(saved)} saved by it" if saved else ""
     runs = int(result.scenario.get("run", {}).get("replications", 1))
     many = f" x {runs} replications" if runs > 1 else ""
     ran = (

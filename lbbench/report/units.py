@@ -19,6 +19,11 @@ def seconds(value: float | None) -> str:
     return "0 s" if value == 0 else f"{value * 1e6:.2f} us"
 
 
+def moment(value: float | None) -> str:
+    """Return a time of the run in seconds without the unit, for a column; nothing for None."""
+    return "" if value is None else f"{value:,.1f}"
+
+
 def digits_for(values: Iterable[float | None]) -> int:
     """Return the decimals that a column of milliseconds needs: three digits of its least value.
 
@@ -32,7 +37,8 @@ def milliseconds(value: float | None, digits: int | None = None) -> str:
     """Return a time in milliseconds without its unit, for a column with so many decimals."""
     if value is None:
         return "-"
-    return f"{value * 1e3:,.{digits_for([value]) if digits is None else digits}f}"
+    digits = digits_for([value]) if digits is None else digits
+    return _unsigned(f"{value * 1e3:,.{digits}f}")
 
 
 def span(interval: Sequence[float] | None, digits: int | None = None) -> str:
@@ -45,7 +51,7 @@ def span(interval: Sequence[float] | None, digits: int | None = None) -> str:
 
 def percent(value: float | None, digits: int = 1) -> str:
     """Return a share in percent without the sign, for a column."""
-    return "-" if value is None else f"{100 * value:.{digits}f}"
+    return "-" if value is None else _unsigned(f"{100 * value:.{digits}f}")
 
 
 def count(value: float | None) -> str:
@@ -71,3 +77,8 @@ def percentile(name: str) -> str:
     if name == digits or not digits.isdigit():
         return name
     return f"p{digits[:2]}.{digits[2:]}" if len(digits) > 2 else name
+
+
+def _unsigned(text: str) -> str:
+    """Return the text of a number; one that rounds to zero from below has no sign."""
+    return text.removeprefix("-") if text.startswith("-0") and not text.strip("-0.,") else text

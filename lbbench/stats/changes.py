@@ -6,7 +6,9 @@ All is counted in the run itself but the times of the views, which the plan know
 * ``list_changed_s``, ``detect_s``, ``reroute_s`` are seconds after ``at_s`` until the API's list,
   the first view (nodes of the load balancer, rules of a node, list of an nginx worker) and the last
   one follow; the last attempt that was sent to a dead pod counts for ``reroute_s`` if it is later.
-  None: nobody follows. With replications they are means over those in which somebody does.
+  None: nobody follows. With replications they are means over those in which somebody does. A node
+  that was down learns what it missed when it is back, with nobody to reroute until then: where the
+  last view is as late as that, the last attempt counts alone (without one, the first view).
 * ``dead`` counts attempts and connections sent to pods that took none, from the first to the last
   of them, over all replications. A pod's whole count goes to the latest change before the first of
   them that concerns the pod, or to the latest of all where none does (missing routes).
@@ -67,7 +69,12 @@ def change_blocks(
     for notes, lost in zip(happened, dead, strict=True):
         at = notes[0].at
         later = min((time for time in times if time > at), default=None)
-        last = _mean_after(at, [note.last_view_at for note in notes])
+        back = _next_of_node(happened, notes[0])
+        ends = [
+            note.first_view_at if back <= (note.last_view_at or 0.0) else note.last_view_at
+            for note in notes
+        ]
+        last = _mean_after(at, ends)
         if last is not None and lost["to_s"] is not None:
             last = max(last, lost["to_s"] - at)
         found.append(
@@ -82,6 +89,12 @@ def change_blocks(
             }
         )
     return tuple(found)
+
+
+def _next_of_node(happened: Sequence[Sequence[Any]], note: Any) -> float:
+    """Return when the next change of the same node happens, inf: there is none."""
+    later = [other[0] for other in happened if other[0].at > note.at]
+    return min((n.at for n in later if set(n.nodes) & set(note.nodes)), default=np.inf)
 
 
 def _mean_after(at: float, times: Sequence[float | None]) -> float | None:

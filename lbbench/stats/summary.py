@@ -18,6 +18,7 @@ from lbbench.stats.existence import existence
 from lbbench.stats.intervals import decorrelated, drift, intervals, is_correlated, warmup_of
 from lbbench.stats.latency import (
     SECOND,
+    Units,
     at_or_below,
     few_for,
     latency_block,
@@ -118,7 +119,12 @@ def summarise(
             *_unsettled(drift(tallies, first), changes=bool(shape.changes)),
             *_lost(y),
             *_empty(y, shape, first),
-            *_thin(latency, ci95, decorrelated(tallies, first), correlated=is_correlated(units)),
+            *_thin(
+                latency,
+                ci95,
+                decorrelated(tallies, first),
+                doubt=_doubt(units, changes=bool(shape.changes)),
+            ),
         ),
         network=_network(y, shape),
         observed=observed,
@@ -357,7 +363,7 @@ def _empty(y: Tally, shape: RunShape, first: int) -> list[str]:
 
 
 def _thin(
-    latency: Mapping[str, Any], ci95: Mapping[str, Any], sure: float, *, correlated: bool
+    latency: Mapping[str, Any], ci95: Mapping[str, Any], sure: float, *, doubt: str
 ) -> list[str]:
     """Return which figures rest on too few requests."""
     n = int(latency["n"])
@@ -376,12 +382,24 @@ def _thin(
             f"no interval for {_listed(bare)}: neighbouring latencies are alike, so the "
             f"{_number(n)} count as about {_number(int(sure))} independent ones"
         )
-    if correlated:
-        said.append(
+    if doubt and ci95["mean"] is not None:
+        said.append(doubt)
+    return said
+
+
+def _doubt(units: Units, *, changes: bool) -> str:
+    """Return why the intervals of a run may be wrong, "" when there is no reason to think so."""
+    if changes and units.source == "batches":
+        return (
+            "the cluster changes, so batches of this one run differ by more than chance and their "
+            "intervals say little; use replications"
+        )
+    if is_correlated(units):
+        return (
             "intervals may be too narrow: even the largest batches of this run are correlated; run "
             "longer or use replications"
         )
-    return said
+    return ""
 
 
 def _coarse_p99(counts: np.ndarray) -> float | None:
