@@ -4,13 +4,18 @@ import pytest
 
 from lbbench.inputs.yaml import load, shipped
 from lbbench.model.topology import topology
+from lbbench.studies.run import run
+from lbbench.traffic.generate import Traffic
 
 EXPECTED = {
     "aks-ingress",
     "aks-service",
+    "dead-pod",
     "ewma-herding",
     "local-or-cluster",
     "nat-source-ip",
+    "node-down",
+    "rolling-update",
     "seed",
     "sticky-sessions",
 }
@@ -31,8 +36,9 @@ def test_a_shipped_scenario_loads_and_is_small(name):
     assert file is None or (scenario.folder / file).is_file()
     assert scenario.traffic.trace is None or (scenario.folder / scenario.traffic.trace).is_file()
     if name != "ewma-herding":
-        assert scenario.run.requests is not None
-        assert scenario.run.requests <= 300_000
+        people = Traffic(scenario).population
+        expected = scenario.run.requests or people.rate * (scenario.run.duration or 0.0)
+        assert 0 < expected <= 300_000
 
 
 @pytest.mark.parametrize("name", sorted(shipped()))
@@ -81,3 +87,20 @@ def test_the_seed_is_the_blog_posts_cluster():
     assert found.stages.kube_proxy.external_traffic_policy == "Local"
     assert found.stages.kube_proxy.probability_format == "%0.5f"
     assert found.stages.ingress.keepalive.upstream == 32
+
+
+@pytest.mark.parametrize("name", ["dead-pod", "node-down", "rolling-update"])
+def test_a_changing_cluster_shows_what_it_is_about(name):
+    """Something is sent to dead pods, retries save most of it, and every view follows in the end.
+
+    Nothing happens to the cluster in the first two minutes, so nothing fails in them.
+    """
+    result = run(load(name))
+    first = result.changes[0]
+    assert first["dead"]["attempts"] > 20
+    assert first["dead"]["from_s"] >= first["at_s"] == 120.0
+    assert 0.0 < first["detect_s"] <= first["reroute_s"] < 70.0
+    assert result.requests["saved"] > 0.8 * result.requests["retried"] > 0
+    calm = [w["failed"] for w in result.windows if w["end_s"] <= 120.0]
+    assert calm
+    assert not any(calm)

@@ -25,7 +25,7 @@ def changes_table(changes: Sequence[Mapping[str, Any]]) -> Grid:
         for change in changes
     ]
     return Grid(
-        "changes of the cluster: when the first and the last view followed, when all was as before",
+        "changes of the cluster",
         ["", "at s", "detected", "rerouted", "recovered", "to dead pods"],
         rows,
     )

@@ -87,7 +87,7 @@ def over_capacity(
     busy = (y.pod_busy[-1] - y.pod_busy[first]) / np.maximum(shape.concurrency * lasted, 1e-300)
     served = np.maximum(attempts - growth, 1.0)
     over = (busy >= SATURATED) | (grows & (busy * attempts / served > 1.0))
-    over &= attempts >= ENOUGH * shape.concurrency * len(runs)
+    over &= (lasted > 0.0) & (attempts >= ENOUGH * shape.concurrency * len(runs))
     return [int(i) for i in np.flatnonzero(over) if shape.pods[i] not in excused]
 
 

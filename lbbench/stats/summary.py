@@ -115,7 +115,7 @@ def summarise(
         windows=tuple(_windows(y, shape, shapes)),
         changes=change_blocks(y, shapes, warmup_s),
         warnings=(
-            *_overload(pods, over),
+            *_overload(pods, over, closed=_is_closed(scenario)),
             *_unsettled(drift(tallies, first), changes=bool(shape.changes)),
             *_lost(y),
             *_empty(y, shape, first),
@@ -302,15 +302,27 @@ def _judged(result: Result, y: Tally, first: int, slo: Mapping[str, float]) -> R
     return replace(result, slo={"met": met, **attained, "objectives": objectives})
 
 
-def _overload(pods: Sequence[Mapping[str, Any]], over: Sequence[int]) -> list[str]:
+def _overload(pods: Sequence[Mapping[str, Any]], over: Sequence[int], *, closed: bool) -> list[str]:
+    """Return which pods are busy all the time; the users of a ``closed`` loop wait for them."""
     if not over:
         return []
-    names = [f"{pods[i]['name']} ({pods[i]['utilisation']:.0%})" for i in over]
-    said = (
-        f"over capacity, with utilisation: {_listed(names)}; queues grow as long as the run lasts, "
-        "so its latencies tell the length of the run and not the speed of the system"
-    )
+    names = _listed([f"{pods[i]['name']} ({pods[i]['utilisation']:.0%})" for i in over])
+    if closed:
+        said = (
+            f"saturated, with utilisation: {names}; the users wait for these pods, so latency "
+            "follows from their number"
+        )
+    else:
+        said = (
+            f"over capacity, with utilisation: {names}; queues grow as long as the run lasts, so "
+            "its latencies tell the length of the run and not the speed of the system"
+        )
     return [said]
+
+
+def _is_closed(scenario: Mapping[str, Any]) -> bool:
+    arrivals = (scenario.get("traffic") or {}).get("arrivals") or {}
+    return bool(arrivals.get("process") == "closed")
 
 
 def _unsettled(change: float | None, *, changes: bool) -> list[str]:

@@ -1,8 +1,9 @@
-"""What a scenario asks of the cluster, before it is run: load per pod, stability, cost."""
+"""What a scenario asks of the cluster, before it is run: load per pod, changes, stability, cost."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from lbbench.core.histogram import COARSE, FINE
 from lbbench.core.rng import wrapping
 from lbbench.model.scenario import Scenario
 from lbbench.model.tally import SEGMENTS
-from lbbench.model.topology import capacity
+from lbbench.model.topology import Topology, capacity
+from lbbench.studies.capacity import strengths
 
 if TYPE_CHECKING:
     from lbbench.engines.plan import Plan
@@ -34,9 +36,16 @@ class Forecast:
     rate, utilisation, requests
         Offered requests per second, share of the capacity, number of requests.
     load_by_pod, rate_by_pod
-        Offered load by the pod's name (1 is its capacity), and its requests per second.
+        Offered load at the start by the pod's name (1 is its capacity), and its requests per
+        second; pods that come later are left out.
     basis
         Where the shares of the pods come from.
+    changes
+        What happens to the cluster, in order: ``at_s``, ``what``, and when the API's list changes
+        (``list_changed_at_s``) and the first and the last view follow (``first_view_at_s``,
+        ``last_view_at_s``), seconds of the run's first replication; None: never.
+    is_bound
+        The rate is an upper bound: how often the users of a closed loop ask depends on the answers.
     memory_mib, seconds
         Rough need of the run.
     warnings
@@ -50,6 +59,8 @@ class Forecast:
     load_by_pod: dict[str, float]
     rate_by_pod: dict[str, float]
     basis: str
+    changes: tuple[dict[str, Any], ...]
+    is_bound: bool
     memory_mib: float
     seconds: float
     warnings: tuple[str, ...]
@@ -59,6 +70,7 @@ class Forecast:
         return {
             "schema": SCHEMA,
             "rate_per_s": self.rate,
+            "rate_is_bound": self.is_bound,
             "utilisation": self.utilisation,
             "requests": self.requests,
             "pods": [
@@ -66,6 +78,7 @@ class Forecast:
                 for name, load in self.load_by_pod.items()
             ],
             "basis": self.basis,
+            "changes": list(self.changes),
             "memory_mib": self.memory_mib,
             "seconds": self.seconds,
             "warnings": list(self.warnings),
@@ -86,42 +99,77 @@ def forecast(scenario: Scenario) -> Forecast:
 
     plan = make_plan(scenario)
     people = plan.traffic.population
-    pods = plan.topology.pods
+    numbers = [*plan.life.first_pods, *plan.life.canary_pods]
+    pods = [plan.topology.pods[i] for i in numbers]
     shares, basis = _shares(plan)
     limits = np.array([pod.speed * pod.concurrency for pod in pods]) / people.mean_work
-    rates = people.rate * shares
+    rates = people.rate * shares[numbers]
     loads = rates / limits
     requests = plan.traffic.n_requests or round(people.rate * (plan.traffic.duration or 0.0))
-    total = people.rate / capacity(plan.topology, people.mean_work)
+    total = people.rate / capacity(_only(plan.topology, numbers), people.mean_work)
+    load_by_pod = {pod.name: float(load) for pod, load in zip(pods, loads, strict=True)}
     return Forecast(
         resolved=scenario.resolved(),
         rate=people.rate,
         utilisation=total,
         requests=requests,
-        load_by_pod={pod.name: float(load) for pod, load in zip(pods, loads, strict=True)},
+        load_by_pod=load_by_pod,
         rate_by_pod={pod.name: float(rate) for pod, rate in zip(pods, rates, strict=True)},
         basis=basis,
+        changes=_changes(plan),
+        is_bound=_is_closed(plan),
         memory_mib=_memory(plan),
         seconds=scenario.run.replications * (START_S + requests / REQUESTS_PER_S),
-        warnings=(*notes_of(plan), *_warnings(plan, loads, total)),
+        warnings=(*notes_of(plan), *_warnings(plan, load_by_pod, total)),
+    )
+
+
+def _only(top: Topology, numbers: list[int]) -> Topology:
+    """Return the cluster with the pods of these numbers alone."""
+    return replace(top, pods=tuple(top.pods[i] for i in numbers))
+
+
+def _is_closed(plan: Plan) -> bool:
+    return plan.traffic.users is not None
+
+
+def _changes(plan: Plan) -> tuple[dict[str, Any], ...]:
+    return tuple(
+        {
+            "at_s": change.at,
+            "what": change.text,
+            "list_changed_at_s": change.list_changed_at,
+            "first_view_at_s": change.first_view_at,
+            "last_view_at_s": change.last_view_at,
+        }
+        for change in plan.life.changes
     )
 
 
 def _shares(plan: Plan) -> tuple[np.ndarray, str]:
-    """Return the shares of the pods and where they come from.
+    """Return the shares of the pods at the start and where they come from.
 
     The rules alone tell most balancers' shares. A hash balancer sends a popular key's whole traffic
-    to one pod, so there the first requests are looked up one by one.
+    to one pod, so there the first requests are looked up one by one. A canary's pods get its weight
+    in equal parts.
     """
     from lbbench.engines.hashkey import BY_NODE
 
     if plan.scenario.path == "service":
         return plan.shape.expected["kube_proxy"], "the rules"
     is_hash = plan.pod.scope == "shared" and not plan.pod.cookies
-    if not is_hash or BY_NODE in plan.facts.part_kind:
-        return plan.shape.expected["ingress"], "the rules"
-    counts = _looked_up(plan)
-    return counts / max(counts.sum(), 1), f"the keys of the first {int(counts.sum()):,} requests"
+    if not is_hash or _is_closed(plan) or BY_NODE in plan.facts.part_kind:
+        shares, basis = plan.shape.expected["ingress"].copy(), "the rules"
+    else:
+        counts = _looked_up(plan)
+        shares = counts / max(counts.sum(), 1)
+        basis = f"the keys of the first {int(counts.sum()):,} requests"
+    canary = list(plan.life.canary_pods)
+    if canary:
+        weight = min(plan.facts.canary_weight / plan.facts.canary_total, 1.0)
+        shares *= 1.0 - weight
+        shares[canary] = weight / len(canary)
+    return shares, basis
 
 
 def _looked_up(plan: Plan) -> np.ndarray:
@@ -144,36 +192,78 @@ def _looked_up(plan: Plan) -> np.ndarray:
 
 
 def _memory(plan: Plan) -> float:
-    """Return MiB: the arrays of the counts and balancers, and what every run needs."""
+    """Return MiB: the arrays of counts, balancers and changes, and what every run needs.
+
+    Of the balancers' states and the script of changes there are two: the plan's and the run's.
+    """
     pods, workers = len(plan.shape.pods), len(plan.shape.workers)
     counts = SEGMENTS * (FINE + COARSE) + plan.windows * (COARSE + pods) + pods * COARSE
     per_segment = SEGMENTS * (8 * pods + 2 * workers)
     states = sum(array.nbytes for part in plan.states for array in _arrays(part))
+    script = plan.facts.step.nbytes + plan.facts.listed.nbytes
     people = plan.traffic.population
-    return BASE_MIB + (8 * (counts + per_segment + people.n_lanes * 4) + 2 * states) / 2**20
+    cells = counts + per_segment + people.n_lanes * 4
+    return BASE_MIB + (8 * cells + 2 * (states + script)) / 2**20
 
 
 def _arrays(part: Any) -> tuple[np.ndarray, ...]:
     return (part,) if isinstance(part, np.ndarray) else tuple(part)
 
 
-def _warnings(plan: Plan, loads: np.ndarray, total: float) -> list[str]:
+def _warnings(plan: Plan, loads: Mapping[str, float], total: float) -> list[str]:
+    if _is_closed(plan):
+        return _saturated(total) + _busy_workers(plan)
     made = []
     if total >= 1.0:
         made.append(
             f"the cluster is over capacity: the load is {total:.2f} of what all pods can serve, "
             "queues grow as long as the run lasts; add pods or lower the rate"
         )
-    hottest = int(np.argmax(loads))
-    name, load = plan.shape.pods[hottest], float(loads[hottest])
+    name = max(loads, key=lambda pod: loads[pod])
+    load = loads[name]
     if load >= 1.0 > total:
+        lasts = "until the cluster changes" if plan.life.changes else "as long as the run lasts"
         made.append(
             f"{name} is over capacity: it gets {load:.2f} of what it can serve, although the "
-            f"cluster as a whole is at {total:.2f}; its queue grows as long as the run lasts"
+            f"cluster as a whole is at {total:.2f}; its queue grows {lasts}"
         )
     elif BUSY <= load < 1.0:
         made.append(f"{name} is at {load:.2f} of its capacity: it takes a long run to settle")
-    return made + _busy_workers(plan)
+    return made + (_weak_times(plan) if total < 1.0 else []) + _busy_workers(plan)
+
+
+def _saturated(total: float) -> list[str]:
+    """Return a warning when the users of a closed loop can keep all pods busy.
+
+    Their queues do not grow: a user who waits asks for nothing else.
+    """
+    if total < BUSY:
+        return []
+    said = (
+        f"the users of the closed loop can keep the pods busy: {total:.2f} of what all pods can "
+        "serve is an upper bound of the rate, and more users make waits longer, not the rate higher"
+    )
+    return [said]
+
+
+def _weak_times(plan: Plan) -> list[str]:
+    """Return a warning for the time at which the cluster can serve least, if that is too little."""
+    people, traffic = plan.traffic.population, plan.traffic
+    stop = traffic.duration or (traffic.n_requests or 0) / people.rate
+    pieces = strengths(plan.life, stop)
+    weakest = min(pieces, key=lambda piece: piece.work, default=None)
+    if weakest is None or weakest.begin == 0.0 or weakest.work > people.rate * people.mean_work:
+        return []
+    time, pods = weakest.begin, weakest.pods
+    cause = [change.text for change in plan.life.changes if change.at <= time][-1]
+    few = f"{pods} pod{'s' if pods != 1 else ''} that serve{'s' if pods == 1 else ''}"
+    load = f"at {people.rate * people.mean_work / weakest.work:.2f} of" if pods else "beyond"
+    end = "to the end" if weakest.end >= stop else f"until {weakest.end:.5g} s"
+    said = (
+        f"a later state is over capacity: from {time:.5g} s {end} (after: {cause}) the load is "
+        f"{load} what the {few} can take; queues grow in that time"
+    )
+    return [said]
 
 
 def _busy_workers(plan: Plan) -> list[str]:
