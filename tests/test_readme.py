@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
+
+from rich.console import Console
 
 import lbbench
 from lbbench.cli.app import COMMANDS
@@ -46,3 +49,24 @@ def test_it_begins_with_the_two_commands():
     """A newcomer sees `make demo` and `make test` first."""
     lines = [line.strip() for line in TEXT.splitlines() if line.strip()][1:3]
     assert [line.partition("#")[0].strip() for line in lines] == ["make demo", "make test"]
+
+
+def test_the_timeline_is_one(tmp_path: Path):
+    """Every change of the README is one that a scenario takes."""
+    path = tmp_path / "life.yaml"
+    text = f"cluster: {{pods: 6}}\ntraffic: {{utilisation: 0.5}}\n{snippet('yaml timeline')}"
+    path.write_text(text, encoding="utf-8")
+    assert len(load(path).timeline) == 6
+
+
+def test_the_changes_of_the_dead_pod_are_what_a_run_says():
+    """The table in the README is the table of a run, and so is the number of failures."""
+    from lbbench.report.changes import changes_table
+
+    result = lbbench.run(lbbench.load("dead-pod"))
+    out = io.StringIO()
+    Console(file=out, width=100, color_system=None).print(changes_table(result.changes))
+    for line in out.getvalue().splitlines():
+        assert line.rstrip() in TEXT
+    assert result.requests["failed"] == 2
+    assert "all but 2 of the requests" in " ".join(TEXT.split())

@@ -42,11 +42,11 @@ def milliseconds(value: float | None, digits: int | None = None) -> str:
 
 
 def span(interval: Sequence[float] | None, digits: int | None = None) -> str:
-    """Return an interval of times in milliseconds, for a column."""
+    """Return an interval of times in milliseconds, for a column; no time is below 0."""
     if interval is None:
         return "-"
     digits = digits_for(interval) if digits is None else digits
-    return f"{milliseconds(interval[0], digits)}-{milliseconds(interval[1], digits)}"
+    return f"{milliseconds(max(interval[0], 0.0), digits)}-{milliseconds(interval[1], digits)}"
 
 
 def percent(value: float | None, digits: int = 1) -> str:

@@ -184,14 +184,13 @@ def estimate(units: Units, name: str) -> float | None:
 def interval(units: Units, name: str) -> Interval | None:
     """Return the 95 % interval of the figure ``name``; None when the units cannot give one.
 
-    No figure is negative, so no interval begins below 0.
     Percentiles: the merged histogram read at p - h and p + h, where h is the half width for the
     share of requests at or below the percentile. No upper end exists when p + h reaches 1.
     """
     if name not in QUANTILES:
         pull, at = influence(units, name), estimate(units, name)
         half = None if pull is None else _half_width(units, pull)
-        return None if half is None or at is None else (max(at - half, 0.0), at + half)
+        return None if half is None or at is None else (at - half, at + half)
     p = QUANTILES[name]
     below = _pull(_below(units, p), units.n)
     half = None if below is None else _half_width(units, below)

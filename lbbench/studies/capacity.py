@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,7 +34,7 @@ class Strength:
 
 
 def strengths(life: Life, stop: float) -> list[Strength]:
-    """Return what the pods can serve from 0 to ``stop`` seconds, piece by piece."""
+    """Return what the pods can serve from 0 to ``stop`` seconds; neighbouring pieces differ."""
     pods = life.topology.pods
     places = np.array([pod.concurrency for pod in pods], float)
     speed = np.array([pod.speed for pod in pods], float)
@@ -47,7 +47,11 @@ def strengths(life: Life, stop: float) -> list[Strength]:
     def take(end: float) -> None:
         serves = is_member & is_open & (speed > 0.0)
         work = float((speed * places)[serves].sum())
-        if end > begin:
+        if end <= begin:
+            return
+        if found and (found[-1].work, found[-1].pods) == (work, int(serves.sum())):
+            found[-1] = replace(found[-1], end=end)
+        else:
             found.append(Strength(begin, end, work, int(serves.sum())))
 
     for step in life.steps:
