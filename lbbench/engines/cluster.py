@@ -7,6 +7,7 @@ import math
 from lbbench.engines.clients import free, send_answer, wait_in_silence
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import ANSWER
+from lbbench.engines.flow import PODS, flow_out
 from lbbench.engines.keepalive import remove_idle
 from lbbench.engines.lines import part_with, settle
 from lbbench.engines.parts import (
@@ -35,7 +36,7 @@ from lbbench.engines.script import (
 )
 from lbbench.engines.script import RESET as WITH_RESET
 from lbbench.engines.tables import AWAY, GHOST, QUEUED, SERVED, TO_WORKER
-from lbbench.engines.timing import clock, nanoseconds
+from lbbench.engines.timing import clock
 from lbbench.engines.views import take_list
 from lbbench.engines.world import N_ROUTES, N_STEP, T_CUT, Facts, States, World
 from lbbench.model.tally import RESET
@@ -93,7 +94,8 @@ def _clear(f: Facts, w: World, c: Counters, pod: int, how: int, now: float) -> N
         inside = request.place in (QUEUED, SERVED)
         if request.number < 0 or request.pod != pod or not inside:
             continue
-        c.sojourn[pod] += nanoseconds(now - request.at_pod)
+        if f.records:
+            flow_out(c.flow, PODS, request.at_pod, now)
         request.place = AWAY
         if request.phase == GHOST:
             free(w, slot)
