@@ -80,7 +80,7 @@ def take_step(f: Facts, w: World, c: Counters, s: States, now: float) -> None:
         node_changed(node_at(s.node, a, 0), s.node_rng[a], old, listed, now)
     elif step.op == WORKER_VIEW:
         old = w.old_list[: take_list(w, w.lists.pod, w.lists.pod_seen, a, listed, 0)]
-        w.lists.pod_seen[a].version = max(step.b, w.lists.pod_seen[a].version)
+        w.lists.pod_seen[a].version = step.b
         of = f.view_of[a]
         state = pod_at(s.pod, a, of.common)
         pod_changed(state, s.pod_rng[of.rng], old, listed, clock(now, f.ms_clock))

@@ -196,7 +196,7 @@ SITE = np.dtype(  # the condition of a pod
     ]
 )
 HOST = np.dtype([("up", INT), ("boot", INT)])  # the condition of a node
-SEEN = np.dtype(  # the list of a viewer: its length, whether an empty one drops, changes so far
+SEEN = np.dtype(  # the list of a viewer: its length, if an empty one drops, its number in the API
     [("n", INT), ("drops", INT), ("version", INT)]
 )
 
