@@ -31,7 +31,7 @@ SHOWN = ("p50", "p90", "p95", "p99", "p999")
 DECISIVE = ("p50", "p90", "p95", "p99")
 """Percentiles whose missing interval deserves a warning; the others' shows in the table."""
 
-_LARGEST = ("latency_max", "pod_flight_max", "pod_dead_last", "snat_peak")
+_LARGEST = ("latency_max", "pod_flight_max", "pod_dead_last", "snat_peak", "pod_stall_max")
 _LEAST = ("pod_dead_first",)
 _NOTHING = {"pod_dead_first": np.inf, "pod_dead_last": -np.inf}  # else 0
 
