@@ -118,7 +118,7 @@ def test_each_pods_count_goes_to_the_change_behind_it():
             note(40.0, pods=(1, 2)),
         ),
     )
-    y = sent_to_dead(pod0=(1, 12.0, 13.0), pod1=(2, 25.0, 45.0), pod2=(4, 31.0, 32.0),
+    y = sent_to_dead(pod0=(1, 22.0, 23.0), pod1=(2, 25.0, 45.0), pod2=(4, 31.0, 32.0),
                      pod3=(8, 33.0, 34.0))  # fmt: skip
     blocks = change_blocks(y, [shape], 0.0)
     assert [block["dead"]["attempts"] for block in blocks] == [1, 2, 12, 0]
@@ -154,6 +154,9 @@ def test_recovery_waits_for_the_latency():
     assert recovered(windows(late=slow), note(20.0)) == [10.0]
     assert recovered(windows(late=dict.fromkeys(range(10, 32), 0.056)), note(20.0)) == [None]
     assert recovered(windows(late=dict.fromkeys(range(10, 32), 0.0542)), note(20.0)) == [0.0]
+    # a good window between bad ones is no end: 20 .. 26 s and 28 .. 32 s are slow
+    twice = dict.fromkeys((10, 11, 12, 14, 15), 0.1)
+    assert recovered(windows(late=twice), note(20.0)) == [12.0]
     # one window before was as slow by chance
     assert recovered(windows(late={**slow, 3: 0.056}), note(20.0)) == [0.0]
 
