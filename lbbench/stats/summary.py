@@ -11,25 +11,19 @@ import numpy as np
 from lbbench.core.histogram import quantile_ns
 from lbbench.errors import RunError
 from lbbench.model.result import Result
-from lbbench.model.tally import AFFINITY, ERRORS, SEGMENTS, STAGES, TOTALS, RunShape, Tally
+from lbbench.model.tally import AFFINITY, ERRORS, STAGES, TOTALS, RunShape, Tally
 from lbbench.stats.balance import largest_over_mean, stage_blocks, why_changed
 from lbbench.stats.changes import change_blocks
 from lbbench.stats.existence import existence
-from lbbench.stats.intervals import decorrelated, drift, intervals, is_correlated, warmup_of
+from lbbench.stats.intervals import decorrelated, drift, intervals, warmup_of
 from lbbench.stats.latency import (
     SECOND,
-    Units,
     at_or_below,
-    few_for,
     latency_block,
-    samples_needed,
     total,
 )
 from lbbench.stats.pods import over_capacity, pod_blocks, spans_of, stopped_on_purpose
-
-SHOWN = ("p50", "p90", "p95", "p99", "p999")
-DECISIVE = ("p50", "p90", "p95", "p99")
-"""Percentiles whose missing interval deserves a warning; the others' shows in the table."""
+from lbbench.stats.remarks import doubt, empty, is_closed, lost, overload, thin, unsettled
 
 _LARGEST = ("latency_max", "pod_flight_max", "pod_dead_last", "snat_peak", "pod_stall_max")
 _LEAST = ("pod_dead_first",)
@@ -115,15 +109,15 @@ def summarise(
         windows=tuple(_windows(y, shape, shapes)),
         changes=change_blocks(y, shapes, warmup_s),
         warnings=(
-            *_overload(pods, over, closed=_is_closed(scenario)),
-            *_unsettled(drift(tallies, first), changes=bool(shape.changes)),
-            *_lost(y),
-            *_empty(y, shape, first),
-            *_thin(
+            *overload(pods, over, closed=is_closed(scenario)),
+            *unsettled(drift(tallies, first), changes=bool(shape.changes)),
+            *lost(y),
+            *empty(y, shape, first),
+            *thin(
                 latency,
                 ci95,
                 decorrelated(tallies, first),
-                doubt=_doubt(units, changes=bool(shape.changes)),
+                doubt=doubt(units, changes=bool(shape.changes)),
             ),
         ),
         network=_network(y, shape),
@@ -302,130 +296,9 @@ def _judged(result: Result, y: Tally, first: int, slo: Mapping[str, float]) -> R
     return replace(result, slo={"met": met, **attained, "objectives": objectives})
 
 
-def _overload(pods: Sequence[Mapping[str, Any]], over: Sequence[int], *, closed: bool) -> list[str]:
-    """Return which pods are busy all the time; the users of a ``closed`` loop wait for them."""
-    if not over:
-        return []
-    names = _listed([f"{pods[i]['name']} ({pods[i]['utilisation']:.0%})" for i in over])
-    if closed:
-        said = (
-            f"saturated, with utilisation: {names}; the users wait for these pods, so latency "
-            "follows from their number"
-        )
-    else:
-        said = (
-            f"over capacity, with utilisation: {names}; queues grow as long as the run lasts, so "
-            "its latencies tell the length of the run and not the speed of the system"
-        )
-    return [said]
-
-
-def _is_closed(scenario: Mapping[str, Any]) -> bool:
-    arrivals = (scenario.get("traffic") or {}).get("arrivals") or {}
-    return bool(arrivals.get("process") == "closed")
-
-
-def _unsettled(change: float | None, *, changes: bool) -> list[str]:
-    """Return the drift of the mean latency; ``changes``: the cluster itself is not the same."""
-    if change is None:
-        return []
-    way = "rises" if change > 0.0 else "falls"
-    advice = (
-        "the cluster changes: read the windows"
-        if changes
-        else "run longer, or read the windows if the load itself changes"
-    )
-    said = (
-        f"the run has not settled: mean latency {way} by {abs(change):.0%} over the measured part; "
-        f"{advice}"
-    )
-    return [said]
-
-
-def _lost(y: Tally) -> list[str]:
-    """Return what happened to requests that were not answered in time, or at all."""
-    said = []
-    offered, failed = total(y.offered), total(y.failed)
-    unfinished, clamped = total(y.unfinished), total(y.clamped)
-    if unfinished:
-        said.append(
-            f"{_number(unfinished)} of {_number(offered)} requests were still in flight when the "
-            "drain ended; they count in the latency with the time that had passed"
-        )
-    if failed:
-        classes = [f"{name} {_number(n)}" for name, n in zip(ERRORS, y.errors.tolist(), strict=True)
-                   if n]  # fmt: skip
-        said.append(
-            f"{_number(failed)} of {_number(offered)} requests failed: {', '.join(classes)}"
-        )
-    if clamped:
-        said.append(f"{_number(clamped)} latencies are above 1 h and count as 1 h in percentiles")
-    return said
-
-
-def _empty(y: Tally, shape: RunShape, first: int) -> list[str]:
-    """Say when nothing came, or when the warm-up leaves next to nothing."""
-    if not y.offered.any():
-        return ["no request arrived: the run is too short for its rate; run longer"]
-    if shape.warmup_s >= float(y.segment_start[-2]) > 0.0 and first == SEGMENTS - 1:
-        stop = float(y.segment_start[-1])
-        text = f"run.warmup = {shape.warmup_s:g} s leaves only the last of {SEGMENTS} segments"
-        return [f"{text}: requests arrived for {stop:.4g} s; run longer"]
-    return []
-
-
-def _thin(
-    latency: Mapping[str, Any], ci95: Mapping[str, Any], sure: float, *, doubt: str
-) -> list[str]:
-    """Return which figures rest on too few requests."""
-    n = int(latency["n"])
-    said = []
-    few = [name for name in few_for(n) if name in SHOWN]
-    if few and n:
-        said.append(
-            f"too few requests for {_listed(few)}: {_number(n)} were answered after the warm-up, "
-            f"{few[0]} takes {_number(samples_needed(few[0]))}"
-        )
-    bare = [name for name in DECISIVE if ci95[name] is None and name not in few]
-    if ci95["mean"] is None and n:
-        said.append("no intervals: too short for 20 batches; run longer or use replications")
-    elif bare:
-        said.append(
-            f"no interval for {_listed(bare)}: neighbouring latencies are alike, so the "
-            f"{_number(n)} count as about {_number(int(sure))} independent ones"
-        )
-    if doubt and ci95["mean"] is not None:
-        said.append(doubt)
-    return said
-
-
-def _doubt(units: Units, *, changes: bool) -> str:
-    """Return why the intervals of a run may be wrong, "" when there is no reason to think so."""
-    if changes and units.source == "batches":
-        return (
-            "the cluster changes, so batches of this one run differ by more than chance and their "
-            "intervals say little; use replications"
-        )
-    if is_correlated(units):
-        return (
-            "intervals may be too narrow: even the largest batches of this run are correlated; run "
-            "longer or use replications"
-        )
-    return ""
-
-
 def _coarse_p99(counts: np.ndarray) -> float | None:
     return quantile_ns(counts, 0.99, fine=False) / SECOND if counts.any() else None
 
 
 def _ratio(part: float, whole: float) -> float | None:
     return part / whole if whole else None
-
-
-def _listed(names: Sequence[str], most: int = 5) -> str:
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
-
-
-def _number(n: int) -> str:
-    return f"{n:,}".replace(",", " ")
