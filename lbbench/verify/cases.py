@@ -11,7 +11,7 @@ from lbbench.errors import LbbenchError
 from lbbench.inputs.yaml import load
 from lbbench.model.scenario import Scenario
 from lbbench.studies.run import Engine, Progress
-from lbbench.verify import metrics
+from lbbench.verify import metrics, over_time
 from lbbench.verify.gallery import SCENARIOS, Case, Check
 from lbbench.verify.judging import meets
 from lbbench.verify.ran import Ran, ran
@@ -134,11 +134,11 @@ def _functions(module: Any) -> dict[str, Callable[..., Any]]:
     return {
         name: value
         for name, value in vars(module).items()
-        if callable(value) and getattr(value, "__module__", "") == module.__name__
+        if getattr(value, "__module__", "") == module.__name__ and not name.startswith("_")
     }
 
 
-METRICS: Mapping[str, Callable[..., Any]] = _functions(metrics)
+METRICS: Mapping[str, Callable[..., Any]] = {**_functions(metrics), **_functions(over_time)}
 """The functions that the gallery may name, by name."""
 
 

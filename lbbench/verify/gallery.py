@@ -34,7 +34,7 @@ class Check:
     metric
         Its name in the list of reports.
     op, value, tol
-        ``==`` within ``tol``, ``in`` an interval, or an inequality. A value that is a mapping
+        ``==`` and ``in`` (an interval) within ``tol``, or an inequality. A value that is a mapping
         ``{set: ...}`` is the same metric under those changes.
     by, given
         Name of the metric function, and its parameters.

@@ -24,7 +24,7 @@ def meets(op: str, found: Any, value: Any, tol: float = 0.0) -> bool:
         return False
     if op == "in":
         low, high = value
-        return bool(low - ROUNDING <= found <= high + ROUNDING)
+        return bool(low - tol - ROUNDING <= found <= high + tol + ROUNDING)
     if op == "==":
         return abs(found - value) <= tol + ROUNDING
     if op == "<=":
