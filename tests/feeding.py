@@ -113,6 +113,12 @@ def _copy(function: FunctionType, names: dict[str, Any]) -> FunctionType:
     return made
 
 
+def worker_of(state: Any, common: Iterable[str]) -> Any:
+    """Return a worker's state: the ``common`` arrays are those of ``state``, the others its own."""
+    own = {name: getattr(state, name).copy() for name in state._fields if name not in common}
+    return state._replace(**own)
+
+
 # --- a history of calls, compiled and plain -------------------------------------------------------
 
 PICK, DONE, CHANGE = range(3)

@@ -16,6 +16,8 @@ CASES = [
     ("chashsubset", {"subset_size": 2}),
     ("sticky_balanced", {"change_on_failure": True}),
     ("sticky_balanced", {"change_on_failure": False, "epoch": 0, "pid": 4242}),
+    ("sticky_0.21", {}),
+    ("sticky_0.21", {"epoch": 0}),
     ("sticky_persistent", {"change_on_failure": True}),
     ("sticky_persistent", {"change_on_failure": False}),
 ]

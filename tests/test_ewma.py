@@ -19,6 +19,7 @@ from feeding import (
     fed,
     golden,
     history,
+    worker_of,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,13 +49,7 @@ class Controller:
     def worker(self, number: int) -> EwmaState:
         """Return a worker's state; its arrays of values are everybody's."""
         if number not in self.workers:
-            shared = self.shared
-            own = {
-                name: field.copy()
-                for name, field in zip(shared._fields, shared, strict=True)
-                if name not in {"value", "touched", "known"}
-            }
-            self.workers[number] = shared._replace(**own)
+            self.workers[number] = worker_of(self.shared, EWMA.common)
             self.lists[number] = []
             self.sync(number, self.start, 0.0)
         return self.workers[number]
@@ -366,7 +361,9 @@ def test_the_decay_is_exponential_in_ten_seconds_by_default(idle: float):
         ({"decay": -1.0}, "decay = -1.0"),
         ({"choices": 0}, "choices = 0"),
         ({"choices": 2.5}, "choices = 2.5"),
-        ({"lock_hold": "35us"}, "lock_hold = 35us: .* leave it 0"),
+        ({"lock_hold": "-35us"}, "lock_hold = -35us"),
+        ({"lock_hold": -1.0}, "lock_hold = -1.0"),
+        ({"lock_hold": float("inf")}, "lock_hold = inf"),
         ({"tau": 1.0}, "no option 'tau'"),
     ],
 )
@@ -374,6 +371,16 @@ def test_bad_options_are_one_sentence(options: dict[str, Any], words: str):
     """The sentence names the option and its value."""
     with pytest.raises(BalancerError, match=words):
         state_of(2, **options)
+
+
+def test_the_hold_of_a_lock_is_kept_for_the_engine():
+    """As seconds, 0 unless given; the balancer itself stores every sample."""
+    assert state_of(2).lock_hold.tolist() == [0.0]
+    state = state_of(2, lock_hold="35us")
+    assert state.lock_hold.tolist() == [35e-6]
+    ewma.done(state, 0, 1.0, 0.1, True)
+    ewma.done(state, 1, 1.0, 0.2, True)
+    assert state.value.tolist() == [0.1, 0.2]
 
 
 @pytest.mark.parametrize("choices", [2, 3])

@@ -30,6 +30,8 @@ DTYPES = {
     "session": np.int64,
     "last": np.uint8,
     "node": np.int64,
+    "gap": np.float64,
+    "life": np.float64,
 }
 
 RATE = {"arrivals": {"rate": "100/s"}}
@@ -39,7 +41,9 @@ DEMANDS = {
         **RATE,
         "connections": {"requests": {"geometric": 4}},
         "clients": {"count": 50, "popularity": {"zipf": 0.8}, "behind_nat": "30%"},
-        "sessions": {"count": 120},
+        "sessions": {
+            "count": 120, "lifetime": {"distribution": "hyperexponential", "mean": "60s", "cv": 2},
+        },
         "service_time": {"distribution": "hyperexponential", "mean": "20ms", "cv": 3},
     },
     "bursts": {
@@ -156,6 +160,7 @@ def test_a_sticky_balancer_adds_sessions_and_changes_nothing_else():
         ({"clients": {"count": 1_000, "popularity": {"zipf": 1.0}}}, {"client", "lane"}),
         ({"connections": {"requests": {"geometric": 3}}}, {"last"}),
         ({"sessions": {"count": 2_500}}, {"session"}),
+        ({"sessions": {"count": 2_500, "lifetime": {"mean": "60s"}}}, {"session", "life"}),
         ({"arrivals": {"rate": "200/s"}}, {"arrival"}),
         ({"clients": {"count": 1_000, "behind_nat": "50%"}}, set()),
     ],
@@ -168,7 +173,7 @@ def test_a_change_of_one_column_leaves_the_others(change, changed):
 def test_seeds_and_replications_give_other_requests():
     """All random columns differ between replications and seeds, and repeat under the same ones."""
     demand = {**DEMANDS["kept"]}
-    drawn = set(Trace._fields) - {"node"}
+    drawn = set(Trace._fields) - {"node", "gap"}
     base = columns(demand)
     assert same(base, columns(demand)) == set(Trace._fields)
     assert not same(base, columns(demand, replication=1)) & drawn
@@ -187,14 +192,16 @@ def test_columns_are_independent_of_each_other():
 
 
 def test_streams_are_named_and_never_meet():
-    """Streams of different names, seeds or replications give different numbers."""
+    """Streams of different names, seeds, replications or users give different numbers."""
     names = [value for name, value in vars(streams).items() if name.isupper() and name != "WORD"]
-    assert len(names) == len(set(names)) == 9
+    assert len(names) == len(set(names)) == 11
+    names += [streams.branch_of(name) for name in names]
     drawn = [
-        streams.generator(seed, replication, name).random()
+        streams.generator(seed, replication, name, user=user).random()
         for seed in (0, 1, 2**32, 2**32 + 1)
         for replication in (0, 1)
         for name in names
+        for user in (None, 0, 1)
     ]
     assert len(set(drawn)) == len(drawn)
 
@@ -340,19 +347,17 @@ def test_memory_does_not_grow_with_the_run():
     ("demand", "others", "sentence"),
     [
         (
-            {"arrivals": {"process": "closed", "users": 5, "think_time": "1s"}},
+            {
+                "arrivals": {"process": "closed", "users": 5, "think_time": "1s"},
+                "connections": {"requests": 3, "gap": {"mean": "1s"}},
+            },
             {},
-            r"aks: traffic\.arrivals\.process = closed is accepted .* not simulated",
+            r"aks: traffic\.connections\.gap stands beside a closed process, .* remove one",
         ),
         (
-            {**RATE, "connections": {"requests": 3, "gap": {"mean": "1s"}}},
+            {"trace": "x.csv", "connections": {"requests": 3, "gap": {"mean": "1s"}}},
             {},
-            r"aks: traffic\.connections\.gap is accepted",
-        ),
-        (
-            {**RATE, "sessions": {"count": 3, "lifetime": {"mean": "60s"}}},
-            {},
-            r"aks: traffic\.sessions\.lifetime is accepted",
+            r"aks: traffic\.connections\.gap stands beside traffic\.trace = x\.csv, .* remove one",
         ),
         (
             RATE,
@@ -385,6 +390,6 @@ def test_memory_does_not_grow_with_the_run():
     ],
 )  # fmt: skip
 def test_what_cannot_be_made_is_refused_with_a_sentence(demand, others, sentence):
-    """Closed loops, gaps, lifetimes and contradictions name their key and the way out."""
+    """Contradictions, and figures that give no traffic, name their key and the way out."""
     with pytest.raises(RunError, match=sentence):
         Traffic(scenario(demand, name="aks", **others))

@@ -17,6 +17,7 @@ from lbbench.model.scenario import Scenario
 from lbbench.model.trace import Trace
 from lbbench.traffic.generate import Traffic
 from lbbench.traffic.recorded import read_trace
+from lbbench.traffic.streams import LIFETIME, generator
 
 TRACES = Path(__file__).parent / "data" / "traces"
 RECORDED = ["kept_connections.csv.gz", "zipf_uris.csv.gz"]
@@ -101,6 +102,16 @@ SHORT = """t_us,src,conn,uri,jar,svc_us,dst
 1250000,10.1.0.2,c2,/b,-1,2000,10.0.0.2:80
 1500000,10.1.0.1,c1,/a,1,30000,10.0.0.1:80
 """
+
+
+def test_recorded_sessions_may_have_a_lifetime(tmp_path):
+    """A trace says nothing of it, so the scenario does: a draw per row, infinite without."""
+    path = written(tmp_path, BOTH)
+    assert np.isinf(joined(traffic_of(path)).life).all()
+    lasting = {"sessions": {"lifetime": {"mean": "60s"}}}
+    found = joined(traffic_of(path, traffic=lasting)).life
+    wanted = 60.0 * generator(1, 0, LIFETIME).standard_exponential(3)
+    assert found.tolist() == wanted.tolist()
 
 
 def test_both_spellings_of_the_columns_are_the_same_trace(tmp_path):

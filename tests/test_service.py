@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from lbbench.traffic import service
-from lbbench.traffic.streams import Streams
+from lbbench.traffic.streams import Streams, branch_of
 
 Z = 4.5
 P = 1e-5
@@ -129,6 +129,30 @@ def test_singly_is_the_same_as_at_once(made):
     draw = made.start(Streams(5, 0))
     singly = np.concatenate([draw(1) for _ in range(500)])
     assert singly.tobytes() == drawn(made, 500, seed=5).tobytes()
+
+
+@every_distribution
+def test_another_column_draws_from_its_own_streams(made):
+    """A gap or a think time opens streams named after it and none of the work's."""
+    opened = []
+
+    class Noting(Streams):
+        def open(self, name):
+            opened.append(name)
+            return super().open(name)
+
+    made.start(Noting(1, 0), "pause")(5)
+    assert set(opened) <= {"pause", branch_of("pause")}
+
+
+@pytest.mark.parametrize("value", [-1, -1.0, math.inf])
+def test_a_constant_is_the_same_array_part_by_part(value):
+    """Blocks of any length hold the value, in its type; shorter ones are parts of longer ones."""
+    draw = service.always(value)
+    for n in (3, 0, 5, 2):
+        assert draw(n).tolist() == [value] * n
+        assert draw(n).dtype == (np.int64 if isinstance(value, int) else np.float64)
+    assert np.shares_memory(draw(2), draw(5))
 
 
 def test_deterministic_work_is_constant():

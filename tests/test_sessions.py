@@ -1,4 +1,4 @@
-"""Connections carry their budgets, sessions belong to their clients."""
+"""Connections carry their budgets, sessions belong to their clients and last their time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from lbbench.traffic.sessions import Budget, Jars
-from lbbench.traffic.streams import Streams
+from lbbench.traffic.service import exponential
+from lbbench.traffic.sessions import Budget, Jars, session_lives
+from lbbench.traffic.streams import LIFETIME, Streams
 
 Z = 4.5
 P = 1e-5
@@ -140,3 +141,19 @@ def test_sessions_do_not_depend_on_the_size_of_blocks(sizes):
     pieces = [draws.draw(part) for part in np.split(client, np.cumsum(sizes)[:-1])]
     whole = Jars(100, LANES).start(Streams(3, 0)).draw(client)
     assert np.concatenate(pieces).tolist() == whole.tolist()
+
+
+def test_sessions_last_as_long_as_their_law_says():
+    """Every row has a draw of the lifetime, from its own stream: mean and law are right."""
+    n = 20_000
+    lives = session_lives(exponential(60.0), 50, Streams(1, 0))(n)
+    assert abs(lives.mean() - 60.0) < Z * 60.0 / math.sqrt(n)
+    assert stats.kstest(lives, stats.expon(scale=60.0).cdf).pvalue > P
+    own = 60.0 * Streams(1, 0).open(LIFETIME).standard_exponential(n)
+    assert lives.tolist() == own.tolist()
+
+
+@pytest.mark.parametrize(("lifetime", "sessions"), [(None, 50), (exponential(60.0), 0), (None, 0)])
+def test_sessions_without_a_lifetime_last_for_ever(lifetime, sessions):
+    """Neither sessions alone nor a lifetime without sessions bring an end."""
+    assert np.isinf(session_lives(lifetime, sessions, Streams(1, 0))(100)).all()

@@ -46,6 +46,9 @@ class Balancer:
         sorted tuple of every :class:`Endpoint` that exists at any time of the run; its positions
         are the endpoint ids. Arrays are C-contiguous, at least one-dimensional, and their shapes
         depend on nothing but the arguments. One such state is made per instance (see ``scope``).
+        Into a field ``pid`` (int64[1]) the engine puts the worker's process number, 30 + its number
+        in the replica; ``lock_hold`` (float64[1], seconds) tells it how long a sample keeps its
+        endpoint's lock against those of other workers.
     pick
         ``pick(state, rng, now, key, busy, tried) -> int``: position in the current endpoint list of
         this instance, -1 for none. ``rng`` is uint64[4], ``now`` seconds, ``key`` an int64 that

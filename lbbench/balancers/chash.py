@@ -90,6 +90,7 @@ CHASH = Balancer(
     on_endpoints=on_endpoints,
     shares=shares,
     scope="shared",
+    common=("all_hash", "all_owner"),
     clock="ms",
     cost="O(log points)",
 )

@@ -116,6 +116,7 @@ CHASHSUBSET = Balancer(
     shares=shares,
     params=MappingProxyType({"subset_size": SUBSET_SIZE}),
     scope="shared",
+    common=("all_hash", "all_owner"),
     clock="ms",
     cost="O(log points), one draw",
 )

@@ -20,13 +20,17 @@ included; a late sample re-creates a deleted value. A mere reordering is ignored
 over the old order. An empty list drops the balancer but not the values, and the list after it
 begins without slow start.
 
-``value``, ``touched`` and ``known`` are the shared dictionaries, the other fields a worker's view.
+``value``, ``touched`` and ``known`` are the shared dictionaries (``common``), the other fields a
+worker's own: workers learn of a change at different times. Each one deletes and starts slowly by
+its own list when it takes it, so the second one to do so overwrites what was learnt of a new
+endpoint in between, and deletes again what a late sample has re-created. A worker that still lists
+a deleted endpoint reads 0 for it.
 
 Deviations: none in the arithmetic. ``choices`` other than 2 draw at most as many as there are
-candidates. A sample takes the lock for zero time, so no sample is dropped; ``lock_hold`` > 0 will
-be the engine's business (it knows the workers) and is refused until then. Units: seconds, from
-nginx's clock of 1 ms. Cost per pick: two draws and two exp, O(1); of a retry, or with other
-``choices``, O(n).
+candidates. A sample holds its endpoint's lock for ``lock_hold``, 0 unless given, and another
+worker's sample of that endpoint within that time is dropped: the engine sees to it, as it knows the
+workers and the exact time; `done` always stores. Units: seconds, from nginx's clock of 1 ms. Cost
+per pick: two draws and two exp, O(1); of a retry, or with other ``choices``, O(n).
 """
 
 from __future__ import annotations
@@ -61,6 +65,7 @@ class EwmaState(NamedTuple):
     last_score: np.ndarray  # float64[1] of the endpoint picked last, NOT_SCORED for an only one
     decay: np.ndarray  # float64[1] seconds
     choices: np.ndarray  # int64[1]
+    lock_hold: np.ndarray  # float64[1] seconds that a sample keeps its endpoint's lock
     left: np.ndarray  # int64[E] scratch: candidates of a pick, as places in `listed`
     mark: np.ndarray  # int64[E] scratch by endpoint id, 0 between changes
 
@@ -79,11 +84,6 @@ def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> EwmaState
         raise BalancerError(f"ewma: decay = {params['decay']}: must be longer than 0")
     if not isinstance(choices, int) or choices < 1:
         raise BalancerError(f"ewma: choices = {choices}: must be a whole number from 1")
-    if hold > 0.0:
-        raise BalancerError(
-            f"ewma: lock_hold = {params['lock_hold']}: samples dropped under a lock are not "
-            f"simulated yet; leave it 0"
-        )
     n = len(endpoints)
     return EwmaState(
         value=np.zeros(n),
@@ -94,6 +94,7 @@ def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> EwmaState
         last_score=np.full(1, NOT_SCORED),
         decay=np.array([decay]),
         choices=np.array([choices], np.int64),
+        lock_hold=np.array([hold]),
         left=np.zeros(n, np.int64),
         mark=np.zeros(n, np.int64),
     )
@@ -270,6 +271,7 @@ EWMA = Balancer(
     on_endpoints=on_endpoints,
     params=MappingProxyType({"decay": DECAY_TIME, "choices": PICK_SET_SIZE, "lock_hold": 0.0}),
     scope="replica",
+    common=("value", "touched", "known"),
     clock="ms",
     cost="O(1), two draws and two exp",
 )

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lbbench.balancers.base import Balancer, Endpoint
+from lbbench.balancers.digits import DOT, write_number, write_seconds
 from lbbench.balancers.tried import is_tried
 from lbbench.core.hashes import crc32_continue
 from lbbench.core.rings import arcs, ketama_points, ring_find, ring_keep
@@ -36,7 +37,6 @@ MAX_CHECKS = 20  # sticky_balanced.lua: MAX_UPSTREAM_CHECKS_COUNT
 MAX_RANDOM = 999_999
 PID = 30
 EPOCH = 1_600_000_000  # seconds: any time in 2001-2286 has as many digits
-DOT, ZERO = 46, 48  # ASCII
 
 SIZE, CHANGE, PID_AT, EPOCH_AT = range(4)
 
@@ -122,33 +122,11 @@ def write_text(state: StickyBalancedState, now: float, check: int, drawn: int) -
     """Write "<now + check>.<pid>.<drawn>" into ``text``."""
     text = state.text
     milliseconds = np.int64(np.rint(now * 1000.0)) + 1000 * (state.number[EPOCH_AT] + check)
-    at = _write_number(text, 0, milliseconds // 1000)
-    rest = milliseconds % 1000
-    unit = 100
-    if rest > 0:
-        text[at] = DOT
-        at += 1
-    while rest > 0:
-        text[at] = ZERO + rest // unit
-        at += 1
-        rest = rest % unit
-        unit //= 10
+    at = write_seconds(text, 0, milliseconds)
     text[at] = DOT
-    at = _write_number(text, at + 1, state.number[PID_AT])
+    at = write_number(text, at + 1, state.number[PID_AT])
     text[at] = DOT
-    state.length[0] = _write_number(text, at + 1, drawn)
-
-
-def _write_number(text: np.ndarray, at: int, number: int) -> int:
-    """Write the digits of ``number`` (>= 0) from place ``at``; return the place after them."""
-    unit = 1
-    while number // unit >= 10:
-        unit *= 10
-    while unit > 0:
-        text[at] = ZERO + (number // unit) % 10
-        at += 1
-        unit //= 10
-    return at
+    state.length[0] = write_number(text, at + 1, drawn)
 
 
 def shares(state: StickyBalancedState, n: int) -> np.ndarray:
@@ -169,6 +147,7 @@ STICKY_BALANCED = Balancer(
     shares=shares,
     params=MappingProxyType({"change_on_failure": False, "pid": PID, "epoch": EPOCH}),
     scope="shared",
+    common=("all_hash", "all_owner"),
     clock="ms",
     cookies=True,
     cost="O(log points), with a new cookie one draw",

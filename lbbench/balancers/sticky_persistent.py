@@ -142,6 +142,7 @@ STICKY_PERSISTENT = Balancer(
     on_endpoints=on_endpoints,
     params=MappingProxyType({"change_on_failure": False, "salt": SALT}),
     scope="shared",
+    common=("code", "sorted_code", "sorted_owner"),
     clock="ms",
     cookies=True,
     cost="O(log n), with a new cookie O(n) and one draw",

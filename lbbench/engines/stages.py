@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lbbench.balancers.base import Balancer, find, registry
+from lbbench.balancers.releases import SEED, for_release
 from lbbench.errors import BalancerError, RunError
 from lbbench.model.scenario import Scenario
 
@@ -65,14 +66,23 @@ def ingress_stage(scenario: Scenario) -> tuple[Balancer, dict[str, Any]]:
     if scenario.path == "service":
         balancer = find("random")
         return balancer, balancer.options({})
-    balancer = _find(scenario, stage.balancer, "stages.ingress.balancer")
+    try:
+        name = for_release(stage.balancer, stage.release)
+    except BalancerError as error:
+        raise BalancerError(f"{scenario.name}: stages.ingress.release: {error}") from error
+    balancer = _find(scenario, name, "stages.ingress.balancer")
     if balancer.level == "l4":
         raise RunError(
             f"{scenario.name}: stages.ingress.balancer = {balancer.name}: is a layer 4 balancer "
             "that picks for connections; see lbbench balancers for those of level l7"
         )
+    if stage.change_on_failure and balancer.cookies and "change_on_failure" not in balancer.params:
+        raise RunError(
+            f"{scenario.name}: stages.ingress.change_on_failure = true: balancer {balancer.name} "
+            "pays no heed to failures; remove it"
+        )
     offered = {
-        "start": stage.start,
+        "start": "first" if stage.release == SEED else stage.start,
         "subset_size": stage.subset_size,
         "change_on_failure": stage.change_on_failure,
     }

@@ -17,7 +17,7 @@ NODES: Keys = ("cluster", "nodes")
 PODS: Keys = ("cluster", "pods")
 REPLICAS: Keys = ("cluster", "ingress", "replicas")
 
-STICKY = ("sticky_balanced", "sticky_persistent")
+STICKY = ("sticky_balanced", "sticky_persistent", "sticky_0.21")
 """Balancers that need cookie jars."""
 
 
@@ -129,7 +129,7 @@ def _endpoints(scenario: Scenario) -> Iterator[Mistake]:
 
 
 def _timeline(scenario: Scenario, nodes: set[str]) -> Iterator[Mistake]:
-    names = set(scenario.cluster.pod_names())
+    names = {*scenario.cluster.pod_names(), *scenario.stages.ingress.canary_names()}
     exists = _pods_ever(scenario)
     for i, change in enumerate(scenario.timeline):
         if change.node is not None and change.node not in nodes:
@@ -143,15 +143,17 @@ def _timeline(scenario: Scenario, nodes: set[str]) -> Iterator[Mistake]:
 def _pods_ever(scenario: Scenario) -> Callable[[str, float], bool]:
     """Return what tells whether a scale-up or a rollout has brought pod-N by some time.
 
-    pod-N counts up and is never reused, so a rollout of n pods brings n new numbers.
+    pod-N counts up from the highest number at the start and is never reused, so a rollout of n
+    pods brings n new numbers, and a drained node at most as many.
     """
-    alive = made = len(scenario.cluster.pod_names())
+    alive = len(scenario.cluster.pod_names())
+    first = made = scenario.cluster.next_pod_number()
     numbers = [(0.0, made)]
     for change in sorted(scenario.timeline, key=lambda change: change.at):
         if change.scale is not None:
             made += max(0, change.scale.pods - alive)
             alive = change.scale.pods
-        elif change.rollout is not None:
+        elif change.rollout is not None or change.state == "drained":
             made += alive
         numbers.append((change.at, made))
 
@@ -159,7 +161,7 @@ def _pods_ever(scenario: Scenario) -> Callable[[str, float], bool]:
         head, _, number = name.rpartition("-")
         if head != "pod" or not (number.isascii() and number.isdigit()):
             return False
-        return int(number[:12]) < max(count for time, count in numbers if time <= at)
+        return first <= int(number[:12]) < max(count for time, count in numbers if time <= at)
 
     return exists
 

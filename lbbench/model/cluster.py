@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
@@ -162,3 +163,9 @@ class Cluster(Part):
         if isinstance(self.pods, int):
             return [f"pod-{i}" for i in range(self.pods)]
         return [pod.name for pod in self.pods]
+
+    def next_pod_number(self) -> int:
+        """Return N of the first pod-N that comes later: above the count and every pod-N given."""
+        names = self.pod_names()
+        found = (re.fullmatch(r"pod-([0-9]{1,12})", name) for name in names)
+        return max([len(names), *(int(match[1]) + 1 for match in found if match)])

@@ -42,6 +42,9 @@ MEAN = "20ms"
 MANY = 2**24
 """Most clients (the addresses of 11.0.0.0/8), keys and sessions."""
 
+WHOLE = 100_000
+"""Most requests of connections with gaps, whose requests are made in one piece."""
+
 Many = Annotated[
     int,
     BeforeValidator(whole(1, MANY)),
@@ -116,6 +119,23 @@ class Connections(Part):
     streams: SmallCount = 128
     gap: Distribution | None = None
 
+    @model_validator(mode="after")
+    def _ends(self) -> Connections:
+        """With a gap the process gives connection starts: each has an end and is made whole."""
+        if self.gap is None:
+            return self
+        if self.requests == "unlimited":
+            raise fault(
+                "requests",
+                "stands beside gap, where each arrival opens a connection; give a number or "
+                "{geometric: 20}, or remove gap",
+            )
+        if isinstance(self.requests, Geometric) and self.requests.geometric > WHOLE:
+            raise fault("requests", f"must be at most {{geometric: {WHOLE}}} beside gap")
+        if isinstance(self.requests, Fixed) and self.requests.fixed > WHOLE:
+            raise fault("requests", f"must be at most {WHOLE} beside gap")
+        return self
+
 
 class Keys(Part):
     """What $request_uri takes."""
@@ -132,6 +152,11 @@ class Sessions(Part):
     count: Many = 1000
     cookies: Literal["kept", "none"] = "kept"
     lifetime: Distribution | None = None
+
+    @field_validator("lifetime", mode="after")
+    @classmethod
+    def _takes_time(cls, value: Distribution | None) -> Distribution | None:
+        return None if value is None else value.must_take_time()
 
 
 def _usual_service() -> Distribution:
@@ -165,11 +190,7 @@ class Demand(Part):
     @field_validator("service_time", mode="after")
     @classmethod
     def _takes_time(cls, value: Distribution) -> Distribution:
-        if value.mean == 0.0:
-            raise fault("mean", "must be longer than 0")
-        if value.values is not None and max(value.values) <= 0.0:
-            raise fault("values", "must have one that is longer than 0")
-        return value
+        return value.must_take_time()
 
     @model_validator(mode="after")
     def _one_source(self) -> Demand:

@@ -93,6 +93,14 @@ class Distribution(Part):
             raise fault("low", "must be shorter than high")
         return self
 
+    def must_take_time(self) -> Distribution:
+        """Return the distribution; raise Fault when it gives nothing but 0."""
+        if self.mean == 0.0:
+            raise fault("mean", "must be longer than 0")
+        if self.values is not None and max(self.values) <= 0.0:
+            raise fault("values", "must have one that is longer than 0")
+        return self
+
     @model_validator(mode="after")
     def _whole_table(self) -> Distribution:
         if self.values is None or self.shares is None:

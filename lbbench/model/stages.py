@@ -193,6 +193,11 @@ class IngressStage(Part):
                 raise fault(name, str(error)) from None
         return value
 
+    def canary_names(self) -> list[str]:
+        """Return the names of the canary's pods: canary-0, canary-1, ..."""
+        count = self.canary.pods if isinstance(self.canary, Canary) else 0
+        return [f"canary-{i}" for i in range(count)]
+
     @field_validator("release", mode="before")
     @classmethod
     def _release(cls, value: object) -> object:

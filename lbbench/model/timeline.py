@@ -13,15 +13,25 @@ from lbbench.model.mistakes import fault, listed
 
 
 class Scale(Part):
-    """Change the number of pods."""
+    """Change the number of pods.
+
+    A new pod is ready ``ready_after`` after the change. A pod that goes leaves the endpoints at
+    once, serves for ``drain`` more and is killed ``grace`` after the change.
+    """
 
     SHORT: ClassVar[str] = "{pods: 15}"
 
     pods: Annotated[int, BeforeValidator(whole(0, MAX_PODS))]
+    ready_after: Time = 0.0
+    drain: Time = 5.0
+    grace: Time = 30.0
 
 
 class Rollout(Part):
-    """Replace every pod by a new one."""
+    """Replace every pod by a new one, as a Deployment's rolling update does.
+
+    ``ready_after``, ``drain`` and ``grace`` mean what they mean in :class:`Scale`.
+    """
 
     SHORT: ClassVar[str] = "{max_surge: 1, max_unavailable: 1}"
 
@@ -107,6 +117,9 @@ class Change(Part):
             raise fault("after", "belongs to fail: error")
         if self.until is None:
             return
+        if self.state == "up":
+            text = "does not belong to state: up; give the time at which it goes down a change"
+            raise fault("until", f"{text} of its own")
         if what not in _LASTING:
             raise fault("until", f"does not belong to {what}; {listed(_LASTING)} with it")
         if self.until <= self.at:

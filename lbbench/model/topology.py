@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from lbbench.errors import ScenarioError
@@ -70,7 +70,7 @@ def topology(scenario: Scenario) -> Topology:
     cluster = scenario.cluster
     names = cluster.node_names()
     ingress = scenario.path == "ingress"
-    free = _Free(len(names), _given_ips(cluster))
+    free = FreeAddresses(len(names), _given_ips(cluster))
     nodes = _nodes(cluster, names)
     try:
         pods = _pods(cluster, names, free)
@@ -99,8 +99,17 @@ def pack(pods: int, nodes: int) -> list[int]:
     return [i // block for i in range(pods)]
 
 
-class _Free:
-    """Hands out the synthetic addresses of each node in order, without those that are given."""
+def free_addresses(top: Topology) -> FreeAddresses:
+    """Return what hands out the addresses that ``top`` leaves free, for pods that come later."""
+    placed: Iterable[PodInfo | ReplicaInfo] = (*top.pods, *top.replicas)
+    return FreeAddresses(len(top.nodes), {host_of(item.address) for item in placed})
+
+
+class FreeAddresses:
+    """Hands out the synthetic addresses of each node in order, without those that are given.
+
+    No address is handed out twice.
+    """
 
     def __init__(self, nodes: int, given: set[str]) -> None:
         self.nodes = nodes
@@ -108,6 +117,13 @@ class _Free:
         self.next = [0] * nodes
 
     def take(self, node: int, port: int) -> str:
+        """Return the next free address of ``node`` as IP:port.
+
+        Raises
+        ------
+        ValueError
+            When the node has no address left.
+        """
         while True:
             address = pod_address(node, self.next[node], port, self.nodes)
             self.next[node] += 1
@@ -136,7 +152,7 @@ def _nodes(cluster: Cluster, names: Sequence[str]) -> tuple[NodeInfo, ...]:
     )
 
 
-def _pods(cluster: Cluster, nodes: Sequence[str], free: _Free) -> tuple[PodInfo, ...]:
+def _pods(cluster: Cluster, nodes: Sequence[str], free: FreeAddresses) -> tuple[PodInfo, ...]:
     given = (
         tuple(Pod(name=name) for name in cluster.pod_names())
         if isinstance(cluster.pods, int)
@@ -174,7 +190,9 @@ def _places(cluster: Cluster, fixed: Sequence[int | None], nodes: int) -> list[i
     return [next(left) if node is None else node for node in fixed]
 
 
-def _replicas(cluster: Cluster, nodes: Sequence[str], free: _Free) -> tuple[ReplicaInfo, ...]:
+def _replicas(
+    cluster: Cluster, nodes: Sequence[str], free: FreeAddresses
+) -> tuple[ReplicaInfo, ...]:
     given = cluster.ingress.replicas
     if isinstance(given, tuple):
         numbers = {name: i for i, name in enumerate(nodes)}

@@ -39,7 +39,8 @@ def explain(balancer: Balancer) -> Group:
         "level": LEVELS[balancer.level],
         "original": balancer.source,
         "cost per pick": balancer.cost,
-        "state": SHARED_BY[balancer.scope],
+        "state": shared_by(balancer),
+        "feedback": f"the {balancer.accounts} attempt of a request" if balancer.done else "none",
         "clock": "nginx's, in milliseconds" if balancer.clock == "ms" else "exact",
         "options": ", ".join(f"{key}: {value}" for key, value in balancer.params.items()) or "none",
     }
@@ -62,9 +63,18 @@ def as_dict(balancer: Balancer) -> dict[str, Any]:
         "source": balancer.source,
         "cost": balancer.cost,
         "scope": balancer.scope,
+        "common": list(balancer.common),
+        "accounts": balancer.accounts if balancer.done else None,
         "clock": balancer.clock,
         "params": dict(balancer.params),
     }
+
+
+def shared_by(balancer: Balancer) -> str:
+    """Return who shares a state; of a replica's, which fields if not all."""
+    if balancer.scope == "replica" and balancer.common:
+        return f"one per nginx worker; the workers of a replica share {', '.join(balancer.common)}"
+    return SHARED_BY[balancer.scope]
 
 
 def short_source(balancer: Balancer) -> str:

@@ -77,9 +77,7 @@ def addresses_of(
 class Popularity:
     """How often each of ``count`` items is drawn: uniform, or Zipf with p_k proportional to k^-s.
 
-    Item 0 is the most popular one. A draw takes one uniform number: its place in the cumulated
-    shares. A guide table over equal parts of [0, 1) holds the answer for the parts that lie inside
-    one item, which are all but ``count`` of them; only the rest is searched for.
+    Item 0 is the most popular one. A draw takes one uniform number.
     """
 
     count: int
@@ -91,30 +89,46 @@ class Popularity:
         weights /= weights.sum()
         return weights
 
-    def sampler(self, stream: np.random.Generator) -> UniformSampler | ZipfSampler:
+    def inverse(self) -> UniformInverse | ZipfInverse:
+        """Return what tells the item that a uniform number stands for."""
+        return UniformInverse(self.count) if self.exponent == 0.0 else ZipfInverse(self)
+
+    def sampler(self, stream: np.random.Generator) -> Sampler:
         """Return what draws items from ``stream``."""
-        if self.exponent == 0.0:
-            return UniformSampler(self.count, stream)
-        return ZipfSampler(self, stream)
+        return Sampler(self.inverse(), stream)
 
 
-class UniformSampler:
-    """Draws items that are equally likely."""
+class Sampler:
+    """Draws items."""
 
-    def __init__(self, count: int, stream: np.random.Generator) -> None:
-        self.count = count
+    def __init__(self, inverse: UniformInverse | ZipfInverse, stream: np.random.Generator) -> None:
+        self.inverse = inverse
         self.stream = stream
 
     def draw(self, n: int) -> np.ndarray:
         """Return the next ``n`` items, int64[n]."""
-        return pick_index(self.stream.random(n), self.count)
+        return self.inverse.items(self.stream.random(n))
 
 
-class ZipfSampler:
-    """Draws items by inversion of their cumulated shares."""
+class UniformInverse:
+    """Items that are equally likely."""
 
-    def __init__(self, popularity: Popularity, stream: np.random.Generator) -> None:
-        self.stream = stream
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def items(self, uniforms: np.ndarray) -> np.ndarray:
+        """Return the item of each uniform number, int64[n]."""
+        return pick_index(uniforms, self.count)
+
+
+class ZipfInverse:
+    """The inverse of the cumulated shares.
+
+    A guide table over equal parts of [0, 1) holds the answer for the parts that lie inside one
+    item, which are all but as many as there are items; only the rest is searched for.
+    """
+
+    def __init__(self, popularity: Popularity) -> None:
         self.cumulated = np.cumsum(popularity.shares())
         self.cumulated[-1] = 1.0
         wanted = min(max(GUIDE_PER_ITEM * popularity.count, 2), MAX_GUIDE)
@@ -124,9 +138,8 @@ class ZipfSampler:
         self.guide = first[:-1].astype(np.int64)
         self.is_split = first[1:] != first[:-1]
 
-    def draw(self, n: int) -> np.ndarray:
-        """Return the next ``n`` items, int64[n]: the first whose cumulated share exceeds u."""
-        uniforms = self.stream.random(n)
+    def items(self, uniforms: np.ndarray) -> np.ndarray:
+        """Return the item of each uniform number: the first whose cumulated share exceeds it."""
         part = pick_index(uniforms, self.parts)
         items: np.ndarray = self.guide[part]
         unsure = np.flatnonzero(self.is_split[part])

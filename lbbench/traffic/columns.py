@@ -1,4 +1,4 @@
-"""What a scenario says of each column: work, clients, connections, keys, sessions."""
+"""What a scenario says of each column: work, clients, connections, keys, sessions, pauses."""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ class Columns:
     ----------
     client_address, addresses
         int64[clients], index into the distinct source addresses; see `Population`.
+    lifetime
+        How long a session lasts; None: for ever.
+    gap
+        From an answer to the next request on its connection; None: requests have arrivals.
+    think
+        From an answer to the user's next request in a closed loop; None: the process is open.
     """
 
     work: service.ServiceTime
@@ -36,6 +42,9 @@ class Columns:
     budget: Budget
     keys: Popularity
     n_sessions: int
+    lifetime: service.ServiceTime | None
+    gap: service.ServiceTime | None
+    think: service.ServiceTime | None
 
 
 def columns_of(scenario: Scenario) -> Columns:
@@ -54,7 +63,8 @@ def columns_of(scenario: Scenario) -> Columns:
         share_behind_nat=traffic.clients.behind_nat,
         nat_addresses=traffic.clients.nat_addresses,
     )
-    work = service_time(traffic.service_time, scenario.folder)
+    folder = scenario.folder
+    work = service_time(traffic.service_time, folder)
     if work.mean <= 0.0:
         raise RunError(
             f"{scenario.name}: traffic.service_time has mean 0; give at least one value above 0 a "
@@ -68,6 +78,9 @@ def columns_of(scenario: Scenario) -> Columns:
         budget=_budget(traffic.connections.requests),
         keys=_popularity(traffic.keys.count, traffic.keys.popularity),
         n_sessions=_sessions(scenario.sessions),
+        lifetime=_times(scenario.sessions.lifetime if scenario.sessions else None, folder),
+        gap=_times(traffic.connections.gap, folder),
+        think=_times(traffic.arrivals.think_time, folder),
     )
 
 
@@ -94,6 +107,10 @@ _BY_NAME: dict[str, Callable[..., service.ServiceTime]] = {
     "bimodal": service.discrete,
 }
 """The makers by the word in scenarios; their parameters have the names of the keys."""
+
+
+def _times(spec: Distribution | None, folder: Path) -> service.ServiceTime | None:
+    return None if spec is None else service_time(spec, folder)
 
 
 def _popularity(count: int, spec: str | Zipf) -> Popularity:

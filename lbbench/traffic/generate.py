@@ -2,6 +2,8 @@
 
 The columns depend on `traffic`, `run.seed` and the replication alone: whatever balancer, cluster or
 network is compared meets the same requests. Only `utilisation` looks at the capacity of the pods.
+
+A closed loop has no blocks: its users (`Users`) bring their rows one chunk after the other.
 """
 
 from __future__ import annotations
@@ -17,10 +19,13 @@ from lbbench.model.scenario import Scenario
 from lbbench.model.topology import capacity, topology
 from lbbench.model.trace import Population, Trace
 from lbbench.traffic.arrivals import Diurnal, Modulated, Process, Renewal, Steps
+from lbbench.traffic.closed import Users, rate_bound
 from lbbench.traffic.columns import columns_of
+from lbbench.traffic.gaps import connection_blocks
 from lbbench.traffic.recorded import read_trace
 from lbbench.traffic.replay import replayed
-from lbbench.traffic.sessions import Jars
+from lbbench.traffic.service import ServiceTime, always
+from lbbench.traffic.sessions import Jars, session_lives
 from lbbench.traffic.streams import CLIENT, KEY, Streams
 
 BLOCK = 16_384
@@ -33,11 +38,17 @@ class Traffic:
     Attributes
     ----------
     population
-        What the requests refer to: addresses, lanes, keys, the mean work and the average rate.
+        What the requests refer to: addresses, lanes, keys, the mean work and the average rate (of a
+        closed loop: an upper bound of it).
+    users
+        Those of a closed loop, which has no blocks; None for all other traffic.
+    has_gaps
+        Whether arrivals are those of connections, whose later requests come a gap after an answer.
     n_requests
         How many requests come; None when they come for a `duration`.
     duration
-        Seconds in which requests come (the last arrival is before it); None with `n_requests`.
+        Seconds in which requests come (the last arrival is before it); None with `n_requests`. With
+        gaps, connections start before it, and the engine decides on their later requests.
     notes
         Sentences on what a trace left out or had to be put right.
     """
@@ -48,42 +59,54 @@ class Traffic:
         Raises
         ------
         RunError
-            When the scenario asks for traffic that this version does not make.
+            When parts of the traffic contradict each other.
         InputError
             When a trace or a file of service times cannot be used.
         """
-        refuse_later_parts(scenario)
+        refuse_contradictions(scenario)
         self.block = block
         self.streams = Streams(scenario.run.seed, replication)
         self.columns = columns_of(scenario)
         self.n_requests = scenario.run.requests
         self.duration = scenario.run.duration
         self.notes: tuple[str, ...] = ()
+        self.users: Users | None = None
+        self.has_gaps = self.columns.gap is not None
         self._recorded: Trace | None = None
         if scenario.traffic.trace is not None:
             self._play_back(scenario)
             return
         if self.n_requests is None and self.duration is None:
             self.duration = DURATION
+        if self.columns.think is not None:
+            self._close_the_loop(scenario, self.columns.think)
+            return
         self.process, rate = arrival_process(scenario, self.columns.work.mean, self.duration)
-        self.population = Population(
-            client_address=self.columns.client_address,
-            addresses=self.columns.addresses,
-            n_lanes=self.columns.clients.count,
-            n_sessions=self.columns.n_sessions,
-            keys=self.columns.keys.count,
-            mean_work=self.columns.work.mean,
-            rate=rate,
-        )
+        self.population = self._population(self.columns.clients.count, rate)
 
     def blocks(self) -> Iterator[Trace]:
         """Yield the requests in order of arrival, at most `block` at a time, from the start.
 
-        Concatenated, the columns are the same bits whatever the size of the blocks.
+        Concatenated, the columns are the same bits whatever the size of the blocks. With gaps, a
+        block holds whole connections (see `connection_blocks`); a closed loop yields nothing.
+        Columns that hold one value throughout share memory between blocks: only read them.
         """
+        if self.users is not None:
+            return
         if self._recorded is not None:
             for start in range(0, len(self._recorded.arrival), self.block):
                 yield Trace(*(column[start : start + self.block] for column in self._recorded))
+            return
+        if self.columns.gap is not None:
+            yield from connection_blocks(
+                self.columns,
+                self.columns.gap,
+                self.process.scaled(1.0 / self.columns.budget.mean).start(self.streams),
+                self.streams,
+                block=self.block,
+                n_requests=self.n_requests,
+                duration=self.duration,
+            )
             return
         yield from self._generated()
 
@@ -95,6 +118,8 @@ class Traffic:
         keys = columns.keys.sampler(streams.open(KEY))
         jars = Jars(columns.n_sessions, columns.clients.count).start(streams)
         connections = columns.budget.start(columns.clients.count, streams)
+        node, gap = always(-1), always(-1.0)
+        life = session_lives(columns.lifetime, columns.n_sessions, streams)
         made = 0
         ended = False
         while not ended:
@@ -118,10 +143,34 @@ class Traffic:
                 key=keys.draw(n),
                 session=jars.draw(client),
                 last=connections.last(client),
-                node=np.full(n, -1, np.int64),
-                gap=np.full(n, -1.0),
-                life=np.full(n, np.inf),
+                node=node(n),
+                gap=gap(n),
+                life=life(n),
             )
+
+    def _population(self, n_lanes: int, rate: float) -> Population:
+        columns = self.columns
+        return Population(
+            client_address=columns.client_address,
+            addresses=columns.addresses,
+            n_lanes=n_lanes,
+            n_sessions=columns.n_sessions,
+            keys=columns.keys.count,
+            mean_work=columns.work.mean,
+            rate=rate,
+        )
+
+    def _close_the_loop(self, scenario: Scenario, think: ServiceTime) -> None:
+        count = int(scenario.traffic.arrivals.users or 0)
+        self.users = Users(self.columns, think, count, self.streams)
+        rate = rate_bound(count, think.mean, self.columns.work.mean, topology(scenario))
+        self.population = self._population(count, rate)
+        if scenario.traffic.clients.popularity != "uniform":
+            text = (
+                "traffic.clients.popularity is not used in a closed loop: user u is client u mod "
+                "traffic.clients.count"
+            )
+            self.notes = (text,)
 
     def _play_back(self, scenario: Scenario) -> None:
         path = scenario.folder / str(scenario.traffic.trace)
@@ -151,21 +200,19 @@ class Traffic:
             self.population = self.population._replace(rate=rate)
 
 
-def refuse_later_parts(scenario: Scenario) -> None:
-    """Raise RunError for traffic that scenarios can ask for but that is not made yet."""
+def refuse_contradictions(scenario: Scenario) -> None:
+    """Raise RunError for parts of the traffic that exclude each other."""
     traffic = scenario.traffic
-    asked = {
-        "traffic.arrivals.process = closed": traffic.arrivals.process == "closed",
-        "traffic.connections.gap": traffic.connections.gap is not None,
-        "traffic.sessions.lifetime": scenario.sessions is not None
-        and scenario.sessions.lifetime is not None,
-    }
-    for name, is_asked in asked.items():
-        if is_asked:
-            raise RunError(
-                f"{scenario.name}: {name} is accepted in scenarios but not simulated by this "
-                f"version; use an open process without it"
-            )
+    if traffic.connections.gap is not None and traffic.arrivals.process == "closed":
+        raise RunError(
+            f"{scenario.name}: traffic.connections.gap stands beside a closed process, whose users "
+            f"pause by traffic.arrivals.think_time; remove one of them"
+        )
+    if traffic.connections.gap is not None and traffic.trace is not None:
+        raise RunError(
+            f"{scenario.name}: traffic.connections.gap stands beside traffic.trace = "
+            f"{traffic.trace}, whose requests have their own times; remove one of them"
+        )
     if scenario.stages.azure_lb.fixed is not None and traffic.trace is None:
         raise RunError(
             f"{scenario.name}: stages.azure_lb.fixed = {scenario.stages.azure_lb.fixed} takes the "

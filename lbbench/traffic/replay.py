@@ -10,7 +10,8 @@ import numpy as np
 from lbbench.model.trace import Population, Trace
 from lbbench.traffic.columns import Columns
 from lbbench.traffic.recorded import Recorded
-from lbbench.traffic.sessions import Jars
+from lbbench.traffic.service import always
+from lbbench.traffic.sessions import Jars, session_lives
 from lbbench.traffic.streams import CLIENT, KEY, Streams
 
 
@@ -43,8 +44,8 @@ def replayed(recorded: Recorded, columns: Columns, streams: Streams) -> tuple[Tr
         session=session,
         last=_is_last(lane, n_lanes, recorded.connection),
         node=nowhere if recorded.node is None else recorded.node,
-        gap=np.full(n, -1.0),
-        life=np.full(n, np.inf),
+        gap=always(-1.0)(n),
+        life=session_lives(columns.lifetime, n_sessions, streams)(n),
     )
     is_known = recorded.client is not None
     end = float(recorded.arrival[-1])

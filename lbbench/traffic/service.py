@@ -2,7 +2,8 @@
 
 Work is in seconds at speed 1. Every distribution gives its mean and its coefficient of variation by
 formula, and draws row by row from the stream ``work`` (``hyperexponential`` takes its branch from
-a stream of its own).
+a stream of its own). Other times (think times, gaps, lifetimes) have the same distributions and
+draw from the stream of their column.
 
 References
 ----------
@@ -15,18 +16,42 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from lbbench.traffic.streams import WORK, WORK_BRANCH, Streams
+from lbbench.traffic.streams import WORK, Streams, branch_of
 
 Draw = Callable[[int], np.ndarray]
 """draw(n) -> float64[n]: the next n values."""
 
 
+class Start(Protocol):
+    """Opens a distribution's streams: what makes its draw."""
+
+    def __call__(self, streams: Streams, column: str = WORK) -> Draw:
+        """Return the draw at its start; ``column`` is the name of its stream."""
+
+
+def always(value: float) -> Draw:
+    """Return the draw of a constant: an int gives int64. Its blocks share memory: only read them.
+
+    Columns that nothing asks for cost no time this way.
+    """
+    made = np.full(0, value)
+
+    def draw(n: int) -> np.ndarray:
+        nonlocal made
+        if len(made) < n:
+            made = np.full(n, value)
+        return made[:n]
+
+    return draw
+
+
 @dataclass(frozen=True)
 class ServiceTime:
-    """A distribution of work.
+    """A distribution of work, or of other times.
 
     Attributes
     ----------
@@ -35,24 +60,28 @@ class ServiceTime:
     cv
         Coefficient of variation, standard deviation / mean; may be infinite (Pareto, alpha <= 2).
     start
-        ``start(streams) -> draw``.
+        ``start(streams, column) -> draw``; the column is ``work`` where none is named.
     """
 
     mean: float
     cv: float
-    start: Callable[[Streams], Draw]
+    start: Start
 
 
 def deterministic(mean: float) -> ServiceTime:
     """Return the distribution that always gives ``mean``."""
-    return ServiceTime(mean, 0.0, lambda _: lambda n: np.full(n, mean))
+
+    def start(streams: Streams, column: str = WORK) -> Draw:  # noqa: ARG001
+        return lambda n: np.full(n, mean)
+
+    return ServiceTime(mean, 0.0, start)
 
 
 def exponential(mean: float) -> ServiceTime:
     """Return the exponential distribution."""
 
-    def start(streams: Streams) -> Draw:
-        stream = streams.open(WORK)
+    def start(streams: Streams, column: str = WORK) -> Draw:
+        stream = streams.open(column)
         return lambda n: mean * stream.standard_exponential(n)
 
     return ServiceTime(mean, 1.0, start)
@@ -61,8 +90,8 @@ def exponential(mean: float) -> ServiceTime:
 def erlang(mean: float, k: int) -> ServiceTime:
     """Return the sum of ``k`` exponential stages: cv^2 = 1/k."""
 
-    def start(streams: Streams) -> Draw:
-        stream = streams.open(WORK)
+    def start(streams: Streams, column: str = WORK) -> Draw:
+        stream = streams.open(column)
         return lambda n: (mean / k) * stream.standard_gamma(k, n)
 
     return ServiceTime(mean, 1.0 / math.sqrt(k), start)
@@ -73,8 +102,8 @@ def lognormal(mean: float, cv: float) -> ServiceTime:
     variance = math.log1p(cv * cv)
     mu, sigma = math.log(mean) - 0.5 * variance, math.sqrt(variance)
 
-    def start(streams: Streams) -> Draw:
-        stream = streams.open(WORK)
+    def start(streams: Streams, column: str = WORK) -> Draw:
+        stream = streams.open(column)
         return lambda n: stream.lognormal(mu, sigma, n)
 
     return ServiceTime(mean, cv, start)
@@ -89,8 +118,8 @@ def hyperexponential(mean: float, cv: float) -> ServiceTime:
     p = 0.5 * (1.0 + math.sqrt((cv * cv - 1.0) / (cv * cv + 1.0)))
     short, long = mean / (2.0 * p), mean / (2.0 * (1.0 - p))
 
-    def start(streams: Streams) -> Draw:
-        stream, branch = streams.open(WORK), streams.open(WORK_BRANCH)
+    def start(streams: Streams, column: str = WORK) -> Draw:
+        stream, branch = streams.open(column), streams.open(branch_of(column))
         return lambda n: (
             stream.standard_exponential(n) * np.where(branch.random(n) < p, short, long)
         )
@@ -106,8 +135,8 @@ def pareto(mean: float, alpha: float) -> ServiceTime:
     least = mean * (alpha - 1.0) / alpha
     cv = 1.0 / math.sqrt(alpha * (alpha - 2.0)) if alpha > 2.0 else math.inf
 
-    def start(streams: Streams) -> Draw:
-        stream = streams.open(WORK)
+    def start(streams: Streams, column: str = WORK) -> Draw:
+        stream = streams.open(column)
         return lambda n: least * (1.0 + stream.pareto(alpha, n))
 
     return ServiceTime(mean, cv, start)
@@ -127,8 +156,8 @@ def bounded_pareto(low: float, high: float, alpha: float) -> ServiceTime:
         bracket = low ** (k - alpha) - high ** (k - alpha)
         return float(alpha * low**alpha * bracket / ((alpha - k) * reach))
 
-    def start(streams: Streams) -> Draw:
-        stream = streams.open(WORK)
+    def start(streams: Streams, column: str = WORK) -> Draw:
+        stream = streams.open(column)
         return lambda n: low * (1.0 - stream.random(n) * reach) ** (-1.0 / alpha)
 
     return _of_moments(moment(1), moment(2), start)
@@ -141,8 +170,8 @@ def discrete(values: np.ndarray, shares: np.ndarray) -> ServiceTime:
     cumulated = np.cumsum(shares)
     cumulated[-1] = 1.0
 
-    def start(streams: Streams) -> Draw:
-        stream = streams.open(WORK)
+    def start(streams: Streams, column: str = WORK) -> Draw:
+        stream = streams.open(column)
         return lambda n: values[np.searchsorted(cumulated, stream.random(n), side="right")]
 
     return _of_moments(
@@ -170,8 +199,8 @@ def quantile_table(levels: np.ndarray, values: np.ndarray) -> ServiceTime:
     begin, base = levels[keep], values[keep]
     slope = np.append(np.diff(values)[keep[:-1]] / width[keep[:-1]], 0.0)
 
-    def start(streams: Streams) -> Draw:
-        stream = streams.open(WORK)
+    def start(streams: Streams, column: str = WORK) -> Draw:
+        stream = streams.open(column)
 
         def draw(n: int) -> np.ndarray:
             uniforms = stream.random(n)
@@ -188,14 +217,14 @@ def resampled(values: np.ndarray) -> ServiceTime:
     """Return the distribution that draws one of ``values`` (seconds), each equally likely."""
     ordered = np.sort(np.asarray(values, np.float64))
 
-    def start(streams: Streams) -> Draw:
-        stream = streams.open(WORK)
+    def start(streams: Streams, column: str = WORK) -> Draw:
+        stream = streams.open(column)
         return lambda n: ordered[(stream.random(n) * len(ordered)).astype(np.int64)]
 
     mean = math.fsum(ordered.tolist()) / len(ordered)
     return _of_moments(mean, math.fsum((ordered**2).tolist()) / len(ordered), start)
 
 
-def _of_moments(first: float, second: float, start: Callable[[Streams], Draw]) -> ServiceTime:
+def _of_moments(first: float, second: float, start: Start) -> ServiceTime:
     variance = max(second - first * first, 0.0)
     return ServiceTime(first, math.sqrt(variance) / first if first > 0.0 else 0.0, start)

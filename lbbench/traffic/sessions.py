@@ -1,4 +1,4 @@
-"""What a client's requests share: connections and cookie jars.
+"""What a client's requests share: connections and cookie jars, and how long a session lasts.
 
 A lane is the place where a connection can be open; for generated traffic it is the client. A
 connection's *budget* is the number of requests that it carries: drawn when the connection is
@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from lbbench.core.jit import bind
-from lbbench.traffic.streams import BUDGET, SESSION, Streams, pick_index
+from lbbench.traffic.service import Draw, ServiceTime, always
+from lbbench.traffic.streams import BUDGET, LIFETIME, SESSION, Streams, pick_index
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,12 @@ class Budget:
         """Return the connections at time 0: none is open."""
         return Connections(self, n_lanes, streams)
 
+    def draw(self, stream: np.random.Generator, n: int) -> np.ndarray:
+        """Return the budgets of the next ``n`` connections, int64[n]; the mean is finite."""
+        if self.is_geometric:
+            return stream.geometric(1.0 / self.mean, n)
+        return np.full(n, int(self.mean), np.int64)
+
 
 class Connections:
     """Tells for every request whether it is the last one of its connection."""
@@ -56,16 +63,11 @@ class Connections:
             return np.full(len(lane), self.budget.mean == 1.0, np.uint8)
         missing = len(lane) - len(self.drawn)  # each request may open one
         if missing > 0:
-            self.drawn = np.concatenate([self.drawn, self._draw(missing)])
+            self.drawn = np.concatenate([self.drawn, self.budget.draw(self.stream, missing)])
         last = np.zeros(len(lane), np.uint8)
         opened = self.spend(lane, self.left, self.drawn, last)
         self.drawn = self.drawn[opened:]
         return last
-
-    def _draw(self, n: int) -> np.ndarray:
-        if self.budget.is_geometric:
-            return self.stream.geometric(1.0 / self.budget.mean, n)
-        return np.full(n, int(self.budget.mean), np.int64)
 
 
 def spend_budgets(lane: np.ndarray, left: np.ndarray, budgets: np.ndarray, last: np.ndarray) -> int:
@@ -122,3 +124,14 @@ class JarSampler:
         own = (sessions - 1 - client) // clients + 1  # j = client, client + clients, ... < sessions
         drawn: np.ndarray = client + clients * pick_index(self.stream.random(len(client)), own)
         return drawn
+
+
+def session_lives(lifetime: ServiceTime | None, n_sessions: int, streams: Streams) -> Draw:
+    """Return what draws how long a session lasts that a request begins, seconds.
+
+    Every row gets a draw, so that it does not depend on which requests begin one. Infinite without
+    a lifetime, and where there is no session.
+    """
+    if lifetime is None or n_sessions == 0:
+        return always(np.inf)
+    return lifetime.start(streams, LIFETIME)
