@@ -78,12 +78,25 @@ def run_cases(
     seed
         In place of the scenarios' own; the expectations hold for any.
     progress
-        Called with the id of the case that begins.
+        Told which number of the cases begins, and what has to be compiled.
     """
     for number, case in enumerate(cases):
         if progress is not None:
             progress("cases", number, len(cases))
-        yield Report(case=case, findings=() if case.later else check_case(case, engine, seed))
+        findings = () if case.later else check_case(case, engine, seed, _compiling(progress))
+        yield Report(case=case, findings=findings)
+
+
+def _compiling(progress: Progress | None) -> Progress | None:
+    """Return what passes on that something is compiled, and none of the many short runs."""
+    if progress is None:
+        return None
+
+    def told(what: str, done: int, total: int | None) -> None:
+        if what.startswith("compiling"):
+            progress(what, done, total)
+
+    return told
 
 
 def check_case(

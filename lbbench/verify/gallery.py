@@ -94,11 +94,12 @@ def chosen(ids: list[str] | None) -> tuple[Case, ...]:
         When there is no such case; the sentence names near misses.
     """
     known = {case.id: case for case in gallery()}
-    for given in ids or ():
-        if given.upper() not in known:
-            hint = near(given.upper(), known) or f"there are {', '.join(known)}"
+    wanted = dict.fromkeys(given.upper() for given in ids or known)
+    for given in wanted:
+        if given not in known:
+            hint = near(given, known) or f"there are {', '.join(known)}"
             raise InputError(f"there is no case {given}; {hint}")
-    return tuple(known[given.upper()] for given in dict.fromkeys(ids or known))
+    return tuple(known[given] for given in wanted)
 
 
 def _case(name: str, entry: Mapping[str, Any]) -> Case:

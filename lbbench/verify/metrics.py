@@ -54,8 +54,12 @@ def expected_shares(run: Ran, *, stage: str) -> list[float]:
 
 
 def p_value(run: Ran, *, stage: str) -> float:
-    """Return the probability that counts as unlike the expected shares come by chance."""
-    return float(_stage(run, stage)["balance"]["p_value"])
+    """Return the probability that counts as unlike the expected shares come by chance.
+
+    NaN where the picks of the stage are no independent draws.
+    """
+    value = _stage(run, stage)["balance"]["p_value"]
+    return float("nan") if value is None else float(value)
 
 
 def _stage(run: Ran, name: str) -> dict[str, Any]:
