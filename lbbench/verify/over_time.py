@@ -137,8 +137,15 @@ def excess_of_new(run: Ran, *, pod: str, since: float) -> float:
 
 
 def delayed_share(run: Ran, *, by: float) -> float:
-    """Return the share of the requests that took ``by`` seconds or more."""
-    late = [requests.answered & (requests.latency >= by) for requests in run.tables()]
+    """Return the share of the requests that took ``by`` seconds or more, a timeout at least."""
+    late = [
+        np.where(
+            requests.answered,
+            requests.latency >= by,
+            requests.failed_with("connect_timeout", "read_timeout"),
+        )
+        for requests in run.tables()
+    ]
     return float(np.concatenate(late).mean())
 
 
