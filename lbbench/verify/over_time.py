@@ -58,14 +58,12 @@ def share_until_first_answer(run: Ran, *, pod: str, since: float) -> float:
     return got / all_
 
 
-def requests_to(run: Ran, *, pod: str, since: float = 0.0) -> float:
-    """Return how many requests that came after ``since`` went to ``pod``, per replication."""
-    number = run.number("pod", pod)
-    counted = [
-        ((requests["pod"] == number) & (requests["arrival"] >= since)).sum()
-        for requests in run.tables()
+def lost_since(run: Ran, *, since: float) -> float:
+    """Return how many requests that came after ``since`` failed, per replication."""
+    lost = [
+        (~requests.answered & (requests["arrival"] >= since)).sum() for requests in run.tables()
     ]
-    return float(np.mean(counted))
+    return float(np.mean(lost))
 
 
 def _pods(run: Ran, name: str) -> list[int]:

@@ -13,7 +13,8 @@ def test_shares_within_a_time(made_run):
     assert over_time.share_of(run, pod="pod-1") == 0.5
     assert over_time.share_of(run, pod="pod-1", since=1, until=3) == 1
     assert over_time.share_of(run, pod="pod-*", since=3) == 1
-    assert over_time.requests_to(run, pod="pod-1", since=2) == 1
+    run = made_run(arrival=[0, 1, 2, 3], error=[0, -1, 1, -1])
+    assert over_time.lost_since(run, since=1) == 1
 
 
 def test_the_share_until_the_first_answer(made_run):
