@@ -1,8 +1,10 @@
 """ewma that lets a newcomer begin with the score 0 instead of the mean of the others.
 
-What ingress-nginx's ewma would do without its slow start: the newcomer has the lowest score until
-its first answers, so it wins whenever it is among the two drawn. Everything else is the balancer
-`ewma`. Origin: kubernetes/ingress-nginx pull request 3709, which brought the mean.
+The newcomer has the lowest score, so it wins whenever it is among the two drawn. It keeps it for
+about the decay time even if it answers at once: an answer moves the score by 1 - exp(-dt / 10 s),
+and dt is short. (An *absent* score is another matter: the first answer would be taken whole.)
+Everything else is the balancer `ewma`. Origin: kubernetes/ingress-nginx pull request 3709, which
+brought the mean.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from lbbench.balancers.ewma import on_endpoints as with_mean
 def on_endpoints(
     state: EwmaState, rng: np.ndarray, old: np.ndarray, new: np.ndarray, now: float
 ) -> None:
-    """Take a new list as ewma does, then forget what it gave to those that came."""
+    """Take a new list as ewma does, then set those that came to 0, as of now."""
     with_mean(state, rng, old, new, now)
     for k in range(len(new)):
         came = len(old) > 0
@@ -26,9 +28,9 @@ def on_endpoints(
             if old[j] == new[k]:
                 came = False
         if came:
-            state.known[new[k]] = 0
+            state.known[new[k]] = 1
             state.value[new[k]] = 0.0
-            state.touched[new[k]] = 0.0
+            state.touched[new[k]] = now
 
 
 from_zero = replace(
