@@ -307,6 +307,36 @@ def test_the_timeline_may_name_pods_that_it_brings():
         made(text.replace("pod-23", "pod-24"))
 
 
+def test_the_timeline_may_name_canary_pods_and_replacements_of_a_drain():
+    """canary-k exists while there is a canary; a drained node's pods may come again elsewhere."""
+    text = """timeline:
+- {at: 1s, pod: canary-1, fail: hang}
+- {at: 2s, node: node-0, state: drained}
+- {at: 20s, pod: pod-10, speed: 2}
+stages: {ingress: {canary: {pods: 2, weight: 20}}}"""
+    assert made(text).timeline[0].pod == "canary-1"
+    with pytest.raises(ScenarioError, match=r"timeline\[0\]\.pod = canary-2: there is no such pod"):
+        made(text.replace("canary-1", "canary-2"))
+
+
+def test_later_pods_have_numbers_above_those_given():
+    """pod-7 in the list makes pod-8 the next, whatever the count."""
+    text = """cluster: {pods: [{name: pod-7}, {name: web}]}
+timeline:
+- {at: 1s, scale: {pods: 3}}
+- {at: 2s, pod: pod-8, speed: 2}"""
+    assert made(text).cluster.next_pod_number() == 8
+    for name in ("pod-2", "pod-9"):
+        with pytest.raises(ScenarioError, match=f"pod = {name}: there is no such pod"):
+            made(text.replace("pod-8", name))
+
+
+def test_a_scale_has_the_times_of_its_pods():
+    """New ones are ready at once, old ones drain for 5 s and have 30 s in all."""
+    scale = made("timeline: [{at: 1s, scale: {pods: 3}}]").timeline[0].scale
+    assert (scale.ready_after, scale.drain, scale.grace) == (0.0, 5.0, 30.0)
+
+
 def test_probabilities_as_written_survive():
     """An import's probabilities keep every digit and belong to as many endpoints."""
     text = """path: service

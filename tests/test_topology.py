@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lbbench.errors import ScenarioError
 from lbbench.model.addresses import HOSTS, MAX_NODES, node_address, pod_address, split_address
 from lbbench.model.check import build
-from lbbench.model.topology import capacity, pack, spread, topology
+from lbbench.model.topology import capacity, free_addresses, pack, spread, topology
 
 
 def top(path="ingress", **cluster):
@@ -140,6 +140,15 @@ def test_node_addresses_stay_apart_up_to_the_limit():
     """Every node up to the limit has an address of its own that is an address."""
     found = {split_address(f"{node_address(i)}:1") for i in range(MAX_NODES)}
     assert len(found) == MAX_NODES
+
+
+def test_free_addresses_are_those_that_nobody_has():
+    """After the first pods and replicas of a node, without those that are given elsewhere."""
+    found = top(nodes=2, pods=[{"name": "a"}, {"name": "b", "address": "10.244.0.5:8080"}])
+    free = free_addresses(found)
+    taken = [free.take(0, 8080) for _ in range(3)]
+    assert taken == ["10.244.0.4:8080", "10.244.0.6:8080", "10.244.0.7:8080"]
+    assert free.take(1, 8080) == "10.244.1.3:8080"
 
 
 def test_a_node_with_too_many_pods_is_refused():

@@ -113,6 +113,7 @@ def life_of(scenario: Scenario, top: Topology, *, replication: int, horizon: flo
         views = _Views(scenario, top, played, replication, horizon)
         rules = views.rules()
         lb_first, lb_views = views.pool(rules)
+        # by balancer, node, worker: what happens at the same time keeps this order
         seen = [*lb_views, *_rule_views(rules), *views.workers()]
     seen = [view for view in seen if view.step.time <= horizon]
     cluster = played.cluster
@@ -266,12 +267,9 @@ def _rule_views(rules: Sequence[Track[NodeRules]]) -> list[View]:
     return views
 
 
-def _in_order(changes: Iterable[Step], views: Sequence[Step]) -> tuple[Step, ...]:
-    """Return all steps by time: changes in the order in which they were made, then views."""
-    cuts = [step for step in views if step.op < N_CHANGES]
-    rest = [step for step in views if step.op >= N_CHANGES]
-    ordered = [*changes, *cuts, *sorted(rest, key=lambda step: (step.op, step.a))]
-    return tuple(sorted(ordered, key=lambda step: (step.time, step.op >= N_CHANGES)))
+def _in_order(changes: Iterable[Step], views: Iterable[Step]) -> tuple[Step, ...]:
+    """Return all steps by time, changes before views, else in the order given."""
+    return tuple(sorted([*changes, *views], key=lambda step: (step.time, step.op >= N_CHANGES)))
 
 
 def _notes(played: Played, views: Iterable[View]) -> tuple[ChangeNote, ...]:

@@ -16,7 +16,7 @@ from lbbench.engines.timeline.track import Notes
 
 NODE_GRACE = 40.0
 """Seconds without a heartbeat until a node is NotReady: kube-controller-manager's
---node-monitor-grace-period, 40 s up to release 1.31 (50 s since)."""
+--node-monitor-grace-period, 40 s before release 1.32, 50 s since (kubernetes/kubernetes#126287)."""
 
 
 class Power:
