@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from lbbench.cli.options import Debug, Engine, Json, Quiet, Seed
+from lbbench.cli.options import Debug, Json, Quiet, Seed
 from lbbench.cli.output import as_json, check_writable, console, deliver
 from lbbench.errors import RunError
 
@@ -22,7 +22,10 @@ def verify(
         bool, typer.Option("--cases", help="the gallery of field reports, run through the engines")
     ] = False,
     seed: Seed = None,
-    engine: Engine = "fast",
+    engine: Annotated[
+        Literal["auto", "fast", "reference"],
+        typer.Option(help="auto: the readable one for short runs whose balancer is not compiled"),
+    ] = "auto",
     json: Json = None,
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001

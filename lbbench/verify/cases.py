@@ -10,11 +10,11 @@ from typing import Any, Literal
 from lbbench.errors import LbbenchError
 from lbbench.inputs.yaml import load
 from lbbench.model.scenario import Scenario
-from lbbench.studies.run import Engine, Progress
+from lbbench.studies.run import Progress
 from lbbench.verify import metrics, over_time
 from lbbench.verify.gallery import SCENARIOS, Case, Check
 from lbbench.verify.judging import meets
-from lbbench.verify.ran import Ran, ran
+from lbbench.verify.ran import Choice, Ran, ran
 
 Verdict = Literal["pass", "fail", "later"]
 
@@ -63,7 +63,7 @@ class Report:
 def run_cases(
     cases: Sequence[Case],
     *,
-    engine: Engine = "fast",
+    engine: Choice = "auto",
     seed: int | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Report]:
@@ -74,7 +74,7 @@ def run_cases(
     cases
         What to run; those that wait for a part are reported without being run.
     engine
-        ``fast`` or ``reference``.
+        ``fast``, ``reference``, or for each run the one that is done first: the numbers are equal.
     seed
         In place of the scenarios' own; the expectations hold for any.
     progress
@@ -101,7 +101,7 @@ def _compiling(progress: Progress | None) -> Progress | None:
 
 def check_case(
     case: Case,
-    engine: Engine = "fast",
+    engine: Choice = "auto",
     seed: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[Finding, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
@@ -17,6 +18,11 @@ from lbbench.model.trace import Population
 from lbbench.studies.run import Engine, Progress, Replications, replicate, sum_up
 
 PORTS = 2**16
+
+Choice = Literal["auto", "fast", "reference"]
+
+SHORT = 20_000
+"""Requests that the readable engine has done before the other one is compiled."""
 
 
 @dataclass(frozen=True)
@@ -130,13 +136,27 @@ class Requests:
         return latency
 
 
-def ran(scenario: Scenario, *, engine: Engine = "fast", progress: Progress | None = None) -> Ran:
-    """Run ``scenario`` with records.
+def ran(scenario: Scenario, *, engine: Choice = "auto", progress: Progress | None = None) -> Ran:
+    """Run ``scenario`` with records; ``auto`` takes the engine that is done first.
 
     Raises
     ------
     LbbenchError
         When it cannot be run.
     """
-    done = replicate(scenario, engine=engine, progress=progress, record=True)
-    return Ran(scenario, done, engine)
+    chosen = quicker(scenario) if engine == "auto" else engine
+    done = replicate(scenario, engine=chosen, progress=progress, record=True)
+    return Ran(scenario, done, chosen)
+
+
+def quicker(scenario: Scenario) -> Engine:
+    """Return ``fast`` unless it would have to be compiled for a run of at most `SHORT` requests."""
+    from lbbench.engines.fast import kernel_of
+    from lbbench.engines.plan import make_plan
+
+    plan = make_plan(scenario)
+    rate = plan.traffic.population.rate
+    requests = plan.traffic.n_requests or rate * (plan.traffic.duration or 0.0)
+    if requests * scenario.run.replications > SHORT:
+        return "fast"
+    return "fast" if kernel_of(plan).is_cached else "reference"
