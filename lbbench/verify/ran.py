@@ -129,12 +129,6 @@ class Requests:
         """Return which requests failed with one of the error classes, bool[n]."""
         return np.isin(self["error"], [ERRORS.index(name) for name in classes])
 
-    @property
-    def latency(self) -> np.ndarray:
-        """Return seconds from arrival to the end of service; the answer's way back is left out."""
-        latency: np.ndarray = self["end"] - self["arrival"]
-        return latency
-
 
 def ran(scenario: Scenario, *, engine: Choice = "auto", progress: Progress | None = None) -> Ran:
     """Run ``scenario`` with records; ``auto`` takes the engine that is done first.
