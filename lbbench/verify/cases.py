@@ -48,11 +48,12 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the case as `lbbench verify --cases --json` writes it."""
+        values = [item.value for item in self.findings] or [item.value for item in self.case.checks]
         return {
             "id": self.case.id,
             "expected": [
-                {"metric": item.metric, "op": item.op, "value": _plain(item.value), "tol": item.tol}
-                for item in self.case.checks
+                {"metric": item.metric, "op": item.op, "value": _plain(value), "tol": item.tol}
+                for item, value in zip(self.case.checks, values, strict=True)
             ],
             "found": [_plain(item.found) for item in self.findings],
             "verdict": self.verdict,

@@ -39,6 +39,14 @@ def test_the_json_is_alone(command):
     assert (second["verdict"], second["missing"]) == ("later", "outbound SNAT")
 
 
+def test_what_another_run_gave_is_the_expectation(command):
+    """C15 compares with ewma's p99: the JSON has the number that was found for it."""
+    ended = command("verify", "--cases", "C15", "--json", "-")
+    case = json.loads(ended.out)["cases"][0]
+    assert case["verdict"] == "pass"
+    assert case["expected"][0]["value"] > case["found"][0] > 0.5
+
+
 @pytest.fixture
 def broken(monkeypatch):
     """Let C05 expect what is not so."""
