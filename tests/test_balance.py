@@ -174,7 +174,9 @@ def shape_of(path="ingress", *, pods=PODS, warmup=FIRST, random=("azure_lb", "ku
         pod_node=tuple(i % NODES for i in range(pods)),
         concurrency=np.full(pods, 2, np.int64),
         settled=max(warmup, 16) if warmup < 0 else warmup,
-        warmup_segments=warmup,
+        warmup_s=float(warmup),
+        born=np.zeros(pods),
+        gone=np.full(pods, np.inf),
         window_s=2.0,
         simulated=SPAN + 1.0,
         expected=expected if ingress else {k: expected[k] for k in ("azure_lb", "kube_proxy")},
@@ -226,7 +228,7 @@ def run_of(seed, n=6_400, path="ingress", *, failed=0.01, utilisation=0.6, pods=
     totals = {"attempts": n + 5, "retried": 5, "connects": n // 4, "cross_node": n // 3}
     totals["connections"] = int(opens.sum())
     return y._replace(
-        totals=np.array([totals[name] for name in TOTALS]),
+        totals=np.array([totals.get(name, 0) for name in TOTALS]),
         segment_start=np.linspace(0.0, SPAN, SEGMENTS + 1),
         failed_counts=np.array([np.bincount(coarse[bad & (segment == s)], minlength=COARSE)
                                 for s in range(SEGMENTS)]),
@@ -249,7 +251,7 @@ def run_of(seed, n=6_400, path="ingress", *, failed=0.01, utilisation=0.6, pods=
         window_failed=np.bincount(windows[bad], minlength=32),
         window_counts=window_counts,
         window_pods=window_pods,
-        affinity=np.array([100, 90, 7, 3]),
+        affinity=np.array([100, 90, 7, 3, 50, 10, 4]),
         **columns,
     )  # fmt: skip
 

@@ -4,138 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from drawn import Grid, scenarios
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lbbench.engines import fast, reference
 from lbbench.engines.plan import make_plan
 from lbbench.model.check import build
-from lbbench.model.trace import Trace
-
-BALANCERS = (
-    "round_robin",
-    "random",
-    "least_conn",
-    "ewma",
-    "chash",
-    "chashsubset",
-    "sticky_balanced",
-    "sticky_persistent",
-)
-TICK = 1 / 1024
-
-
-class Grid:
-    """Traffic on a grid of 1/1024 s, so that events tie exactly."""
-
-    def __init__(self, traffic, block: int) -> None:
-        self.inner = traffic
-        self.block = block
-        self.population = traffic.population
-        self.n_requests = traffic.n_requests
-        self.duration = traffic.duration
-        self.notes = traffic.notes
-
-    def blocks(self):
-        """Yield the same requests with times rounded to the grid."""
-        blocks = list(self.inner.blocks())
-        whole = Trace(*(np.concatenate(columns) for columns in zip(*blocks, strict=True)))
-        whole = whole._replace(
-            arrival=np.floor(whole.arrival * 1024) / 1024, work=np.ceil(whole.work * 1024) / 1024
-        )
-        for at in range(0, len(whole.arrival), self.block):
-            yield Trace(*(column[at : at + self.block] for column in whole))
-
-
-def ticks(n: int) -> str:
-    """Return n ticks of 1/1024 s as a time of the scenario, exactly."""
-    return f"{n * TICK!r}s" if n else "0s"
-
-
-@st.composite
-def scenarios(draw, *, grid: bool):
-    """Draw a scenario: both paths, every balancer, small clusters, ties and zero delays."""
-
-    def delay(most: int = 3) -> str:
-        return ticks(draw(st.integers(0, most))) if grid else f"{draw(st.integers(0, 2000))}us"
-
-    nodes = draw(st.integers(1, 3))
-    path = draw(st.sampled_from(["ingress", "ingress", "service"]))
-    concurrency = draw(st.integers(1, 3))
-    requests = draw(st.integers(1, 160))
-    per_connection = draw(st.sampled_from([1, {"geometric": 4}, {"fixed": 3}, "unlimited"]))
-    protocol = draw(st.sampled_from(["http1", "http2"]))
-    pods = draw(st.integers(1, 6))
-    policy = draw(st.sampled_from(["Cluster", "Local"]))
-    sticky = draw(st.booleans())
-    balancer = draw(st.sampled_from(BALANCERS)) if path == "ingress" else "round_robin"
-    return {
-        "name": "drawn",
-        "path": path,
-        "cluster": {
-            "nodes": nodes,
-            "pods": [
-                {"name": f"pod-{i}", "speed": draw(st.sampled_from([1.0, 1.0, 0.5]))}
-                for i in range(pods)
-            ],
-            "pod": {
-                "concurrency": concurrency,
-                "discipline": draw(st.sampled_from(["fifo", "ps"])),
-                "queue": draw(st.sampled_from(["unlimited", "unlimited", 0, 2])),
-            },
-            "ingress": {
-                "replicas": draw(st.sampled_from(["per_node", 1, 2])),
-                "workers": draw(st.integers(1, 3)),
-                "cpu_per_request": delay(2),
-            },
-            "network": {
-                "client_rtt": delay(),
-                "same_node_rtt": delay(1),
-                "cross_node_rtt": delay(),
-                "path_delay": delay(1),
-                "path_jitter": "0s" if grid else delay(1),
-            },
-        },
-        "stages": {
-            "azure_lb": {
-                "distribution": draw(st.sampled_from(["Default", "SourceIP", "SourceIPProtocol"])),
-                "mapping": draw(st.sampled_from(["modulo", "rendezvous"])),
-            },
-            "kube_proxy": {
-                "external_traffic_policy": policy,
-                "session_affinity": draw(st.sampled_from(["None", "ClientIP"])),
-                "affinity_timeout": "1s",
-            },
-            "ingress": {
-                "balancer": balancer,
-                "hash_by": draw(
-                    st.sampled_from(
-                        ["$remote_addr", "$request_uri", "$remote_addr$request_uri", "x"]
-                    )
-                ),
-                "subset_size": draw(st.integers(1, 4)),
-                "keepalive": {
-                    "upstream": draw(st.sampled_from([0, 1, 3, 320])),
-                    "upstream_requests": draw(st.sampled_from([2, 1000])),
-                    "upstream_timeout": draw(st.sampled_from(["50ms", "60s"])),
-                },
-                "next_upstream": {"tries": draw(st.integers(1, 4))},
-            },
-        },
-        "traffic": {
-            "arrivals": {"rate": f"{draw(st.sampled_from([20, 60, 200]))}/s"},
-            "service_time": {"distribution": "exponential", "mean": "20ms"},
-            "clients": {"count": draw(st.integers(1, 12)), "behind_nat": 0.5},
-            "connections": {"requests": per_connection, "protocol": protocol, "streams": 2},
-            "keys": {"count": 30},
-            "sessions": {"count": 5} if sticky else "none",
-        },
-        "run": {
-            "requests": requests,
-            "seed": draw(st.integers(0, 10**6)),
-            "drain": draw(st.sampled_from(["10ms", "120s"])),
-        },
-    }
 
 
 def outcomes(data: dict, *, grid: bool, block: int):
@@ -161,17 +36,35 @@ def assert_equal(a, b) -> None:
     assert (y.offered == y.completed + y.failed + y.unfinished).all()
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
-@given(data=scenarios(grid=False), block=st.sampled_from([1, 7, 777]))
+QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+BLOCKS = st.sampled_from([1, 7, 777])
+
+
+@settings(max_examples=120, **QUIET)
+@given(data=scenarios(grid=False), block=BLOCKS)
 def test_engines_agree_on_continuous_time(data, block):
     """Random scenarios: node, worker, pod, start and end of every request are the same bits."""
     assert_equal(*outcomes(data, grid=False, block=block))
 
 
-@settings(max_examples=160, deadline=None, suppress_health_check=list(HealthCheck))
-@given(data=scenarios(grid=True), block=st.sampled_from([1, 7, 777]))
+@settings(max_examples=160, **QUIET)
+@given(data=scenarios(grid=True), block=BLOCKS)
 def test_engines_agree_on_a_grid_with_ties(data, block):
     """The same on a grid of 1/1024 s with exact ties and zero delays."""
+    assert_equal(*outcomes(data, grid=True, block=block))
+
+
+@settings(max_examples=250, **QUIET)
+@given(data=scenarios(grid=False, timeline=True), block=BLOCKS)
+def test_engines_agree_while_the_cluster_changes(data, block):
+    """Random timelines: every fault, scaling, rollouts, nodes and routes, both paths."""
+    assert_equal(*outcomes(data, grid=False, block=block))
+
+
+@settings(max_examples=300, **QUIET)
+@given(data=scenarios(grid=True, timeline=True), block=BLOCKS)
+def test_engines_agree_on_a_grid_while_the_cluster_changes(data, block):
+    """The same on the grid: changes tie with arrivals, answers and timers."""
     assert_equal(*outcomes(data, grid=True, block=block))
 
 

@@ -51,10 +51,12 @@ def fresh(monkeypatch, tmp_path):
 def test_the_compiled_loop_counts_no_references():
     """`_nrt` and `forceinline` still do what they are there for: 308 increments cost 12 times."""
     made = plan()
-    kernel = fast.kernel_of(made.azure, made.node, made.pod, made.states)
+    kernel = fast.kernel_of(made)
     world = fast.new_world_for(made, made.facts)
     counters, records = fast.counters_for(made), fast.new_records(0)
-    kernel(made.facts, world, counters, fast.copied(made.states), records, fast.empty_block(), 1)
+    kernel(
+        made.facts, world, counters, fast.copied_states(made.states), records, fast.empty_block(), 1
+    )
     code = kernel.llvm()
     assert "NRT_incref" not in code
     assert "NRT_decref" not in code

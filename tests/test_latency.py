@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbbench.core.histogram import COARSE, FINE, coarse_index, fine_index, to_hdr
-from lbbench.model.tally import ERRORS, SEGMENTS, STAGES, TOTALS, Tally
+from lbbench.model.tally import AFFINITY, ERRORS, SEGMENTS, STAGES, TOTALS, Tally
 from lbbench.stats.latency import (
     QUANTILES,
     at_or_below,
@@ -73,7 +73,12 @@ def tally_of(latency, *, failed=None, pods=1):
         "window_failed": zeros(1),
         "window_counts": zeros(1, COARSE),
         "window_pods": zeros(1, pods),
-        "affinity": zeros(4),
+        "affinity": zeros(len(AFFINITY)),
+        "snat_peak": zeros(1),
+        "pod_dead": zeros(pods),
+        "pod_dead_first": np.full(pods, np.inf),
+        "pod_dead_last": np.full(pods, -np.inf),
+        "pod_sojourn": zeros(pods),
     }
     for name in Tally._fields:
         if name.startswith(("node_", "replica_", "worker_", "pod_")) and name not in blank:

@@ -38,23 +38,29 @@ def test_no_request_is_one_warning():
     assert said == "no request arrived: the run is too short for its rate; run longer"
 
 
-def test_timers_that_would_have_struck_are_told():
-    """Idle clients, long connections and slow answers meet limits that this version lacks."""
+def test_idle_clients_and_long_connections_open_new_ones():
+    """Nginx closes a connection after 75 s without a request, and after 1000 requests."""
     idle = {
-        "arrivals": {"rate": "1/min"},
-        "clients": {"count": 10},
+        "arrivals": {"process": "deterministic", "rate": "1/min"},
+        "clients": {"count": 1},
         "connections": {"requests": "unlimited"},
     }
-    said = warnings(traffic=idle, run={"requests": 100})
-    assert "idle for 600 s on average" in said
-    assert "keepalive.client_requests = 1000" in said
+    kept = run(build({"traffic": idle, "run": {"requests": 100}}))
+    assert kept.network["connects_per_client_request"] == 0.01
+    seldom = {**idle, "arrivals": {"process": "deterministic", "rate": "0.7/min"}}
+    closed = run(build({"traffic": seldom, "run": {"requests": 100}}))
+    assert closed.network["connects_per_client_request"] == 1.0
+    busy = {**idle, "arrivals": {"process": "deterministic", "rate": "10/s"}}
+    many = run(build({"traffic": busy, "run": {"requests": 2500}}))
+    assert many.network["connects_per_client_request"] == 3 / 2500
+
+
+def test_answers_that_take_longer_than_nginx_waits_fail():
+    """An overloaded cluster meets the read timeout: 504, after one attempt per try."""
     slow = {"utilisation": 3.0, "service_time": {"distribution": "exponential", "mean": "2s"}}
-    assert "timeouts.read is 60 s" in warnings(traffic=slow, run={"requests": 3000})
-
-
-def test_connections_of_one_request_meet_no_timer():
-    """The default traffic is told nothing about timers."""
-    assert "idle" not in warnings()
+    result = run(build({"traffic": slow, "run": {"requests": 3000}}))
+    assert result.requests["by_error"]["read_timeout"] > 0
+    assert result.latency_s["max"] < 3 * 60.0
 
 
 def test_a_pod_that_few_requests_keep_busy_is_not_over_capacity():

@@ -1,12 +1,21 @@
-"""The client side in the fast engine: arrivals, connections, waiting, answers."""
+"""The client side in the fast engine: arrivals, sending, answers, silence."""
 
 from __future__ import annotations
 
+from lbbench.engines.affinity import remember
 from lbbench.engines.counters import Counters
-from lbbench.engines.events import CLIENT, REACH_POD, REACH_WORKER, SEND, TAKE
-from lbbench.engines.l4 import flow_hash, source_port, worker_of
-from lbbench.engines.parts import azure_at, azure_pick, node_at, node_pick
-from lbbench.engines.pods import plan_event
+from lbbench.engines.events import (
+    CLIENT,
+    FLOW_TIMER,
+    GIVE_UP_TIMER,
+    REACH_POD,
+    REACH_WORKER,
+    TAKE,
+    TIMER,
+    event_order,
+)
+from lbbench.engines.lines import release
+from lbbench.engines.pods import plan_event, plan_order
 from lbbench.engines.recording import (
     Records,
     count_completed,
@@ -14,155 +23,153 @@ from lbbench.engines.recording import (
     segment_of,
     window_of,
 )
+from lbbench.engines.tables import (
+    AWAY,
+    RETURNING,
+    SILENCE,
+    TO_POD,
+    TRAVELLING,
+    TRYING,
+)
 from lbbench.engines.timing import TO_BALANCER, TO_CLIENT, jitter
-from lbbench.engines.world import N_CONN_FREE, N_FREE, N_REQUEST, Facts, States, World
+from lbbench.engines.world import N_FREE, N_ROUTES, T_CUT, Facts, World
+from lbbench.model.tally import ATTEMPTS, CROSS_NODE, RESET, RETRIED, SAVED
 from lbbench.model.trace import Trace
 
-CONNECT_REFUSED = 0
-LB_DROP = 6
+REACHED = 0
+BROKEN = 1  # a node has started anew since: it answers with a reset
+LOST = 2
 
 
-def come(f: Facts, w: World, c: Counters, s: States, block: Trace, row: int, slot: int) -> bool:
-    """Let the block's request ``row`` come into ``slot``; tell whether it can be sent at once."""
-    now = block.arrival[row]
-    number = w.number[N_REQUEST]
-    segment = segment_of(number, now, f.n_requests, f.duration)
+def new_request(w: World) -> int:
+    """Take a free slot for a request that will come."""
+    w.number[N_FREE] -= 1
+    slot = w.free[w.number[N_FREE]]
     request = w.request[slot]
-    request.number = number
-    request.arrival = now
-    request.work = block.work[row]
-    request.client = block.client[row]
-    request.key = block.key[row]
-    request.session = block.session[row]
-    request.segment = segment
+    request.conn = -1
     request.attempts = 0
     request.pod = -1
+    request.place = AWAY
     request.error = -1
+    request.again = 0
+    request.breaks = 0
     request.next = -1
+    request.sent = 0.0
+    request.written = 0.0
+    request.at_worker = 0.0
+    request.left = 0.0
+    request.leave = 0.0
+    request.connected = 0.0
+    request.at_pod = 0.0
     request.start = 0.0
     request.end = 0.0
+    request.due = -1.0
     request.cookie = -1
     request.new_cookie = -1
+    request.backend = -1
+    request.version = 0
+    request.served = 0
     request.n_tried = 0
+    request.given_node = -1
+    request.follow = -1
+    request.expects = 0
+    return slot
+
+
+def fill(w: World, slot: int, block: Trace, row: int, number: int) -> None:
+    """Let the request in ``slot`` be the one in ``row`` of ``block``."""
+    request = w.request[slot]
+    request.number = number
+    request.arrival = block.arrival[row]
+    request.work = block.work[row]
+    request.client = block.client[row]
+    request.lane = block.lane[row]
+    request.key = block.key[row]
+    request.session = block.session[row]
+    request.last = block.last[row]
+    request.given_node = block.node[row]
+    request.gap = block.gap[row]
+    request.life = block.life[row]
+
+
+def arrive(f: Facts, w: World, c: Counters, slot: int, now: float) -> None:
+    """Count an arrival; a session whose life is over begins anew."""
+    request = w.request[slot]
+    request.arrival = now
+    segment = segment_of(request.number, now, f.n_requests, f.duration)
+    request.segment = segment
     c.segment[segment].offered += 1
     c.window[window_of(now, f.window, c.window.size)].offered += 1
-    lane = block.lane[row]
-    at = w.lane_conn[lane]
-    if at < 0:
-        at = open_connection(f, w, c, s, slot, block.node[row], now)
-        w.lane_conn[lane] = at
-    request.conn = at
-    if at < 0:
-        return False
-    conn = w.conn[at]
-    if block.last[row]:
-        conn.closing = 1
-        w.lane_conn[lane] = -1
-    conn.users += 1
-    c.node[segment, conn.node].requests += 1
-    if f.ingress:
-        c.replica[segment, conn.target].requests += 1
-        c.worker[segment, conn.worker].requests += 1
-    if conn.busy < f.streams:
-        conn.busy += 1
-        return True
-    if conn.head < 0:
-        conn.head = slot
-    else:
-        w.request[conn.tail].next = slot
-    conn.tail = slot
-    return False
-
-
-def open_connection(
-    f: Facts, w: World, c: Counters, s: States, slot: int, given_node: int, now: float
-) -> int:
-    """Open a connection for the request in ``slot``; return its slot, -1 when nothing takes it."""
-    where = f.client_address[w.request[slot].client]
-    address = f.address[where]
-    port = source_port(address.salt, w.opened[where])
-    w.opened[where] += 1
-    nothing = w.tried[slot, :0]
-    door = -1
-    node = given_node
-    if node < 0:
-        key = flow_hash(address.hash, f.port_hash[address.family], port)
-        busy = w.azure_busy[: f.node_member.size]
-        door = azure_pick(azure_at(s.azure, 0), s.azure_rng[0], now, key, busy, nothing)
-        if door < 0:
-            w.request[slot].error = LB_DROP
-            plan_event(w, now + f.client_rtt, CLIENT, slot, slot)
-            return -1
-        node = f.node_member[door]
-    busy = w.node_busy[node, : f.node[node].targets]
-    source = address.number
-    seat = node_pick(node_at(s.node, node), s.node_rng[node], now, source, busy, nothing)
-    if seat < 0:
-        w.request[slot].error = CONNECT_REFUSED
-        plan_event(w, now + f.client_rtt, CLIENT, slot, slot)
-        return -1
-    target = f.target_member[node, seat]
-    segment = w.request[slot].segment
-    w.number[N_CONN_FREE] -= 1
-    at = w.conn_free[w.number[N_CONN_FREE]]
-    conn = w.conn[at]
-    conn.node = node
-    conn.target = target
-    conn.door = door
-    conn.seat = seat
-    conn.port = port
-    conn.rtt = f.client_rtt + f.hop_rtt[node, f.target_node[target]]
-    conn.ready = now + conn.rtt
-    conn.users = 0
-    conn.busy = 0
-    conn.head = -1
-    conn.tail = -1
-    conn.closing = 0
-    conn.worker = -1
-    if door >= 0:
-        w.azure_busy[door] += 1
-    w.node_busy[node, seat] += 1
-    c.totals[4] += 1
-    c.node[segment, node].connections += 1
-    if f.ingress == 0:
-        c.pod[segment, target].connections += 1
-        return at
-    if f.local == 0:
-        here = f.target_node[target] == node
-        source = f.node[node].bridge if here else f.node[node].number
-    conn.worker = target * f.replica_workers + worker_of(
-        f.replica_salt[target], source, port, f.replica_workers
-    )
-    c.replica[segment, target].connections += 1
-    c.worker[segment, conn.worker].connections += 1
-    return at
+    if request.session >= 0:
+        jar = w.jar[request.session]
+        if now >= jar.expires:
+            jar.expires = now + request.life
+            jar.cookie = -1
+            if f.by_key == 0:
+                w.unit[request.session].last = -1
+                w.unit[request.session].pod = -1
+                w.unit[request.session].before = -1
 
 
 def transmit(f: Facts, w: World, c: Counters, slot: int, now: float) -> None:
     """Let the client send: the request travels as soon as its connection is open."""
     request = w.request[slot]
     conn = w.conn[request.conn]
-    request.sent = now
+    segment = request.segment
+    if conn.carried > 0 or request.sent == 0.0:
+        request.sent = now
+    conn.carried += 1
     request.written = max(now, conn.ready)
+    conn.touched = max(conn.touched, request.written)
+    c.node[segment, conn.node].requests += 1
+    if f.ingress:
+        c.replica[segment, conn.target].requests += 1
+        c.worker[segment, conn.worker].requests += 1
+    if conn.cut or conn.opened < w.clock[T_CUT]:
+        wait_in_silence(f, w, slot, request.written)
+        return
+    request.phase = TRAVELLING
+    if f.flow_reset:
+        order = event_order(TIMER, request.number, FLOW_TIMER)
+        plan_order(w, request.written + f.flow_idle, order, slot)
     delay = f.path_delay + jitter(f.jitter_salt[0], request.number, TO_BALANCER, f.path_jitter)
     arrives = (request.written + 0.5 * conn.rtt) + delay
     if f.ingress:
         if f.cookies and request.session >= 0:
-            request.cookie = w.jar[request.session].cookie
+            jar = w.jar[request.session]
+            request.cookie = jar.cookie
+            if jar.cookie >= 0:
+                request.backend = jar.backend
         plan_event(w, arrives, REACH_WORKER, slot, slot)
         return
     pod = conn.target
+    request.phase = TRYING
+    request.place = TO_POD
     request.pod = pod
+    request.origin = conn.node
     request.attempts = 1
-    c.totals[0] += 1
+    c.totals[ATTEMPTS] += 1
     if f.target_node[pod] != conn.node:
-        c.totals[3] += 1
-    served = c.pod[request.segment, pod]
+        c.totals[CROSS_NODE] += 1
+    served = c.pod[segment, pod]
     served.attempts += 1
     served.first += 1
     if c.window_pods.shape[1] > 0:
         c.window_pods[window_of(request.arrival, f.window, c.window.size), pod] += 1
     plan_event(w, arrives, REACH_POD, slot, slot)
+
+
+def way(f: Facts, w: World, slot: int) -> int:
+    """Return whether packets pass on the request's connection: REACHED, BROKEN or LOST."""
+    conn = w.conn[w.request[slot].conn]
+    there = f.target_node[conn.target]
+    if w.host[conn.node].up == 0 or w.host[there].up == 0:
+        return LOST
+    if there != conn.node and w.number[N_ROUTES] == 0:
+        return LOST
+    if w.host[conn.node].boot != conn.node_boot or w.host[there].boot != conn.target_boot:
+        return BROKEN
+    return REACHED
 
 
 def reach_worker(f: Facts, w: World, slot: int, now: float) -> None:
@@ -175,18 +182,32 @@ def reach_worker(f: Facts, w: World, slot: int, now: float) -> None:
     plan_event(w, taken, TAKE, slot, slot)
 
 
+def wait_in_silence(f: Facts, w: World, slot: int, since: float) -> None:
+    """Let the client wait for an answer that will not come, until it gives up."""
+    request = w.request[slot]
+    request.phase = SILENCE
+    request.due = since + f.client_timeout
+    plan_order(w, request.due, event_order(TIMER, request.number, GIVE_UP_TIMER), slot)
+
+
 def send_answer(f: Facts, w: World, slot: int, now: float) -> None:
     """Send the answer (or the failure) towards the client."""
     request = w.request[slot]
+    fate = way(f, w, slot)
+    if fate == LOST:
+        wait_in_silence(f, w, slot, now)
+        return
+    if fate == BROKEN:
+        request.error = RESET
+        request.breaks = 1
+    request.phase = RETURNING
     back = now + 0.5 * w.conn[request.conn].rtt
     wait = jitter(f.jitter_salt[0], request.number, TO_CLIENT, 0.5 * f.path_jitter)
     plan_event(w, back + wait, CLIENT, slot, slot)
 
 
-def answer_at_client(
-    f: Facts, w: World, c: Counters, records: Records, slot: int, now: float
-) -> None:
-    """Finish a request: count it, store its cookie, let the connection's next request go."""
+def finish(f: Facts, w: World, c: Counters, records: Records, slot: int, now: float) -> None:
+    """End a request at its client: count it, store its cookie, free its connection."""
     request = w.request[slot]
     window = window_of(request.arrival, f.window, c.window.size)
     latency = now - request.arrival
@@ -204,42 +225,26 @@ def answer_at_client(
         c.parts[4] = request.start - request.at_pod
         c.parts[5] = request.end - request.start
         count_completed(c, request.segment, f.settled, window, request.pod, latency)
-        if request.session >= 0:
-            jar = w.jar[request.session]
-            if jar.pod >= 0:
-                c.affinity[0] += 1
-                c.affinity[1 if jar.pod == request.pod else 2] += 1
-            jar.pod = request.pod
+        remember(f, w, c, slot)
+        if request.attempts > 1:
+            c.totals[SAVED] += 1
+    if f.ingress == 0 and request.error >= 0 and request.pod >= 0:
+        c.pod[request.segment, request.pod].errors += 1
     if request.attempts > 1:
-        c.totals[1] += 1
+        c.totals[RETRIED] += 1
     if f.cookies and request.session >= 0 and request.new_cookie >= 0:
         w.jar[request.session].cookie = request.new_cookie
+        w.jar[request.session].backend = request.backend
     if f.records:
         record(f, w, records, slot, request.error)
-    if request.conn >= 0:
-        _release(w, request.conn, now)
-    request.number = -1
+    release(f, w, slot, now)
+
+
+def free(w: World, slot: int) -> None:
+    """Give the slot back."""
+    w.request[slot].number = -1
     w.free[w.number[N_FREE]] = slot
     w.number[N_FREE] += 1
-
-
-def _release(w: World, at: int, now: float) -> None:
-    """Take a finished request off its connection; close the connection after its last one."""
-    conn = w.conn[at]
-    conn.users -= 1
-    waiting = conn.head
-    if waiting >= 0:  # its place on the wire is kept, so that nobody overtakes it
-        conn.head = w.request[waiting].next
-        w.request[waiting].next = -1
-        plan_event(w, now, SEND, waiting, waiting)
-    else:
-        conn.busy -= 1
-    if conn.closing and conn.users == 0:
-        if conn.door >= 0:
-            w.azure_busy[conn.door] -= 1
-        w.node_busy[conn.node, conn.seat] -= 1
-        w.conn_free[w.number[N_CONN_FREE]] = at
-        w.number[N_CONN_FREE] += 1
 
 
 def record(f: Facts, w: World, records: Records, slot: int, error: int) -> None:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lbbench.core.histogram import COARSE, FINE
-from lbbench.engines.world import FLOAT, INT, table
-from lbbench.model.tally import ERRORS, SEGMENTS, STAGES, TOTALS, Tally
+from lbbench.engines.tables import FLOAT, INT, table
+from lbbench.model.tally import AFFINITY, ERRORS, SEGMENTS, STAGES, TOTALS, Tally
 
 SEGMENT = np.dtype(
     [
@@ -33,6 +33,7 @@ SERVED = np.dtype(
     ]
 )
 AREA = np.dtype([("busy", FLOAT), ("flight", FLOAT)])
+DEAD = np.dtype([("count", INT), ("first", FLOAT), ("last", FLOAT)])
 WINDOW = np.dtype([("offered", INT), ("failed", INT)])
 
 
@@ -42,8 +43,11 @@ class Counters(NamedTuple):
     segment: np.ndarray  # SEGMENT[S]
     start: np.ndarray  # float64[S + 1]
     errors: np.ndarray  # int64[E]
-    totals: np.ndarray  # int64[5]
-    affinity: np.ndarray  # int64[4]
+    totals: np.ndarray  # int64[11]
+    affinity: np.ndarray  # int64[7]
+    dead: np.ndarray  # DEAD[P] what was sent to the pod when it took nothing
+    snat_peak: np.ndarray  # int64[1]
+    sojourn: np.ndarray  # int64[P] nanoseconds that attempts which left the pod spent there
     latency: np.ndarray  # int64[S, H]
     failed: np.ndarray  # int64[S, C]
     part_sum: np.ndarray  # int64[7, S]
@@ -74,7 +78,10 @@ def new_counters(
         start=np.zeros(s + 1),
         errors=zeros(len(ERRORS)),
         totals=zeros(len(TOTALS)),
-        affinity=zeros(4),
+        affinity=zeros(len(AFFINITY)),
+        dead=_nothing_sent(pods),
+        snat_peak=zeros(1),
+        sojourn=zeros(pods),
         latency=zeros(s, FINE),
         failed=zeros(s, COARSE),
         part_sum=zeros(len(STAGES), s),
@@ -90,6 +97,13 @@ def new_counters(
         window_latency=zeros(windows, COARSE),
         window_pods=zeros(windows, few),
     )
+
+
+def _nothing_sent(pods: int) -> np.ndarray:
+    rows = table(DEAD, pods)
+    rows["first"] = np.inf
+    rows["last"] = -np.inf
+    return rows
 
 
 def tally_of(c: Counters, highest: np.ndarray) -> Tally:
@@ -124,4 +138,9 @@ def tally_of(c: Counters, highest: np.ndarray) -> Tally:
         window_counts=c.window_latency,
         window_pods=c.window_pods,
         affinity=c.affinity,
+        pod_dead=c.dead["count"],
+        pod_dead_first=c.dead["first"],
+        pod_dead_last=c.dead["last"],
+        snat_peak=c.snat_peak,
+        pod_sojourn=c.sojourn,
     )

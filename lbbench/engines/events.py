@@ -13,17 +13,35 @@ TAKE = 7  # the worker takes it and picks
 SEND = 8  # a client sends
 TIMER = 9  # timeouts and idle timers
 
-MAX_ATTEMPTS = 15
-
 CLASS_BITS = 59
-ATTEMPT_BITS = 4
+ATTEMPT_BITS = 7
+ATTEMPT_MASK = 2**ATTEMPT_BITS - 1
+OWNER_MASK = 2**CLASS_BITS - 1
+
+MAX_ATTEMPTS = 100
+
+# what a TIMER event is about, in the place of the attempt; 1 .. MAX_ATTEMPTS: its timeout
+SYN_TIMER = 0  # the client sends its SYN again, or gives up connecting
+IDLE_TIMER = 125  # a connection has been idle
+FLOW_TIMER = 126  # the load balancer has seen no packet of a connection in use
+GIVE_UP_TIMER = 127  # the client gives up on silence
 
 
 def event_order(kind: int, request: int, attempt: int) -> int:
-    """Return the int64 that orders events at equal times; request < 2^55, attempt < 16."""
+    """Return the int64 that orders events at equal times; request < 2^52, attempt < 128."""
     return (kind << CLASS_BITS) | (request << ATTEMPT_BITS) | attempt
 
 
 def event_kind(order: int) -> int:
     """Return the class of an event from its order."""
     return order >> CLASS_BITS
+
+
+def event_owner(order: int) -> int:
+    """Return (request, attempt) of an event as one number, as `owner_of` makes it."""
+    return order & OWNER_MASK
+
+
+def owner_of(request: int, attempt: int) -> int:
+    """Return (request, attempt) as one number."""
+    return (request << ATTEMPT_BITS) | attempt

@@ -8,16 +8,41 @@ from typing import Any
 
 import numpy as np
 
-from lbbench.balancers.base import Balancer
 from lbbench.core.jit import Bound, bind
 from lbbench.core.rng import wrapping
+from lbbench.engines.cluster import no_step, take_step
 from lbbench.engines.counters import tally_of
-from lbbench.engines.kernel import DONE, NEEDS_CONNS, NEEDS_HEAP, NEEDS_SLOTS, run_block
+from lbbench.engines.kernel import (
+    DONE,
+    NEEDS_CONNS,
+    NEEDS_HEAP,
+    NEEDS_LANES,
+    NEEDS_ROWS,
+    NEEDS_SLOTS,
+    run_block,
+)
 from lbbench.engines.outcome import Outcome, counters_for, finish, grown_records, new_records
-from lbbench.engines.parts import instance_view, no_cookie, no_feedback, set_cookie
-from lbbench.engines.plan import Plan
-from lbbench.engines.world import N_REQUEST, T_LAST, Facts, States, World, grown, new_world
+from lbbench.engines.parts import (
+    instance_reset,
+    instance_view,
+    no_change,
+    no_cookie,
+    no_feedback,
+    set_cookie,
+)
+from lbbench.engines.plan import Plan, copied
+from lbbench.engines.world import (
+    N_HUNGRY,
+    N_REQUEST,
+    T_LAST,
+    Facts,
+    States,
+    World,
+    grown,
+    new_world,
+)
 from lbbench.model.trace import Trace
+from lbbench.traffic.closed import CHUNK, Users
 
 Progress = Callable[[str, int, int | None], None]
 """Called as progress(what, done, total): what is "compiling NAME (once)" or "simulating"."""
@@ -25,29 +50,29 @@ Progress = Callable[[str, int, int | None], None]
 FIRST_SLOTS = 1024
 
 
-def kernel_of(
-    azure: Balancer,
-    node: Balancer,
-    pod: Balancer,
-    states: States,
-    *,
-    options: Mapping[str, Any] | None = None,
-) -> Bound:
-    """Return the event loop bound to three balancers (compiled at its first call).
+def kernel_of(plan: Plan, *, options: Mapping[str, Any] | None = None) -> Bound:
+    """Return the event loop bound to the plan's balancers (compiled at its first call).
 
     ``options`` are further options of `bind`, for instance ``{"boundscheck": True}``.
     """
+    azure, node, pod, states = plan.azure, plan.node, plan.pod, plan.states
     return bind(
         run_block,
         options=options,
         azure_pick=azure.pick,
         azure_at=instance_view(type(states.azure)),
+        azure_changed=azure.on_endpoints or no_change,
         node_pick=node.pick,
         node_at=instance_view(type(states.node)),
+        node_changed=node.on_endpoints or no_change,
+        node_reset=instance_reset(states.node),
         pod_pick=pod.pick,
         pod_done=pod.done or no_feedback,
-        pod_at=instance_view(type(states.pod)),
+        pod_at=instance_view(type(states.pod), plan.common),
+        pod_changed=pod.on_endpoints or no_change,
+        pod_reset=instance_reset(states.pod, plan.common),
         pod_cookie=set_cookie if pod.cookies else no_cookie,
+        take_step=take_step if len(plan.facts.step) else no_step,
     )
 
 
@@ -57,26 +82,35 @@ def run(plan: Plan, *, progress: Progress | None = None, record: bool = False) -
     ``record`` keeps one row per request; memory then grows with their number.
     """
     facts = plan.facts._replace(records=int(record))
-    states = copied(plan.states)
+    states = copied_states(plan.states)
     counters = counters_for(plan)
     records = new_records(FIRST_SLOTS if record else 0)
     world = new_world_for(plan, facts)
     started = time.perf_counter()
-    kernel = kernel_of(plan.azure, plan.node, plan.pod, plan.states)
+    kernel = kernel_of(plan)
     _prepare(kernel, plan, facts, world, counters, states, records, progress)
     compile_s = time.perf_counter() - started
     total = plan.traffic.n_requests
     came = 0
+    users = plan.traffic.users
+    _fill_users(world, users)
     with wrapping():
         for block, final in _blocks_and_end(plan):
             came += len(block.arrival)
-            if record:
-                records = grown_records(records, came)
             while True:
+                if record:
+                    ahead = 2 * len(world.user_at) * CHUNK if users is not None else came
+                    records = grown_records(records, int(world.number[N_REQUEST]) + ahead)
                 code = kernel(facts, world, counters, states, records, block, final)
                 if code == DONE:
                     break
-                world = _with_room(world, code)
+                if code == NEEDS_ROWS and users is not None:
+                    came = int(world.number[N_REQUEST])
+                    _feed_users(world, users)
+                    if progress is not None:
+                        progress("simulating", came, total)
+                else:
+                    world = _with_room(world, code)
             if progress is not None:
                 progress("simulating", came, total)
     return finish(
@@ -91,7 +125,7 @@ def run(plan: Plan, *, progress: Progress | None = None, record: bool = False) -
 
 def prepare(plan: Plan) -> tuple[bool, float]:
     """Compile what ``plan`` needs without running it; return (was it there, seconds)."""
-    kernel = kernel_of(plan.azure, plan.node, plan.pod, plan.states)
+    kernel = kernel_of(plan)
     was_there = kernel.is_cached
     world, counters = new_world_for(plan, plan.facts), counters_for(plan)
     records = new_records(0)
@@ -101,13 +135,32 @@ def prepare(plan: Plan) -> tuple[bool, float]:
     return was_there, seconds
 
 
-def copied(states: States) -> States:
+def copied_states(states: States) -> States:
     """Return a deep copy of the balancers' states and streams."""
-    made = [
-        part.copy() if isinstance(part, np.ndarray) else type(part)(*(a.copy() for a in part))
-        for part in states
-    ]
+    made = [part.copy() if isinstance(part, np.ndarray) else copied(part) for part in states]
     return States(*made)
+
+
+def _fill_users(world: World, users: Users | None) -> None:
+    """Give every user of closed traffic the first two chunks of rows."""
+    if users is not None:
+        everybody = np.arange(users.count)
+        for chunk in (0, 1):
+            _give_rows(world, users, everybody, np.full(users.count, chunk))
+
+
+def _feed_users(world: World, users: Users) -> None:
+    """Give the users that have used up a chunk the one after the next."""
+    hungry = world.hungry[: world.number[N_HUNGRY]].copy()
+    _give_rows(world, users, hungry, world.user_at[hungry] // CHUNK + 1)
+    world.number[N_HUNGRY] = 0
+
+
+def _give_rows(world: World, users: Users, who: np.ndarray, chunks: np.ndarray) -> None:
+    rows = users.table(who.tolist(), chunks.tolist())
+    half = (chunks % 2)[:, None] * CHUNK + np.arange(CHUNK)[None, :]
+    for name in ("think", "work", "key", "last", "life"):
+        world.user_row[name][who[:, None], half] = getattr(rows, name)
 
 
 def empty_block() -> Trace:
@@ -126,14 +179,17 @@ def _blocks_and_end(plan: Plan) -> Iterator[tuple[Trace, int]]:
 def new_world_for(plan: Plan, facts: Facts) -> World:
     """Return the arrays of a run of ``plan`` at time 0."""
     people = plan.traffic.population
+    slots = FIRST_SLOTS + facts.users
     return new_world(
         facts,
-        lanes=people.n_lanes,
+        plan.lists,
+        plan.members,
+        lanes=FIRST_SLOTS if facts.chained else people.n_lanes,
         jars=people.n_sessions,
-        targets=plan.targets,
-        slots=FIRST_SLOTS,
+        units=plan.units,
+        slots=slots,
         conns=FIRST_SLOTS,
-        heap=4 * FIRST_SLOTS,
+        heap=4 * slots,
     )
 
 
@@ -142,6 +198,8 @@ def _with_room(world: World, code: int) -> World:
         return grown(world, heap=2 * len(world.heap_time))
     if code == NEEDS_SLOTS:
         return grown(world, slots=2 * len(world.request))
+    if code == NEEDS_LANES:
+        return grown(world, lanes=2 * len(world.lane_conn))
     assert code == NEEDS_CONNS, code
     return grown(world, conns=2 * len(world.conn))
 

@@ -9,32 +9,61 @@ import numpy as np
 
 from lbbench.balancers.base import Balancer, Endpoint
 from lbbench.core.rng import stream
-from lbbench.engines.parts import stacked
+from lbbench.engines.parts import instance_view, stacked
 
 NO_IDS = np.zeros(0, np.int64)
 
 
 class Seats(NamedTuple):
-    """For each worker (replica by replica): its state, its row of busy counts, its stream."""
+    """For each worker (replica by replica): its own state, the common one, busy counts, stream."""
 
-    state_of: np.ndarray  # int64[W]
+    own_of: np.ndarray  # int64[W]
+    common_of: np.ndarray  # int64[W]
     busy_of: np.ndarray  # int64[W]
     rng_of: np.ndarray  # int64[W]
     streams: list[str]  # name of each stream
-    n_states: int
+    n_own: int
+    n_common: int
+    common: tuple[str, ...]  # fields of the state that are common
 
 
-def seats(balancer: Balancer, replicas: Sequence[str], workers: int) -> Seats:
-    """Spread a balancer's state over replicas and their workers by its ``scope``."""
+def seats(
+    balancer: Balancer, replicas: Sequence[str], workers: int, *, views_differ: bool
+) -> Seats:
+    """Spread a balancer's state over replicas and their workers by its ``scope``.
+
+    While no list ever changes, the workers of a scope can use one state; else each has the fields
+    that are not common for itself, because workers learn of a change at different times.
+    """
     count = len(replicas) * workers
     each = np.arange(count, dtype=np.int64)
+    none = np.zeros(count, np.int64)
     by_replica = each // max(workers, 1)
     worker_names = [f"{name}/{k}" for name in replicas for k in range(workers)]
     if balancer.scope == "replica":
-        return Seats(by_replica, by_replica, by_replica, list(replicas), len(replicas))
+        split = views_differ and bool(balancer.common)
+        return Seats(
+            own_of=each if split else by_replica,
+            common_of=by_replica,
+            busy_of=by_replica,
+            rng_of=by_replica,
+            streams=list(replicas),
+            n_own=count if split else len(replicas),
+            n_common=len(replicas),
+            common=balancer.common if split else (),
+        )
     if balancer.scope == "shared":
-        return Seats(np.zeros(count, np.int64), each, each, worker_names, 1)
-    return Seats(each, each, each, worker_names, count)
+        return Seats(
+            own_of=each if views_differ else none,
+            common_of=none,
+            busy_of=each,
+            rng_of=each,
+            streams=worker_names,
+            n_own=count if views_differ else 1,
+            n_common=1,
+            common=balancer.common if views_differ else (),
+        )
+    return Seats(each, none, each, each, worker_names, count, 1, ())
 
 
 def streams(seed: int, replication: int, stage: str, names: Sequence[str]) -> np.ndarray:
@@ -42,19 +71,35 @@ def streams(seed: int, replication: int, stage: str, names: Sequence[str]) -> np
     return np.stack([stream(seed, replication, stage, name) for name in names])
 
 
-def started(
+def unlisted(
     balancer: Balancer,
     options: Mapping[str, Any],
     endpoints: Sequence[Endpoint],
-    lists: Sequence[np.ndarray],
-    rngs: np.ndarray,
+    n_own: int,
+    n_common: int = 1,
+    common: Sequence[str] = (),
 ) -> Any:
-    """Return the stacked states of all instances after they got their first endpoint list.
+    """Return the stacked states of all instances before they got a list."""
+    own = [balancer.state(options, endpoints) for _ in range(n_own)]
+    shared = [balancer.state(options, endpoints) for _ in range(n_common)] if common else []
+    return stacked(own, shared, common)
 
-    ``lists[i]`` holds the endpoint ids of instance i; ``rngs`` is advanced by what the start draws.
+
+def listed(
+    balancer: Balancer,
+    states: Any,
+    lists: Sequence[np.ndarray],
+    rngs: Sequence[np.ndarray],
+    commons: Sequence[int] | None = None,
+    common: Sequence[str] = (),
+) -> None:
+    """Give every instance its first endpoint list: ``lists[i]`` holds ids, ``rngs[i]`` its stream.
+
+    A stream is advanced by what the start draws.
     """
-    states = [balancer.state(options, endpoints) for _ in lists]
-    if balancer.on_endpoints is not None:
-        for i, (state, ids) in enumerate(zip(states, lists, strict=True)):
-            balancer.on_endpoints(state, rngs[min(i, len(rngs) - 1)], NO_IDS, ids, 0.0)
-    return stacked(states)
+    if balancer.on_endpoints is None:
+        return
+    at = instance_view(type(states), common)
+    for i, (ids, rng) in enumerate(zip(lists, rngs, strict=True)):
+        state = at(states, i, 0 if commons is None else commons[i])
+        balancer.on_endpoints(state, rng, NO_IDS, np.asarray(ids, np.int64), 0.0)

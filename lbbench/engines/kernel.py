@@ -11,143 +11,326 @@ from __future__ import annotations
 import math
 
 from lbbench.core.heap import heap_pop, heap_push
-from lbbench.engines.attempts import answer_at_worker, attempt, back_to_worker, reach_pod
+from lbbench.engines.attempts import (
+    answer_at_worker,
+    attempt,
+    back_to_worker,
+    end_attempt,
+    expect_no_answer,
+    leave_ghost,
+    set_read_timer,
+    time_out,
+    worker_is_gone,
+)
 from lbbench.engines.clients import (
-    answer_at_client,
-    come,
+    REACHED,
+    arrive,
+    fill,
+    finish,
+    free,
+    new_request,
     reach_worker,
     record,
     send_answer,
     transmit,
+    wait_in_silence,
+    way,
 )
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import (
     ANSWER,
+    ATTEMPT_BITS,
+    ATTEMPT_MASK,
     CLIENT,
     FINISH,
+    FLOW_TIMER,
+    GIVE_UP_TIMER,
     REACH_POD,
     REACH_WORKER,
     SEND,
+    SYN_TIMER,
     TAKE,
+    TIMER,
     event_kind,
     event_order,
+    event_owner,
+    owner_of,
 )
-from lbbench.engines.pods import is_overtaken, leave
-from lbbench.engines.recording import Records, close_segments, count_latency
+from lbbench.engines.lines import GO, OPENS, idle_too_long, pump, set_idle_timer, take_line
+from lbbench.engines.opening import CONNECTED, DROPPED, next_syn, send_syn
+from lbbench.engines.parts import take_step
+from lbbench.engines.pods import is_overtaken, join, leave, plan_event, plan_order
+from lbbench.engines.recording import Records, close_segments, count_dead, count_latency
+from lbbench.engines.script import ERROR, ERROR_RETRIED, REFUSE, SILENT
+from lbbench.engines.tables import (
+    AWAY,
+    COMING,
+    GHOST,
+    OPENING,
+    SERVED,
+    SILENCE,
+    TRAVELLING,
+    TRYING,
+    UNCONNECTED,
+)
 from lbbench.engines.timing import nanoseconds
+from lbbench.engines.users import begin_users, follow_up, next_of_user
 from lbbench.engines.world import (
+    N_BEGUN,
+    N_COMING,
     N_CONN_FREE,
     N_CURSOR,
     N_FREE,
     N_HEAP,
+    N_HUNGRY,
+    N_IDLE_OLDEST,
+    N_LANE_FREE,
+    N_OLDEST,
     N_OUT,
     N_REQUEST,
+    N_ROUTES,
     N_SEGMENT,
+    N_STEP,
     N_STOPPED,
+    N_TAIL,
+    N_THINKING,
     T_ARRIVAL,
     T_DEADLINE,
+    T_IDLE,
     T_LAST,
+    T_READ,
     Facts,
     States,
     World,
 )
-from lbbench.model.tally import SEGMENTS
+from lbbench.model.tally import (
+    CLIENT_TIMEOUT,
+    ERROR_5XX,
+    IDLE_RESET,
+    QUEUE_REJECT,
+    RESET,
+    SEGMENTS,
+)
 from lbbench.model.trace import Trace
 
 DONE = 0
 NEEDS_HEAP = 1
 NEEDS_SLOTS = 2
 NEEDS_CONNS = 3
+NEEDS_LANES = 4
+NEEDS_ROWS = 5
 
-HEAP_MARGIN = 8  # more than one event can schedule
-NOTHING = -1
+LAST_ORDER = 2**63 - 1
+SLOTS_AT_ONCE = 2  # that one event takes: a request and its ghost
 
 
-def run_block(
+def run_block(  # noqa: C901  (each step has one call site)
     f: Facts, w: World, c: Counters, s: States, records: Records, block: Trace, final: int
 ) -> int:
     """Run until every request of ``block`` has come; with ``final``, until nothing is left."""
     while True:
-        if w.number[N_HEAP] > w.heap_time.size - HEAP_MARGIN:
+        if w.number[N_HEAP] + w.number[N_OUT] > w.heap_time.size:
             return NEEDS_HEAP
-        if w.number[N_FREE] == 0:
-            return NEEDS_SLOTS
-        if w.number[N_CONN_FREE] == 0:
-            return NEEDS_CONNS
-        row = w.number[N_CURSOR]
-        coming = row < block.arrival.size
-        waiting = w.number[N_HEAP] > 0
-        if not coming and final == 0:
-            w.number[N_CURSOR] = 0
-            return DONE
-        kind = NOTHING
-        if coming and (not waiting or _comes_first(w, block.arrival[row])):
-            now = block.arrival[row]
-            w.number[N_FREE] -= 1
-            slot = w.free[w.number[N_FREE]]
-            if come(f, w, c, s, block, row, slot):
-                kind = SEND
-            if w.request[slot].segment >= w.number[N_SEGMENT]:
-                _open_segments(f, w, c, w.request[slot].segment, now)
-            w.clock[T_ARRIVAL] = now
-            w.number[N_CURSOR] += 1
-            w.number[N_REQUEST] += 1
-        else:
-            now = w.heap_time[0] if waiting else math.inf
-            if not coming and _is_over(f, w, c, now):
-                _give_up(f, w, c, records)
-                return DONE
-            order = w.heap_order[0]
-            slot = w.heap_load[0]
-            w.number[N_HEAP] = heap_pop(w.heap_time, w.heap_order, w.heap_load, w.number[N_HEAP])
-            kind = event_kind(order)
-            if kind == FINISH and f.shared:
-                if is_overtaken(w, now, order, slot):
-                    continue
-                slot = w.queue[slot].head
-        _happen(f, w, c, s, records, kind, slot, now)
         for i in range(w.number[N_OUT]):
             w.number[N_HEAP] = heap_push(
                 w.heap_time, w.heap_order, w.heap_load, w.number[N_HEAP],
                 w.out_time[i], w.out_order[i], w.out_load[i],
             )  # fmt: skip
         w.number[N_OUT] = 0
+        if w.number[N_FREE] < SLOTS_AT_ONCE:
+            return NEEDS_SLOTS
+        if w.number[N_CONN_FREE] == 0:
+            return NEEDS_CONNS
+        if f.chained and w.number[N_LANE_FREE] == 0:
+            return NEEDS_LANES
+        if f.users > 0:
+            if w.number[N_HUNGRY] > 0:
+                return NEEDS_ROWS
+            if w.number[N_BEGUN] == 0:
+                w.number[N_BEGUN] = 1
+                begin_users(f, w)
+                continue
+        row = w.number[N_CURSOR]
+        coming = row < block.arrival.size
+        if not coming and final == 0:
+            w.number[N_CURSOR] = 0
+            return DONE
+        if coming and f.chained and block.gap[row] >= 0.0:
+            _chain(w, block, row)
+            continue
+        now = math.inf
+        order = LAST_ORDER
+        if coming:
+            now = block.arrival[row]
+            order = event_order(SEND, w.number[N_REQUEST], 0)
+        from_heap = w.number[N_HEAP] > 0 and _is_before(w.heap_time[0], w.heap_order[0], now, order)
+        if from_heap:
+            now = w.heap_time[0]
+            order = w.heap_order[0]
+        step = w.number[N_STEP]
+        from_script = step < f.step.size and _is_before(
+            f.step[step].time, f.step[step].order, now, order
+        )
+        if from_script:
+            now = f.step[step].time
+        if w.number[N_OLDEST] >= 0 and w.clock[T_READ] <= now:
+            set_read_timer(f, w)
+            continue
+        if w.number[N_IDLE_OLDEST] >= 0 and w.clock[T_IDLE] <= now:
+            set_idle_timer(f, w)
+            continue
+        if not coming and _is_over(f, w, c, now):
+            _give_up(f, w, c, records)
+            return DONE
+        if from_script:
+            take_step(f, w, c, s, now)
+            continue
+        if from_heap:
+            load = w.heap_load[0]
+            w.number[N_HEAP] = heap_pop(w.heap_time, w.heap_order, w.heap_load, w.number[N_HEAP])
+            if load < 0:
+                idle_too_long(f, w, -1 - load, order, now)
+                continue
+            slot = _whose(f, w, order, load, now)
+            if slot < 0:
+                continue
+        else:
+            w.number[N_CURSOR] += 1
+            slot = _come(f, w, block, row)
+        _happen(f, w, c, s, records, order, slot, now)
 
 
-def _happen(
+def _is_before(time: float, order: int, other_time: float, other_order: int) -> bool:
+    return time < other_time or (time == other_time and order < other_order)
+
+
+def _come(f: Facts, w: World, block: Trace, row: int) -> int:
+    """Let the request in ``row`` of the block come now; return its slot."""
+    slot = new_request(w)
+    fill(w, slot, block, row, w.number[N_REQUEST])
+    w.number[N_REQUEST] += 1
+    w.request[slot].phase = COMING
+    w.number[N_COMING] += 1
+    w.number[N_THINKING] += 1
+    if f.chained:
+        w.number[N_LANE_FREE] -= 1
+        w.request[slot].lane = w.lane_free[w.number[N_LANE_FREE]]
+        w.number[N_TAIL] = slot
+    return slot
+
+
+def _chain(w: World, block: Trace, row: int) -> None:
+    """Keep a request that will follow the one before it on its connection."""
+    slot = new_request(w)
+    fill(w, slot, block, row, w.number[N_REQUEST])
+    w.number[N_REQUEST] += 1
+    w.number[N_CURSOR] += 1
+    w.number[N_COMING] += 1
+    before = w.number[N_TAIL]
+    w.request[slot].phase = COMING
+    w.request[slot].lane = w.request[before].lane
+    w.request[before].follow = slot
+    w.number[N_TAIL] = slot
+
+
+def _whose(f: Facts, w: World, order: int, load: int, now: float) -> int:
+    """Return the slot that an event of the heap is about, -1 when it is void by now."""
+    kind = event_kind(order)
+    if kind == FINISH and f.shared:
+        if is_overtaken(w, now, order, load):
+            return -1
+        return w.queue[load].head
+    request = w.request[load]
+    if kind == TIMER:
+        return load if event_owner(order) >> ATTEMPT_BITS == request.number else -1
+    if event_owner(order) != owner_of(request.number, request.attempts):
+        return -1
+    if kind == FINISH and (request.place != SERVED or request.end != now):
+        return -1
+    return load
+
+
+def _happen(  # noqa: C901  (each step has one call site)
     f: Facts,
     w: World,
     c: Counters,
     s: States,
     records: Records,
-    kind: int,
+    order: int,
     slot: int,
     now: float,
 ) -> None:
-    """Let one event of class ``kind`` happen to the request in ``slot``."""
+    """Let one event happen to the request in ``slot``."""
+    kind = event_kind(order)
     leaves = math.nan  # when the next attempt leaves the worker, if there is one
-    answered = False  # the pod has answered or refused
     answer = math.nan  # when the answer leaves towards the client, if it does
+    answered = False  # the pod has answered or refused
+    logged = False  # the attempt is over at its worker
+    syn = False  # a SYN is sent
+    goes = False  # the request goes on the wire
+    silent = False  # nothing comes back
+    ends = False  # the client has its answer, or has given up
     if kind == SEND:
-        transmit(f, w, c, slot, now)
+        if w.request[slot].phase == COMING:
+            w.number[N_THINKING] -= 1
+            w.number[N_COMING] -= 1
+            w.clock[T_ARRIVAL] = now
+            arrive(f, w, c, slot, now)
+            if w.request[slot].segment >= w.number[N_SEGMENT]:
+                _open_segments(f, w, c, w.request[slot].segment, now)
+        taken = take_line(f, w, slot, now)
+        goes = taken == GO
+        syn = taken == OPENS
+    elif kind == TIMER:
+        what = _timer(f, w, slot, order & ATTEMPT_MASK, now)
+        syn = what == SENDS_SYN
+        ends = what == ENDS
+        if what == TIMES_OUT:
+            slot = time_out(f, w, slot)
+            logged = True
+        elif what == FLOW_ENDS:
+            slot = _abandon(f, w, slot)
+            ends = True
     elif kind == REACH_WORKER:
-        reach_worker(f, w, slot, now)
+        if way(f, w, slot) == REACHED:
+            reach_worker(f, w, slot, now)
+        else:
+            answer = now
     elif kind == TAKE:
-        leaves = now + f.worker_cpu
-        w.request[slot].left = leaves
+        if worker_is_gone(f, w, slot):
+            answer = now
+        else:
+            leaves = now + f.worker_cpu
+            w.request[slot].left = leaves
     elif kind == REACH_POD:
-        answered = not reach_pod(f, w, c, slot, now)
+        what = _reach_pod(f, w, c, slot, now)
+        answered = what == ANSWERED
+        silent = what == SILENT_POD
+        if what == NO_WAY:
+            answer = now
     elif kind == FINISH:
         leave(f, w, slot, now)
-        answered = True
+        c.sojourn[w.request[slot].pod] += nanoseconds(now - w.request[slot].at_pod)
+        what = _after_service(f, w, slot)
+        answered = what == ANSWERED
+        silent = what == SILENT_POD
     elif kind == ANSWER:
-        if answer_at_worker(f, w, s, slot, now):
+        if w.request[slot].phase == GHOST:
+            free(w, slot)
+        else:
+            answer_at_worker(f, w, slot, now)
+            logged = True
+    elif kind == CLIENT:
+        ends = True
+    if logged:
+        if worker_is_gone(f, w, slot):
+            request = w.request[slot]
+            w.pod_busy[f.worker[w.conn[request.conn].worker].busy, request.pod] -= 1
+            answer = now
+        elif end_attempt(f, w, c, s, slot, now):
             leaves = now
         else:
             answer = now
-    elif kind == CLIENT:
-        w.clock[T_LAST] = now
-        answer_at_client(f, w, c, records, slot, now)
     if answered:
         if f.ingress:
             back_to_worker(f, w, slot, now)
@@ -155,15 +338,147 @@ def _happen(
             answer = now
     if not math.isnan(leaves) and not attempt(f, w, c, s, slot, now, leaves):
         answer = leaves
+    if silent:
+        wait_in_silence(f, w, slot, now)
     if not math.isnan(answer):
         send_answer(f, w, slot, answer)
+    if syn:
+        goes = _open(f, w, c, s, slot, now)
+    if goes:
+        transmit(f, w, c, slot, now)
+        if syn:
+            pump(f, w, w.request[slot].conn, now)
+    if ends:
+        w.clock[T_LAST] = now
+        finish(f, w, c, records, slot, now)
+        if f.users > 0:
+            next_of_user(f, w, w.request[slot].lane, now)
+        elif f.chained:
+            follow_up(f, w, slot, now)
+        free(w, slot)
 
 
-def _comes_first(w: World, arrival: float) -> bool:
-    """Tell whether the next arrival precedes the first event of the heap."""
-    if arrival != w.heap_time[0]:
-        return arrival < w.heap_time[0]
-    return event_order(SEND, w.number[N_REQUEST], 0) < w.heap_order[0]
+NOTHING = 0
+SENDS_SYN = 1
+ENDS = 2
+TIMES_OUT = 3
+FLOW_ENDS = 4
+
+
+def _timer(f: Facts, w: World, slot: int, code: int, now: float) -> int:
+    """Return what the timer of a request comes to."""
+    request = w.request[slot]
+    phase = request.phase
+    if code == FLOW_TIMER:
+        if phase not in (TRAVELLING, TRYING, UNCONNECTED, SILENCE):
+            return NOTHING
+        quiet = w.conn[request.conn].touched + f.flow_idle
+        if quiet > now:
+            plan_order(w, quiet, event_order(TIMER, request.number, FLOW_TIMER), slot)
+            return NOTHING
+        request.error = IDLE_RESET
+        request.breaks = 1
+        return FLOW_ENDS
+    if request.due != now:
+        return NOTHING
+    if code == SYN_TIMER and phase == OPENING:
+        if now < w.conn[request.conn].opened + f.client_timeout:
+            return SENDS_SYN
+        request.breaks = 1
+        return ENDS
+    if code == GIVE_UP_TIMER and phase == SILENCE:
+        request.error = CLIENT_TIMEOUT
+        request.breaks = 1
+        return ENDS
+    if code == request.attempts and phase in (TRYING, UNCONNECTED):
+        return TIMES_OUT
+    return NOTHING
+
+
+def _abandon(f: Facts, w: World, slot: int) -> int:
+    """Let the client's connection end under a request; return the slot in which it goes on."""
+    request = w.request[slot]
+    if f.ingress and request.phase in (TRYING, UNCONNECTED):
+        expect_no_answer(f, w, slot)
+        w.pod_busy[f.worker[w.conn[request.conn].worker].busy, request.pod] -= 1
+    return leave_ghost(f, w, slot)
+
+
+def _open(f: Facts, w: World, c: Counters, s: States, slot: int, now: float) -> bool:
+    """Send the SYN of the request's connection; True: it is open and the request goes."""
+    fate = send_syn(f, w, c, s, slot, now)
+    request = w.request[slot]
+    conn = w.conn[request.conn]
+    if fate == CONNECTED:
+        conn.busy += 1
+        return True
+    if fate == DROPPED:
+        request.due = next_syn(conn.opened, conn.syns, f.client_timeout)
+        plan_order(w, request.due, event_order(TIMER, request.number, SYN_TIMER), slot)
+    else:
+        request.breaks = 1
+        plan_event(w, now + conn.rtt, CLIENT, slot, slot)
+    return False
+
+
+ANSWERED = 1
+SILENT_POD = 2
+NO_WAY = 3
+
+
+def _reach_pod(f: Facts, w: World, c: Counters, slot: int, now: float) -> int:
+    """Let the attempt reach its pod; return what comes of it at once."""
+    request = w.request[slot]
+    pod = request.pod
+    site = w.site[pod]
+    ghost = request.phase == GHOST
+    request.at_pod = now
+    request.place = AWAY
+    if f.ingress == 0 and not ghost and way(f, w, slot) != REACHED:
+        return NO_WAY
+    if _is_unreachable(f, w, slot) or (ghost and site.door == REFUSE):
+        if ghost:
+            free(w, slot)
+        elif f.ingress == 0:
+            count_dead(c, pod, now)
+            return SILENT_POD
+        return NOTHING
+    if site.door == REFUSE:
+        request.error = RESET
+        request.again = f.retry_on_error
+        request.breaks = 1 - f.ingress
+        return ANSWERED
+    request.todo = request.work
+    if site.door >= ERROR:
+        request.todo = site.error_after
+        request.error = ERROR_5XX
+        request.again = 1 if site.door == ERROR_RETRIED else 0
+    if join(f, w, slot, now):
+        return NOTHING
+    if ghost:
+        free(w, slot)
+        return NOTHING
+    request.error = QUEUE_REJECT
+    request.again = f.retry_on_error
+    return ANSWERED
+
+
+def _after_service(f: Facts, w: World, slot: int) -> int:
+    """Return what becomes of the answer to the attempt that its pod has just finished."""
+    if w.request[slot].phase == GHOST:
+        free(w, slot)
+        return NOTHING
+    if _is_unreachable(f, w, slot):
+        return NOTHING if f.ingress else SILENT_POD
+    return ANSWERED
+
+
+def _is_unreachable(f: Facts, w: World, slot: int) -> bool:
+    """Tell whether no packet passes between the attempt's pod and where it comes from."""
+    request = w.request[slot]
+    if w.site[request.pod].door == SILENT:
+        return True
+    return f.pod[request.pod].node != request.origin and w.number[N_ROUTES] == 0
 
 
 def _open_segments(f: Facts, w: World, c: Counters, last: int, now: float) -> None:
@@ -178,20 +493,24 @@ def _is_over(f: Facts, w: World, c: Counters, now: float) -> bool:
     """
     stop = f.duration if f.duration > 0.0 else w.clock[T_ARRIVAL]
     w.clock[T_DEADLINE] = stop + f.drain
-    if w.number[N_STOPPED] == 0 and now > stop:
+    over = w.number[N_FREE] == w.request.size
+    over = over or (now > w.clock[T_DEADLINE] and w.number[N_THINKING] == 0)
+    stopped = now > stop and w.number[N_COMING] == 0
+    if w.number[N_STOPPED] == 0 and (over or stopped):
         w.number[N_STOPPED] = 1
         _open_segments(f, w, c, SEGMENTS, stop)
-    return now > w.clock[T_DEADLINE]
+    return over
 
 
 def _give_up(f: Facts, w: World, c: Counters, records: Records) -> None:
     """Count what is still in flight when the drain ends, with its elapsed time."""
     for slot in range(w.request.size):
-        if w.request[slot].number < 0:
+        request = w.request[slot]
+        if request.number < 0 or request.phase in (GHOST, COMING):
             continue
-        segment = w.request[slot].segment
+        segment = request.segment
         c.segment[segment].unfinished += 1
-        elapsed = w.clock[T_DEADLINE] - w.request[slot].arrival
+        elapsed = w.clock[T_DEADLINE] - request.arrival
         count_latency(c, segment, nanoseconds(elapsed))
         if f.records:
             record(f, w, records, slot, -2)

@@ -8,6 +8,7 @@ from lbbench.core.rng import mix64
 
 FIRST_PORT = 32768
 N_PORTS = 60999 - FIRST_PORT + 1  # Linux's default ephemeral range
+PORTS_PER_TARGET = 65535 - 1024 + 1  # source ports that MASQUERADE has towards one target
 
 U1 = np.uint64(1)
 U7 = np.uint64(7)

@@ -13,7 +13,7 @@ import numpy as np
 
 from lbbench.core.hashes import RSS_KEY, Distribution, flow_bytes, toeplitz, toeplitz_tables
 from lbbench.core.rng import mix64, stream
-from lbbench.engines.world import ADDRESS, NODE, table
+from lbbench.engines.tables import ADDRESS, NODE, table
 from lbbench.model.topology import PodInfo, ReplicaInfo, Topology
 
 PORT_AT = {4: 8, 6: 32}  # where the source port begins in the flow's bytes
@@ -90,14 +90,13 @@ def _numbers(packed: np.ndarray) -> np.ndarray:
     return np.array([zlib.crc32(row.tobytes()) for row in packed], np.int64)
 
 
-def node_table(top: Topology, targets: np.ndarray) -> np.ndarray:
-    """Return the nodes' records: addresses as numbers, and how many targets each one lists."""
+def node_table(top: Topology) -> np.ndarray:
+    """Return the nodes' records: addresses as numbers."""
     rows = table(NODE, len(top.nodes))
     bridges = bridge_addresses(top)
     for i, node in enumerate(top.nodes):
         rows["number"][i] = address_number(node.address)
         rows["bridge"][i] = address_number(bridges[i])
-        rows["targets"][i] = targets[i]
     return rows
 
 
@@ -132,25 +131,6 @@ def bridge_addresses(top: Topology) -> list[str]:
 def _slice(host: str) -> str:
     bits = SLICE[ipaddress.ip_address(host).version]
     return str(ipaddress.ip_network(f"{host}/{bits}", strict=False))
-
-
-def members(
-    target_node: np.ndarray, nodes: int, *, local: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (healthy nodes, targets by node [N, T], their number [N]).
-
-    Under ``Local`` a node lists only its own targets, and a node without one fails the load
-    balancer's HTTP probe, so it is out from the start.
-    """
-    everyone = np.arange(len(target_node))
-    listed_by = np.zeros((nodes, max(len(target_node), 1)), np.int64)
-    counts = np.zeros(nodes, np.int64)
-    for node in range(nodes):
-        listed = everyone[target_node == node] if local else everyone
-        listed_by[node, : len(listed)] = listed
-        counts[node] = len(listed)
-    healthy = np.flatnonzero(counts > 0).astype(np.int64)
-    return healthy, listed_by, counts
 
 
 def hop_rtts(nodes: int, same: float, cross: float) -> np.ndarray:

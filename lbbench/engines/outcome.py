@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from lbbench.engines.counters import Counters, new_counters
-from lbbench.engines.plan import MANY_PODS, Plan, restored
+from lbbench.engines.expected import restored
+from lbbench.engines.plan import MANY_PODS, Plan
 from lbbench.engines.recording import Records
 from lbbench.model.tally import RunShape, Tally
 
 _BY_POD = (
     "pod_connections", "pod_attempts", "pod_first", "pod_errors", "pod_completed",
     "pod_latency_sum", "pod_busy", "pod_flight", "pod_flight_max", "window_pods",
+    "pod_dead", "pod_dead_first", "pod_dead_last", "pod_sojourn",
 )  # fmt: skip
 _BY_REPLICA = ("replica_connections", "replica_requests")
 _BY_WORKER = ("worker_connections", "worker_requests")

@@ -1,13 +1,13 @@
 """The balancers' places in the kernel: names that `bind` replaces by real functions.
 
 ``azure_``, ``node_`` and ``pod_`` are the load balancer's, kube-proxy's and the ingress
-balancer's; ``_pick`` and ``_done`` are the balancer's own, ``_at`` returns one instance's state as
-views into the stacked arrays.
+balancer's; ``_pick``, ``_done`` and ``_changed`` (its `on_endpoints`) are the balancer's own,
+``_at`` returns one instance's state as views into the stacked arrays, ``_reset`` makes it new.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,17 +18,27 @@ def _unbound(*_: Any) -> Any:
 
 
 azure_pick: Callable[..., int] = _unbound
-azure_at: Callable[[Any, int], Any] = _unbound
+azure_at: Callable[[Any, int, int], Any] = _unbound
+azure_changed: Callable[..., None] = _unbound
 node_pick: Callable[..., int] = _unbound
-node_at: Callable[[Any, int], Any] = _unbound
+node_at: Callable[[Any, int, int], Any] = _unbound
+node_changed: Callable[..., None] = _unbound
+node_reset: Callable[..., None] = _unbound
 pod_pick: Callable[..., int] = _unbound
 pod_done: Callable[..., None] = _unbound
-pod_at: Callable[[Any, int], Any] = _unbound
+pod_at: Callable[[Any, int, int], Any] = _unbound
+pod_changed: Callable[..., None] = _unbound
+pod_reset: Callable[..., None] = _unbound
 pod_cookie: Callable[[Any], int] = _unbound
+take_step: Callable[..., None] = _unbound
 
 
 def no_feedback(state: Any, endpoint: int, now: float, rtt: float, ok: bool) -> None:  # noqa: FBT001
     """Stand in for the ``done`` of a balancer that takes no feedback."""
+
+
+def no_change(state: Any, rng: np.ndarray, old: np.ndarray, new: np.ndarray, now: float) -> None:
+    """Stand in for the ``on_endpoints`` of a balancer that keeps nothing of its list."""
 
 
 def no_cookie(state: Any) -> int:  # noqa: ARG001
@@ -41,20 +51,53 @@ def set_cookie(state: Any) -> int:
     return state.set_cookie[0]
 
 
-def instance_view(kind: type) -> Callable[[Any, int], Any]:
-    """Return ``at(stacked, i)``: instance i's state as views into arrays stacked by `stacked`."""
+def instance_view(kind: type, common: Sequence[str] = ()) -> Callable[[Any, int, int], Any]:
+    """Return ``at(stacked, own, common)``: one instance's state as views into stacked arrays.
+
+    The fields named in ``common`` are rows of the second index, the others of the first.
+    """
+    fields = ", ".join(f"stacked.{name}[{row}]" for name, row in _rows(kind, common))
+    return _made(kind, f"def at(stacked, own, common):\n    return Kind({fields})\n")
+
+
+def instance_reset(states: Any, common: Sequence[str] = ()) -> Callable[[Any, Any, int, int], None]:
+    """Return ``at(stacked, new, own, common)``: makes one instance's state what it is in ``new``.
+
+    ``states`` are stacked arrays of the same kind; compiled code copies them number by number,
+    because assigning slices would allocate.
+    """
+    lines = []
+    for name, row in _rows(type(states), common):
+        depth = getattr(states, name).ndim - 1
+        places = ", ".join([row, *(f"i{k}" for k in range(depth))])
+        lines += [
+            f"{'    ' * (k + 1)}for i{k} in range(new.{name}.shape[{k + 1}]):" for k in range(depth)
+        ]
+        lines.append(f"{'    ' * (depth + 1)}stacked.{name}[{places}] = new.{name}[{places}]")
+    body = "\n".join(lines)
+    return _made(type(states), f"def at(stacked, new, own, common):\n{body}\n")
+
+
+def _rows(kind: type, common: Sequence[str]) -> list[tuple[str, str]]:
     fields = getattr(kind, "_fields")  # noqa: B009
-    views = ", ".join(f"stacked.{name}[i]" for name in fields)
-    source = f"def at(stacked, i):\n    return Kind({views})\n"
+    return [(name, "common" if name in common else "own") for name in fields]
+
+
+def _made(kind: type, source: str) -> Callable[..., Any]:
     names: dict[str, Any] = {"Kind": kind, "__name__": kind.__module__}
-    exec(compile(source, f"<view of {kind.__qualname__}>", "exec"), names)  # noqa: S102
-    made: Callable[[Any, int], Any] = names["at"]
+    exec(compile(source, f"<instances of {kind.__qualname__}>", "exec"), names)  # noqa: S102
+    made: Callable[..., Any] = names["at"]
     return made
 
 
-def stacked(states: list[Any]) -> Any:
-    """Return one NamedTuple of arrays with a leading axis over the instances' states."""
-    kind = type(states[0])
-    fields = range(len(kind._fields))
-    columns = [np.stack([np.asarray(state[k]) for state in states]) for k in fields]
+def stacked(own: list[Any], common: list[Any], names: Sequence[str] = ()) -> Any:
+    """Return one NamedTuple of arrays with a leading axis over the instances' states.
+
+    The fields in ``names`` are stacked from ``common``, the others from ``own``.
+    """
+    kind = type(own[0])
+    columns = [
+        np.stack([np.asarray(state[k]) for state in (common if name in names else own)])
+        for k, name in enumerate(kind._fields)
+    ]
     return kind(*columns)

@@ -9,18 +9,24 @@ import numpy as np
 
 from lbbench.balancers import base
 from lbbench.core.rng import stream, wrapping
-from lbbench.engines.expected import list_shares, node_shares, target_shares
-from lbbench.engines.instances import Seats, seats, started, streams
+from lbbench.engines.expected import expected_shares
+from lbbench.engines.instances import Seats, listed, seats, streams, unlisted
 from lbbench.engines.keys import key_tables
+from lbbench.engines.layout import Layout, layout_of, lists_of, named, script_for, view_lists
 from lbbench.engines.limits import refuse_what_is_missing
-from lbbench.engines.network import flow_tables, hop_rtts, members, node_table
+from lbbench.engines.network import flow_tables, hop_rtts, node_table
+from lbbench.engines.numbers import numbers_of
 from lbbench.engines.stages import azure_stage, ingress_stage, node_stage
-from lbbench.engines.world import POD, WORKER, Facts, States, table
+from lbbench.engines.tables import POD, VIEW_OF, WORKER, table
+from lbbench.engines.timeline import Life, life_of
+from lbbench.engines.world import Facts, Lists, States
 from lbbench.model.scenario import Scenario
 from lbbench.model.tally import MAX_WINDOWS, SEGMENTS, RunShape
 from lbbench.model.topology import Topology, topology
+from lbbench.model.trace import Population
 from lbbench.traffic.generate import Traffic
 
+FIRST_PID = 30  # of an ingress replica's workers
 SETTLED_AUTO = 16  # MSER drops at most this many segments
 MANY_PODS = 1024  # above this, per-pod histograms and windows are left out
 
@@ -30,33 +36,22 @@ class Plan:
     """Everything that a run needs, made once; both engines copy what they change."""
 
     scenario: Scenario
-    topology: Topology
+    life: Life
+    topology: Topology  # with the pods that come later
     traffic: Traffic
     facts: Facts
+    lists: Lists
+    members: np.ndarray  # int64[] pods that belong to the cluster at first
     states: States
     azure: base.Balancer
     node: base.Balancer
     pod: base.Balancer
+    common: tuple[str, ...]  # fields of the L7 states that the instances of a scope share
     shape: RunShape
     windows: int
-    targets: int
+    units: int  # sessions or keys whose pods are remembered
     pod_order: np.ndarray  # int64[P] the scenario's number of the pod with endpoint id i
     replica_order: np.ndarray  # int64[R] the same for replicas
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """Pods and replicas in the order of their addresses, which is what balancers see."""
-
-    pod_order: np.ndarray
-    replica_order: np.ndarray
-    pods: list[Any]
-    replicas: list[Any]
-    targets: list[Any]
-    target_node: np.ndarray
-    healthy: np.ndarray
-    member: np.ndarray
-    counts: np.ndarray
 
 
 def make_plan(scenario: Scenario, *, replication: int = 0) -> Plan:
@@ -68,46 +63,75 @@ def make_plan(scenario: Scenario, *, replication: int = 0) -> Plan:
         When a balancer is unknown, or when the engines cannot do what the scenario asks.
     """
     refuse_what_is_missing(scenario)
-    top = topology(scenario)
     traffic = Traffic(scenario, replication=replication)
-    layout = _lay_out(scenario, top)
+    horizon = _horizon(traffic) * (1.0 if traffic.duration else 2.0) + float(scenario.run.drain)
+    life = life_of(scenario, topology(scenario), replication=replication, horizon=horizon)
+    top = life.topology
+    layout = layout_of(life, ingress=scenario.path == "ingress")
     azure, azure_options = azure_stage(scenario)
     node, node_options = node_stage(scenario)
     pod, pod_options = ingress_stage(scenario)
-    places = seats(pod, [item.name for item in layout.replicas], top.workers_per_replica)
+    canary = scenario.stages.ingress.canary
+    backends = 1 if isinstance(canary, str) else 2
+    workers = top.workers_per_replica
+    names = [item.name for item in layout.replicas]
+    places = seats(pod, names, workers, views_differ=bool(life.steps))
+    script = script_for(layout, places, backends, workers)
     seed = scenario.run.seed
     azure_rng = streams(seed, replication, "azure_lb", ["all"])
     node_rng = streams(seed, replication, "kube_proxy", [item.name for item in top.nodes])
-    pod_rng = streams(seed, replication, "ingress", places.streams or ["none"])
-    node_lists = [layout.member[i, : layout.counts[i]] for i in range(len(top.nodes))]
-    pod_lists = [np.arange(len(layout.pods))] * max(places.n_states, 1)
+    pod_rng = streams(seed, replication, "ingress", _stream_names(scenario, places))
+    views = view_lists(layout, places, backends)
+    view_of = _view_of(places, backends)
     with wrapping():
+        azure_state = unlisted(azure, azure_options, named(top.nodes), 1)
+        new_node = unlisted(node, node_options, named(layout.targets), len(top.nodes))
+        own = max(places.n_own, 1) * backends
+        new_pod = unlisted(
+            pod, pod_options, named(layout.pods), own, max(places.n_common, 1), places.common
+        )
+        _number_processes(new_pod, workers, backends)
         states = States(
-            azure=started(azure, azure_options, _named(top.nodes), [layout.healthy], azure_rng),
-            node=started(node, node_options, _named(layout.targets), node_lists, node_rng),
-            pod=started(pod, pod_options, _named(layout.pods), pod_lists, pod_rng),
+            azure=azure_state,
+            node=copied(new_node),
+            pod=copied(new_pod),
+            new_node=new_node,
+            new_pod=new_pod,
             azure_rng=azure_rng,
             node_rng=node_rng,
             pod_rng=pod_rng,
         )
+        listed(azure, states.azure, [layout.lb_list], list(azure_rng))
+        listed(node, states.node, layout.node_lists, list(node_rng))
+        rngs = [pod_rng[of.rng] for of in view_of]
+        commons = view_of["common"].tolist()
+        listed(pod, states.pod, views, rngs, commons, places.common)
     window, windows = _windows(scenario, traffic)
     settled = _settled(scenario, traffic)
+    people = traffic.population
+    users = traffic.users
     facts = Facts(
-        **_numbers(scenario, traffic, pod),
-        **_pods(scenario, layout),
-        **flow_tables(
-            traffic.population.addresses, top.vip, scenario.stages.azure_lb.distribution, seed
-        ),
-        node=node_table(top, layout.counts),
+        **numbers_of(scenario, traffic, pod, pod_options),
+        backends=backends,
+        target_node=layout.target_node,
+        pod=_pods(scenario, layout),
+        **flow_tables(people.addresses, top.vip, scenario.stages.azure_lb.distribution, seed),
+        node=node_table(top),
         **key_tables(
             scenario.stages.ingress.hash_by,
-            traffic.population,
+            people,
             top,
             local=scenario.stages.kube_proxy.external_traffic_policy == "Local",
         ),
-        **_seated(places, layout, top),
+        worker=_workers(places, layout, workers, backends),
+        replica_workers=workers if layout.replicas else 1,
+        view_of=view_of,
+        step=script.step,
+        listed=script.listed,
         jitter_salt=stream(seed, replication, "network", "jitter")[:1].copy(),
-        client_address=np.ascontiguousarray(traffic.population.client_address, np.int64),
+        client_address=np.ascontiguousarray(people.client_address, np.int64),
+        user_client=_column(None if users is None else users.client),
+        user_session=_column(None if users is None else users.session),
         replica_salt=_replica_salts(seed, layout),
         hop_rtt=hop_rtts(
             len(top.nodes),
@@ -120,100 +144,92 @@ def make_plan(scenario: Scenario, *, replication: int = 0) -> Plan:
     )
     return Plan(
         scenario=scenario,
+        life=life,
         topology=top,
         traffic=traffic,
         facts=facts,
+        lists=lists_of(layout, views, len(top.nodes)),
+        members=layout.pods_of((*life.first_pods, *life.canary_pods)),
         states=states,
         azure=azure,
         node=node,
         pod=pod,
-        shape=_shape(scenario, top, layout, (azure, node, pod), settled, window, states),
+        common=places.common,
+        shape=_shape(scenario, layout, (azure, node, pod), settled, window, states, places.common),
         windows=windows,
-        targets=len(layout.targets),
+        units=_units(facts, people),
         pod_order=layout.pod_order,
         replica_order=layout.replica_order,
     )
 
 
-def _lay_out(scenario: Scenario, top: Topology) -> _Layout:
-    pod_order = np.array(sorted(range(len(top.pods)), key=lambda i: top.pods[i].address), np.int64)
-    ingress = scenario.path == "ingress"
-    replica_order = np.array(
-        sorted(range(len(top.replicas)), key=lambda i: top.replicas[i].address), np.int64
-    )
-    pods = [top.pods[i] for i in pod_order]
-    replicas = [top.replicas[i] for i in replica_order] if ingress else []
-    targets: list[Any] = replicas if ingress else pods
-    target_node = np.array([item.node for item in targets], np.int64)
-    healthy, member, counts = members(
-        target_node,
-        len(top.nodes),
-        local=scenario.stages.kube_proxy.external_traffic_policy == "Local",
-    )
-    return _Layout(
-        pod_order, replica_order, pods, replicas, targets, target_node, healthy, member, counts
-    )
+def copied(states: Any) -> Any:
+    """Return a deep copy of a NamedTuple of arrays."""
+    return type(states)(*(array.copy() for array in states))
 
 
-def _named(items: Any) -> tuple[base.Endpoint, ...]:
-    return tuple(base.Endpoint(item.address) for item in items)
+def _stream_names(scenario: Scenario, places: Seats) -> list[str]:
+    """Return the names of the workers' streams.
+
+    Before release 0.22 no worker seeded its generator, so all drew the same sequence.
+    """
+    names = places.streams or ["none"]
+    if scenario.stages.ingress.release == "0.21":
+        return ["unseeded"] * len(names)
+    return names
 
 
-def _numbers(scenario: Scenario, traffic: Traffic, pod: base.Balancer) -> dict[str, Any]:
-    ingress = scenario.stages.ingress
-    network = scenario.cluster.network
-    connections = scenario.traffic.connections
-    return {
-        "ingress": int(scenario.path == "ingress"),
-        "local": int(scenario.stages.kube_proxy.external_traffic_policy == "Local"),
-        "streams": connections.streams if connections.protocol == "http2" else 1,
-        "tries": ingress.next_upstream.tries,
-        "retry_on_error": int("error" in ingress.next_upstream.on),
-        "cookies": int(pod.cookies),
-        "keepalive": ingress.keepalive.upstream if scenario.path == "ingress" else 0,
-        "keepalive_requests": ingress.keepalive.upstream_requests,
-        "keepalive_timeout": float(ingress.keepalive.upstream_timeout),
-        "worker_cpu": float(scenario.cluster.ingress.cpu_per_request),
-        "client_rtt": float(network.client_rtt),
-        "path_delay": float(network.path_delay),
-        "path_jitter": float(network.path_jitter),
-        "drain": float(scenario.run.drain),
-        "duration": float(traffic.duration or 0.0),
-        "n_requests": int(traffic.n_requests or 0),
-        "sees_pods": int(pod.sees == "pods"),
-        "ms_clock": int(pod.clock == "ms"),
-    }
+def _number_processes(states: Any, workers: int, backends: int) -> None:
+    """Give every worker's state the number of its process, where the balancer makes use of it."""
+    if "pid" in states._fields:
+        for own in range(len(states.pid)):
+            states.pid[own] = FIRST_PID + (own // backends) % max(workers, 1)
 
 
-def _pods(scenario: Scenario, layout: _Layout) -> dict[str, Any]:
+def _view_of(places: Seats, backends: int) -> np.ndarray:
+    """Return what each view's state uses; the first worker with a view gives it its stream."""
+    rows = table(VIEW_OF, max(places.n_own, 1) * backends)
+    for worker in range(len(places.own_of) - 1, -1, -1):
+        first = int(places.own_of[worker]) * backends
+        rows["common"][first : first + backends] = places.common_of[worker]
+        rows["rng"][first : first + backends] = places.rng_of[worker]
+    return rows
+
+
+def _workers(places: Seats, layout: Layout, workers: int, backends: int) -> np.ndarray:
+    rows = table(WORKER, max(len(layout.replicas) * workers, 1))
+    if layout.replicas:
+        rows["node"] = np.repeat(layout.target_node, workers)
+        rows["own"] = places.own_of * backends
+        rows["common"] = places.common_of
+        rows["busy"] = places.busy_of
+        rows["rng"] = places.rng_of
+    return rows
+
+
+def _pods(scenario: Scenario, layout: Layout) -> np.ndarray:
     spec = scenario.cluster.pod
     rows = table(POD, len(layout.pods))
     waiting = 2**60 if spec.queue == "unlimited" else int(spec.queue)
     for i, item in enumerate(layout.pods):
         rows[i] = (item.node, item.speed, item.concurrency, item.concurrency + waiting)
-    return {
-        "node_member": layout.healthy,
-        "target_member": layout.member,
-        "target_node": layout.target_node,
-        "pod": rows,
-        "shared": int(spec.discipline == "ps"),
-    }
+    return rows
 
 
-def _seated(places: Seats, layout: _Layout, top: Topology) -> dict[str, Any]:
-    workers = top.workers_per_replica if layout.replicas else 1
-    rows = table(WORKER, max(len(layout.replicas), 1) * workers)
-    if layout.replicas:
-        rows["node"] = np.repeat(layout.target_node, workers)
-        rows["state"] = places.state_of
-        rows["busy"] = places.busy_of
-        rows["rng"] = places.rng_of
-    return {"worker": rows, "replica_workers": workers}
+def _column(values: np.ndarray | None) -> np.ndarray:
+    return np.zeros(0, np.int64) if values is None else np.ascontiguousarray(values, np.int64)
 
 
-def _replica_salts(seed: int, layout: _Layout) -> np.ndarray:
+def _replica_salts(seed: int, layout: Layout) -> np.ndarray:
     salts = [stream(seed, 0, "reuse_port", item.name)[0] for item in layout.replicas]
     return np.array(salts or [0], np.uint64)
+
+
+def _units(facts: Facts, people: Population) -> int:
+    """Return how many sessions or keys there are whose pods are remembered."""
+    if not facts.by_key:
+        return people.n_sessions
+    return people.keys if isinstance(people.keys, int) else len(people.keys)
 
 
 def _horizon(traffic: Traffic) -> float:
@@ -245,15 +261,16 @@ def _settled(scenario: Scenario, traffic: Traffic) -> int:
 
 def _shape(
     scenario: Scenario,
-    top: Topology,
-    layout: _Layout,
+    layout: Layout,
     balancers: tuple[base.Balancer, base.Balancer, base.Balancer],
     settled: int,
     window: float,
     states: States,
+    common: tuple[str, ...],
 ) -> RunShape:
     azure, node, pod = balancers
-    ingress = scenario.path == "ingress"
+    life, top = layout.life, layout.life.topology
+    ingress = layout.ingress
     workers = [f"{item.name}/{k}" for item in top.replicas for k in range(top.workers_per_replica)]
     names = {"azure_lb": azure.name, "kube_proxy": node.name}
     return RunShape(
@@ -264,14 +281,17 @@ def _shape(
         pods=tuple(item.name for item in top.pods),
         pod_node=tuple(item.node for item in top.pods),
         concurrency=np.array([item.concurrency for item in top.pods], np.int64),
+        born=np.array(life.born),
+        gone=np.array(life.gone),
         settled=settled,
-        warmup_segments=-1,
         warmup_s=-1.0 if scenario.run.warmup == "auto" else float(scenario.run.warmup),
         window_s=window,
         simulated=0.0,
-        expected=_expected(layout, top, balancers, states, ingress=ingress),
-        random=_random_stages(scenario, balancers),
+        expected=expected_shares(layout, balancers, states, common),
+        random=_random_stages(scenario, balancers) if not life.steps else frozenset(),
         balancers=names | ({"ingress": pod.name} if ingress else {}),
+        lists_change=bool(life.steps) or bool(life.canary_pods),
+        changes=life.changes,
     )
 
 
@@ -294,36 +314,3 @@ def _random_stages(
         "ingress": balancers[2].independent,
     }
     return frozenset(stage for stage, is_random in random.items() if is_random)
-
-
-def _expected(
-    layout: _Layout,
-    top: Topology,
-    balancers: tuple[base.Balancer, base.Balancer, base.Balancer],
-    states: States,
-    *,
-    ingress: bool,
-) -> dict[str, np.ndarray]:
-    """Return the expected shares by stage, targets in the scenario's order."""
-    azure, node, pod = balancers
-    by_node = node_shares(azure, states.azure, layout.healthy, len(top.nodes))
-    by_target = target_shares(
-        node, states.node, by_node, layout.member, layout.counts, len(layout.targets)
-    )
-    order = layout.replica_order if ingress else layout.pod_order
-    shares = {"azure_lb": by_node, "kube_proxy": restored(by_target, order)}
-    if ingress:
-        workers = top.workers_per_replica
-        shares["reuse_port"] = np.repeat(shares["kube_proxy"] / workers, workers)
-        by_pod = list_shares(pod, states.pod, 0, len(layout.pods))
-        shares["ingress"] = restored(by_pod, layout.pod_order)
-    return shares
-
-
-def restored(values: np.ndarray, order: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Return ``values`` with its last axis back in the scenario's order."""
-    made = np.empty_like(values)
-    index: list[Any] = [slice(None)] * values.ndim
-    index[axis] = order
-    made[tuple(index)] = values
-    return made

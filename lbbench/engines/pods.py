@@ -1,10 +1,13 @@
-"""Pods in the fast engine: FIFO with any concurrency, processor sharing, finite queues."""
+"""Pods in the fast engine: FIFO with any concurrency, processor sharing, finite queues, changes."""
 
 from __future__ import annotations
 
+import math
+
 from lbbench.engines.events import FINISH, event_order
 from lbbench.engines.recording import bring_up
-from lbbench.engines.sharing import leaving_time, virtual_now
+from lbbench.engines.sharing import leaving_time, virtual_now, work_left
+from lbbench.engines.tables import AWAY, QUEUED, SERVED
 from lbbench.engines.world import N_OUT, Facts, World
 
 VOID = -1
@@ -15,34 +18,42 @@ def plan_event(w: World, time: float, kind: int, slot: int, load: int) -> None:
 
     It goes to the out tray; the loop puts the tray's events into the heap.
     """
+    plan_order(w, time, event_order(kind, w.request[slot].number, w.request[slot].attempts), load)
+
+
+def plan_order(w: World, time: float, order: int, load: int) -> None:
+    """Let an event of this order happen at ``time``."""
     n = w.number[N_OUT]
     w.out_time[n] = time
-    w.out_order[n] = event_order(kind, w.request[slot].number, w.request[slot].attempts)
+    w.out_order[n] = order
     w.out_load[n] = load
     w.number[N_OUT] = n + 1
 
 
 def join(f: Facts, w: World, slot: int, now: float) -> bool:
-    """Let the attempt in ``slot`` join its pod; False: the pod's queue is full."""
-    pod = w.request[slot].pod
+    """Let the attempt in ``slot``, with ``todo`` to do, join its pod; False: its queue is full."""
+    request = w.request[slot]
+    pod = request.pod
     if w.in_system[pod] >= f.pod[pod].room:
         return False
     bring_up(w.queue, w.in_system, f.pod[pod].places, pod, now)
     queue = w.queue[pod]
     if f.shared:
         _bring_virtual(f, w, pod, now)
-        w.request[slot].start = now
-        w.request[slot].leaves_at = queue.virtual + w.request[slot].work
+        request.start = now
+        request.place = SERVED
+        request.leaves_at = queue.virtual + request.todo
         _insert_by_leaving(w, pod, slot)
         w.in_system[pod] += 1
-        _announce_next(f, w, pod, now)
+        announce_next(f, w, pod, now)
     else:
         w.in_system[pod] += 1
         if queue.serving < f.pod[pod].places:
             queue.serving += 1
-            _begin(f, w, slot, now)
+            _begin(w, slot, now)
         else:
-            w.request[slot].next = -1
+            request.place = QUEUED
+            request.next = -1
             if queue.head < 0:
                 queue.head = slot
             else:
@@ -57,76 +68,124 @@ def leave(f: Facts, w: World, slot: int, now: float) -> None:
     pod = w.request[slot].pod
     bring_up(w.queue, w.in_system, f.pod[pod].places, pod, now)
     queue = w.queue[pod]
+    w.request[slot].place = AWAY
     if f.shared:
         _bring_virtual(f, w, pod, now)
         w.in_system[pod] -= 1
         queue.head = w.request[slot].next
         w.request[slot].end = now
-        if w.in_system[pod] > 0:
-            _announce_next(f, w, pod, now)
-        else:
-            queue.due_order = VOID
-            queue.virtual = 0.0
+        announce_next(f, w, pod, now)
         return
     w.in_system[pod] -= 1
     waiting = queue.head
     if waiting >= 0:
         queue.head = w.request[waiting].next
-        _begin(f, w, waiting, now)
+        _begin(w, waiting, now)
     else:
         queue.serving -= 1
 
 
 def is_overtaken(w: World, time: float, order: int, pod: int) -> bool:
-    """Tell whether a sharing pod's announced end was overtaken by an arrival or a departure."""
+    """Tell whether a sharing pod's announced end was overtaken by a later change of the pod."""
     return w.queue[pod].due_order != order or w.queue[pod].due_time != time
 
 
-def _begin(f: Facts, w: World, slot: int, now: float) -> None:
+def set_speed(f: Facts, w: World, pod: int, speed: float, now: float) -> None:
+    """Let the pod work at another speed from now on; what is in service ends at another time."""
+    old = w.site[pod].speed
+    if speed == old:
+        return
+    if f.shared:
+        _bring_virtual(f, w, pod, now)
+        w.site[pod].speed = speed
+        announce_next(f, w, pod, now)
+        return
+    w.site[pod].speed = speed
+    for slot in range(w.request.size):
+        request = w.request[slot]
+        if request.number >= 0 and request.place == SERVED and request.pod == pod:
+            request.todo = work_left(request.todo, request.since, now, old)
+            request.since = now
+            _announce_end(w, slot)
+
+
+def empty(f: Facts, w: World, pod: int, now: float) -> None:
+    """Take everything out of the pod; whose it was sees to what becomes of it."""
+    bring_up(w.queue, w.in_system, f.pod[pod].places, pod, now)
+    queue = w.queue[pod]
+    if f.shared:
+        _bring_virtual(f, w, pod, now)
+    w.in_system[pod] = 0
+    queue.serving = 0
+    queue.head = -1
+    announce_next(f, w, pod, now)
+
+
+def _begin(w: World, slot: int, now: float) -> None:
     request = w.request[slot]
     request.start = now
-    request.end = now + request.work / f.pod[request.pod].speed
-    plan_event(w, request.end, FINISH, slot, slot)
+    request.since = now
+    request.place = SERVED
+    _announce_end(w, slot)
+
+
+def _announce_end(w: World, slot: int) -> None:
+    request = w.request[slot]
+    speed = w.site[request.pod].speed
+    if speed > 0.0:
+        request.end = request.since + request.todo / speed
+        plan_event(w, request.end, FINISH, slot, slot)
+    else:
+        request.end = math.inf
 
 
 def _bring_virtual(f: Facts, w: World, pod: int, now: float) -> None:
     queue = w.queue[pod]
     dt = now - queue.virtual_at
     queue.virtual = virtual_now(
-        queue.virtual, dt, f.pod[pod].speed, f.pod[pod].places, w.in_system[pod]
+        queue.virtual, dt, w.site[pod].speed, f.pod[pod].places, w.in_system[pod]
     )
     queue.virtual_at = now
 
 
 def _insert_by_leaving(w: World, pod: int, slot: int) -> None:
-    """Keep the pod's jobs in order of (virtual time of leaving, request number)."""
-    leaves_at, number = w.request[slot].leaves_at, w.request[slot].number
+    """Keep the pod's jobs in order of (virtual time of leaving, request number, attempt)."""
+    new = w.request[slot]
     before = -1
     place = w.queue[pod].head
-    while place >= 0 and (
-        w.request[place].leaves_at < leaves_at
-        or (w.request[place].leaves_at == leaves_at and w.request[place].number < number)
-    ):
+    while place >= 0:
+        there = w.request[place]
+        if there.leaves_at > new.leaves_at:
+            break
+        if there.leaves_at == new.leaves_at and (
+            there.number > new.number
+            or (there.number == new.number and there.attempts > new.attempts)
+        ):
+            break
         before = place
-        place = w.request[place].next
-    w.request[slot].next = place
+        place = there.next
+    new.next = place
     if before < 0:
         w.queue[pod].head = slot
     else:
         w.request[before].next = slot
 
 
-def _announce_next(f: Facts, w: World, pod: int, now: float) -> None:
-    """Announce the next end; an earlier announcement is void."""
+def announce_next(f: Facts, w: World, pod: int, now: float) -> None:
+    """Announce the next end of a sharing pod; an earlier announcement is void."""
+    if f.shared == 0:
+        return
     queue = w.queue[pod]
+    queue.due_order = VOID
+    if w.in_system[pod] == 0:
+        queue.virtual = 0.0
+        return
+    speed = w.site[pod].speed
+    if speed <= 0.0:
+        return
     slot = queue.head
     queue.due_time = leaving_time(
-        now,
-        queue.virtual,
-        w.request[slot].leaves_at,
-        f.pod[pod].speed,
-        f.pod[pod].places,
-        w.in_system[pod],
+        now, queue.virtual, w.request[slot].leaves_at, speed, f.pod[pod].places, w.in_system[pod]
     )
     queue.due_order = event_order(FINISH, w.request[slot].number, w.request[slot].attempts)
-    plan_event(w, queue.due_time, FINISH, slot, pod)
+    plan_order(w, queue.due_time, queue.due_order, pod)

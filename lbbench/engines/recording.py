@@ -95,6 +95,14 @@ def count_failed(c: Counters, segment: int, window: int, error: int, latency: fl
     c.window[window].failed += 1
 
 
+def count_dead(c: Counters, pod: int, now: float) -> None:
+    """Count something that was sent to a pod which takes nothing."""
+    row = c.dead[pod]
+    row.count += 1
+    row.first = min(row.first, now)
+    row.last = max(row.last, now)
+
+
 def bring_up(queue: np.ndarray, in_system: np.ndarray, places: int, pod: int, now: float) -> None:
     """Bring the integrals of one pod (busy places, requests at the pod) up to ``now``."""
     row = queue[pod]

@@ -11,32 +11,34 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 import numpy as np
+import simpy
 
 from lbbench.core.rng import wrapping
 from lbbench.engines.counters import tally_of
 from lbbench.engines.events import (
-    ANSWER,
     CLIENT,
+    FLOW_TIMER,
+    GIVE_UP_TIMER,
     REACH_POD,
     REACH_WORKER,
     SEND,
-    TAKE,
+    TIMER,
 )
-from lbbench.engines.fast import Progress, copied
-from lbbench.engines.hashkey import hash_key
-from lbbench.engines.l4 import flow_hash, source_port, worker_of
+from lbbench.engines.fast import Progress
 from lbbench.engines.outcome import Outcome, finish
-from lbbench.engines.parts import instance_view, no_cookie, no_feedback, set_cookie
 from lbbench.engines.plan import Plan
 from lbbench.engines.reference_calendar import Calendar, Event
+from lbbench.engines.reference_cluster import Cluster
 from lbbench.engines.reference_ledger import Ledger
-from lbbench.engines.reference_parts import Connection, IdleConnections, Request
-from lbbench.engines.reference_pods import FifoPod, SharingPod
-from lbbench.engines.timing import TO_BALANCER, TO_CLIENT, clock, jitter, observed_rtt
-from lbbench.model.tally import ERRORS
+from lbbench.engines.reference_lines import Lines
+from lbbench.engines.reference_parts import Attempt, Request
+from lbbench.engines.reference_visits import BROKEN, LOST, REACHED, Visits
+from lbbench.engines.reference_workers import Workers
+from lbbench.engines.script import RESET as WITH_RESET
+from lbbench.engines.timing import TO_BALANCER, TO_CLIENT, jitter
+from lbbench.model.tally import CLIENT_TIMEOUT, IDLE_RESET, RESET
+from lbbench.traffic.closed import CHUNK
 
-CLASS_STEP = 2**48
-NO_TRIES = np.zeros(0, np.int64)
 Life = Generator[Event, Any, None]
 
 
@@ -47,12 +49,20 @@ def run(plan: Plan, *, progress: Progress | None = None, record: bool = False) -
         chain.run(progress)
     return finish(
         plan,
-        tally_of(chain.counters, chain.ledger.queue["highest"].copy()),
+        tally_of(chain.ledger.counters, chain.ledger.queue["highest"].copy()),
         chain.ledger.records if record else None,
         simulated=chain.ledger.last_event,
         rows=chain.came,
         compile_s=0.0,
     )
+
+
+class Silence(Exception):  # noqa: N818  (no error: what the client hears)
+    """No answer will come; the client waits since ``since``."""
+
+    def __init__(self, since: float) -> None:
+        super().__init__(since)
+        self.since = since
 
 
 class Chain:
@@ -63,272 +73,271 @@ class Chain:
         self.facts = f = plan.facts
         self.calendar = Calendar()
         self.ledger = Ledger(plan, record=record)
-        self.counters = self.ledger.counters
-        self.states = states = copied(plan.states)
-        rows = int(f.worker["busy"].max(initial=0)) + 1
-        view = instance_view(type(states.pod))
-        self.pod_states = [view(states.pod, i) for i in range(len(states.pod[0]))]
-        view = instance_view(type(states.node))
-        self.node_states = [view(states.node, i) for i in range(len(states.node[0]))]
-        self.azure_state = instance_view(type(states.azure))(states.azure, 0)
-        self.done = plan.pod.done or no_feedback
-        self.cookie_of = set_cookie if plan.pod.cookies else no_cookie
-        self.azure_busy = np.zeros(len(f.node), np.int64)
-        self.node_busy = np.zeros((len(f.node), plan.targets), np.int64)
-        self.pod_busy = np.zeros((rows, len(f.pod)), np.int64)
-        self.worker_free = [0.0] * len(f.worker)
-        self.idle = [IdleConnections(f) for _ in f.worker]
-        kind = SharingPod if f.shared else FifoPod
-        self.pods = [kind(f, self.calendar, self.ledger, i) for i in range(len(f.pod))]
-        self.lanes: dict[int, Connection] = {}
-        self.ports = [0] * len(f.address)
-        self.jars: dict[int, int] = {}
-        self.source = self._requests()
+        self.visits = Visits(plan, self.calendar, self.ledger)
+        self.cluster = Cluster(plan, self.calendar, self.ledger, self.visits.served)
+        self.visits.cluster = self.cluster
+        self.ledger.pods = self.cluster.pods
+        self.lines = Lines(plan, self.calendar, self.cluster, self.ledger)
+        self.workers = Workers(plan, self.calendar, self.cluster, self.ledger, self.visits)
+        self.cluster.on_lost = self._lost
+        self.cluster.on_closed = self._closed
+        self.cluster.on_restart = self.workers.restart
+        self.jars: dict[int, tuple[int, int, float]] = {}  # (cookie, backend, end of its life)
+        self.rows = self._requests()
         self.came = 0
-        self.exhausted = False
+        self.exhausted = f.users > 0
+        self.used = [0] * f.users  # rows that each user has used
+        self.chunks: dict[int, Any] = {}
 
     def run(self, progress: Progress | None) -> None:
         """Let everything happen, until nothing is left or the drain time is over."""
         env, ledger = self.calendar.env, self.ledger
-        self._start_next()
-        while not self.calendar.is_empty:
-            now = env.peek()
-            if self.exhausted:
-                ledger.stop(now)
-                if now > ledger.stop_time + self.facts.drain:
-                    ledger.give_up()
-                    return
+        self.cluster.schedule()
+        if self.facts.users:
+            ledger.to_come = self.facts.n_requests
+            for user in range(self.facts.users):
+                self._next_of_user(user)
+        else:
+            self._start_next()
+        while not (self.exhausted and ledger.is_over(env.peek())):
             env.step()
             if progress is not None and self.came % 4096 == 0:
                 progress("simulating", self.came, self.plan.traffic.n_requests)
-        ledger.stop(np.inf)
+        ledger.give_up()
 
     def _requests(self) -> Iterator[Request]:
+        """Yield the requests that come by themselves, each with those that follow it."""
+        number = 0
         for block in self.plan.traffic.blocks():
+            heads: list[Request] = []
+            before: Request | None = None
             for row in range(len(block.arrival)):
-                yield Request.of(block, row)
+                request = Request.of(block, row, number)
+                number += 1
+                if self.facts.chained and before is not None and request.gap >= 0.0:
+                    before.follow = request
+                    request.lane = before.lane
+                else:
+                    heads.append(request)
+                    if self.facts.chained:  # connections bring their own lanes
+                        request.lane = number
+                before = request
+            yield from heads
 
     def _start_next(self) -> None:
-        request = next(self.source, None)
+        request = next(self.rows, None)
         if request is None:
             self.exhausted = True
             return
-        request.number = self.came
+        follow: Request | None = request
+        while follow is not None:
+            self.came += 1
+            self.ledger.to_come += 1
+            follow = follow.follow
+        self._begin(request, request.arrival)
+
+    def _begin(self, request: Request, comes: float) -> None:
+        request.arrival = comes
+        self.ledger.thinking += 1
+        request.process = self.calendar.env.process(self.life(request))
+
+    def _next_of_user(self, user: int) -> None:
+        """Let a user think and then send the next request, unless the run has enough."""
+        f, users = self.facts, self.plan.traffic.users
+        if users is None or (f.n_requests and self.came >= f.n_requests):
+            return
+        chunk, row = divmod(self.used[user], CHUNK)
+        if row == 0:
+            self.chunks[user] = users.rows(user, chunk)
+        rows = self.chunks[user]
+        comes = self.calendar.now + float(rows.think[row])
+        if f.duration > 0.0 and comes >= f.duration:
+            return
+        request = Request.of_user(f, user, rows, row, self.came)
         self.came += 1
-        self.calendar.env.process(self.life(request))
+        self.used[user] += 1
+        if not f.n_requests:
+            self.ledger.to_come += 1
+        self._begin(request, comes)
+
+    def _lost(self, attempts: list[Attempt], pod: int, how: int) -> None:
+        self.visits.lost(attempts, how)
+        if how == WITH_RESET and not self.facts.ingress:
+            self.lines.part_with_all(pod)
+
+    def _closed(self, pod: int) -> None:
+        if self.facts.ingress:
+            for idle in self.workers.idle:
+                idle.drop(pod)
+        else:
+            self.lines.part_with_all(pod)
 
     # --- one request ----------------------------------------------------------------------------
 
     def life(self, request: Request) -> Life:
         """Live through the chain: the client sends, the stages pick, a pod serves, the answer."""
-        f, calendar = self.facts, self.calendar
-        yield calendar.at(request.arrival, SEND, request)
-        self.ledger.arrived(request, calendar.now)
-        self._start_next()
-        conn = self._connection(request)
-        if conn is None:
-            yield calendar.at(calendar.now + f.client_rtt, CLIENT, request)
-            self._finish(request)
+        calendar, ledger, lines = self.calendar, self.ledger, self.lines
+        yield calendar.at(request.arrival, SEND, request.number)
+        ledger.arrived(request, calendar.now)
+        self._renew_session(request)
+        if not self.facts.users and request.gap < 0.0:
+            self._start_next()
+        was_sent = yield from lines.take(request)
+        if was_sent:
+            try:
+                yield from self._in_flight(request)
+            except simpy.Interrupt:  # the load balancer has reset the connection
+                self._abandon(request)
+                request.error, request.breaks = IDLE_RESET, True
+            request.in_flight = False
+        ledger.finished(request, calendar.now)
+        self._keep_cookie(request)
+        lines.release(request, was_sent=was_sent)
+        if self.facts.users:
+            self._next_of_user(request.lane)
+        elif self.facts.chained:
+            self._follow_up(request)
+
+    def _renew_session(self, request: Request) -> None:
+        """Let a session whose life is over begin anew."""
+        if request.session < 0:
             return
-        if conn.busy >= f.streams:
-            turn = calendar.event()
-            conn.waiting.append((request, turn))
-            yield turn
-        else:
-            conn.busy += 1
-        request.sent = calendar.now
-        request.written = max(calendar.now, conn.ready)
-        salt = f.jitter_salt[0]
-        delay = f.path_delay + jitter(salt, request.number, TO_BALANCER, f.path_jitter)
-        arrives = (request.written + 0.5 * conn.rtt) + delay
+        now = self.calendar.now
+        _, _, ends = self.jars.get(request.session, (-1, 0, -np.inf))
+        if now >= ends:
+            self.jars[request.session] = (-1, 0, now + request.life)
+            self.ledger.forget_session(request.session)
+
+    def _keep_cookie(self, request: Request) -> None:
+        if self.facts.cookies and request.session >= 0 and request.new_cookie >= 0:
+            _, _, ends = self.jars[request.session]
+            self.jars[request.session] = (request.new_cookie, request.backend, ends)
+
+    def _follow_up(self, request: Request) -> None:
+        """Let the next request of the connection come after its gap, unless the run is over."""
+        f, coming = self.facts, request.follow
+        if coming is not None:
+            comes = self.calendar.now + coming.gap
+            if f.duration <= 0.0 or comes < f.duration:
+                self._begin(coming, comes)
+                return
+        while coming is not None:
+            self.ledger.to_come -= 1
+            coming = coming.follow
+        conn = self.lines.open.get(request.lane)
+        if conn is not None:
+            self.lines.part_with(conn)
+            self.lines.settle(conn)
+
+    def _in_flight(self, request: Request) -> Life:
+        """Send, wait for the answer, or for nothing."""
+        f, calendar, conn = self.facts, self.calendar, request.connection
+        assert conn is not None
+        try:
+            arrives = self._transmit(request)
+            if f.ingress:
+                leaves = yield from self._through_ingress(request, arrives)
+            else:
+                leaves = yield from self._to_pod(request, arrives)
+            fate = self._way_back(request, leaves)
+        except Silence as silence:
+            due = silence.since + f.client_timeout
+            yield calendar.at(due, TIMER, request.number, GIVE_UP_TIMER)
+            request.error, request.breaks = CLIENT_TIMEOUT, True
+            return
+        if fate == BROKEN:
+            request.error, request.breaks = RESET, True
+        request.in_flight = False
+        wait = jitter(f.jitter_salt[0], request.number, TO_CLIENT, 0.5 * f.path_jitter)
+        back = (leaves + 0.5 * conn.rtt) + wait
+        yield calendar.at(back, CLIENT, request.number, request.attempts)
+
+    def _way_back(self, request: Request, leaves: float) -> int:
+        """Return whether the answer passes; without a way there is silence."""
+        assert request.connection is not None
+        fate = self.visits.way(request.connection)
+        if fate == LOST:
+            raise Silence(leaves)
+        return fate
+
+    def _transmit(self, request: Request) -> float:
+        """Let the client send; return when the request arrives."""
+        f, calendar, conn = self.facts, self.calendar, request.connection
+        assert conn is not None
+        assert conn.ready is not None
+        c, segment, now = self.ledger.counters, request.segment, calendar.now
+        if conn.carried > 0 or request.sent == 0.0:
+            request.sent = now
+        conn.carried += 1
+        request.written = max(now, conn.ready)
+        conn.touched = max(conn.touched, request.written)
+        c.node[segment, conn.node].requests += 1
         if f.ingress:
-            answered = yield from self._through_ingress(request, arrives)
-        else:
-            answered = yield from self._to_pod(request, arrives)
-        wait = jitter(salt, request.number, TO_CLIENT, 0.5 * f.path_jitter)
-        yield calendar.at((answered + 0.5 * conn.rtt) + wait, CLIENT, request)
-        self._finish(request)
+            c.replica[segment, conn.target].requests += 1
+            c.worker[segment, conn.worker].requests += 1
+        request.in_flight = True
+        if conn.carried == 1:
+            self.lines.pump(conn)  # who has waited for it to open
+        if conn.cut or conn.opened < self.cluster.cut_at:
+            raise Silence(request.written)
+        if f.flow_reset:
+            self._watch_flow(request, request.written + f.flow_idle)
+        delay = f.path_delay + jitter(f.jitter_salt[0], request.number, TO_BALANCER, f.path_jitter)
+        return (request.written + 0.5 * conn.rtt) + delay
 
     def _to_pod(self, request: Request, arrives: float) -> Generator[Event, Any, float]:
         """Service path: the connection leads to a pod. Return when its answer leaves."""
         calendar, conn = self.calendar, request.connection
+        assert conn is not None
         request.pod = conn.target
         request.attempts = 1
         self.ledger.attempted(request, crosses=self.facts.target_node[conn.target] != conn.node)
-        yield calendar.at(arrives, REACH_POD, request)
-        yield from self._at_pod(request)
+        attempt = Attempt(calendar, request, conn.target, conn.node)
+        request.attempt = attempt
+        attempt.somewhere = True
+        calendar.call(arrives, REACH_POD, request.number, 1, lambda: self.visits.reach_pod(attempt))
+        what = yield attempt.over
+        request.error = attempt.error
+        attempt.tell_times()
+        if what == "silence":
+            raise Silence(calendar.now)
         return calendar.now
 
     def _through_ingress(self, request: Request, arrives: float) -> Generator[Event, Any, float]:
-        """Ingress path: queue at the worker, pick, try, retry. Return when the answer leaves."""
+        """Ingress path: to the worker and through it. Return when the answer leaves."""
         f, calendar = self.facts, self.calendar
-        worker = request.connection.worker
         if f.cookies and request.session >= 0:
-            request.cookie = self.jars.get(request.session, -1)
-        yield calendar.at(arrives, REACH_WORKER, request)
-        request.at_worker = calendar.now
-        taken = max(calendar.now, self.worker_free[worker])
-        self.worker_free[worker] = taken + f.worker_cpu
-        yield calendar.at(taken, TAKE, request)
-        request.left = calendar.now + f.worker_cpu
-        leave = request.left
-        while True:
-            pod = self._pick(request, worker)
-            request.picked, request.leave = calendar.now, leave
-            if pod < 0:
-                request.error = ERRORS.index("no_endpoint")
-                return leave
-            request.error = -1
-            request.pod = pod
-            self.pod_busy[f.worker[worker].busy, pod] += 1
-            self.ledger.attempted(request, crosses=f.pod[pod].node != f.worker[worker].node)
-            rtt = f.hop_rtt[f.worker[worker].node, f.pod[pod].node]
-            served = self.idle[worker].take(pod, calendar.now)
-            if served is None:
-                self.counters.totals[2] += 1
-                request.connected = leave + rtt
-            else:
-                request.connected = leave
-            yield calendar.at(request.connected + 0.5 * rtt, REACH_POD, request)
-            yield from self._at_pod(request)
-            yield calendar.at(calendar.now + 0.5 * rtt, ANSWER, request)
-            self.pod_busy[f.worker[worker].busy, pod] -= 1
-            failed = request.error >= 0
-            if not failed:
-                self.idle[worker].put(pod, (served or 0) + 1, calendar.now)
-            elif f.retry_on_error and request.attempts < f.tries:
-                request.tried.append(pod)
-                leave = calendar.now
-                continue
-            kept = int(served is not None)
-            told = observed_rtt(request.picked, request.connected, kept, calendar.now, f.ms_clock)
-            state = self.pod_states[f.worker[worker].state]
-            self.done(state, pod, clock(calendar.now, f.ms_clock), told, not failed)
+            cookie, backend, _ = self.jars[request.session]
+            request.cookie = cookie
+            if cookie >= 0:
+                request.backend = backend
+        yield calendar.at(arrives, REACH_WORKER, request.number)
+        assert request.connection is not None
+        if self.visits.way(request.connection) != REACHED:
             return calendar.now
+        return (yield from self.workers.serve(request))
 
-    def _at_pod(self, request: Request) -> Life:
-        """Reach the pod; wait, be served and leave, or be refused by a full queue."""
-        request.at_pod = self.calendar.now
-        pod = self.pods[request.pod]
-        finished = pod.join(request)
-        if finished is None:
-            request.error = ERRORS.index("queue_reject")
-            self.counters.pod[request.segment, request.pod].errors += 1
+    def _watch_flow(self, request: Request, due: float) -> None:
+        """Let the load balancer reset the connection if it sees no packet for too long."""
+
+        def expire() -> None:
+            conn = request.connection
+            if not request.in_flight or conn is None:
+                return
+            quiet = conn.touched + self.facts.flow_idle
+            if quiet > self.calendar.now:
+                self._watch_flow(request, quiet)
+            else:
+                request.process.interrupt()
+
+        self.calendar.call(due, TIMER, request.number, FLOW_TIMER, expire)
+
+    def _abandon(self, request: Request) -> None:
+        """Let what is left of a request go on without it."""
+        attempt = request.attempt
+        if attempt is None or attempt.is_over:
             return
-        yield finished
-        pod.leave(request)
-
-    # --- picks ----------------------------------------------------------------------------------
-
-    def _connection(self, request: Request) -> Connection | None:
-        """Return the connection of the request's lane, opened now if there is none."""
-        conn = self.lanes.get(request.lane)
-        if conn is None:
-            conn = self._open(request)
-            if conn is None:
-                return None
-            self.lanes[request.lane] = conn
-        request.connection = conn
-        conn.users += 1
-        if request.last:
-            conn.closing = True
-            del self.lanes[request.lane]
-        c = self.counters
-        c.node[request.segment, conn.node].requests += 1
+        attempt.tell_times()
         if self.facts.ingress:
-            c.replica[request.segment, conn.target].requests += 1
-            c.worker[request.segment, conn.worker].requests += 1
-        return conn
-
-    def _open(self, request: Request) -> Connection | None:
-        """Let layer 4 pick node, target and worker for a new connection."""
-        f, c, now = self.facts, self.counters, self.calendar.now
-        address = f.client_address[request.client]
-        port = source_port(f.address[address].salt, self.ports[address])
-        self.ports[address] += 1
-        node, door = request.given_node, -1
-        if node < 0:
-            ports = f.port_hash[f.address[address].family]
-            door = self.plan.azure.pick(
-                self.azure_state,
-                self.states.azure_rng[0],
-                now,
-                flow_hash(f.address[address].hash, ports, port),
-                self.azure_busy[: len(f.node_member)],
-                NO_TRIES,
-            )
-            if door < 0:
-                request.error = ERRORS.index("lb_drop")
-                return None
-            node = int(f.node_member[door])
-        source = f.address[address].number
-        busy = self.node_busy[node, : f.node[node].targets]
-        rng = self.states.node_rng[node]
-        seat = self.plan.node.pick(self.node_states[node], rng, now, source, busy, NO_TRIES)
-        if seat < 0:
-            request.error = ERRORS.index("connect_refused")
-            return None
-        target = int(f.target_member[node, seat])
-        rtt = f.client_rtt + f.hop_rtt[node, f.target_node[target]]
-        conn = Connection(node=node, target=target, door=door, seat=seat, port=port, rtt=rtt)
-        conn.ready = now + rtt
-        if door >= 0:
-            self.azure_busy[door] += 1
-        self.node_busy[node, seat] += 1
-        c.totals[4] += 1
-        c.node[request.segment, node].connections += 1
-        if not f.ingress:
-            c.pod[request.segment, target].connections += 1
-            return conn
-        if not f.local:
-            here = f.target_node[target] == node
-            source = f.node[node].bridge if here else f.node[node].number
-        number = worker_of(f.replica_salt[target], source, port, f.replica_workers)
-        conn.worker = target * f.replica_workers + number
-        c.replica[request.segment, target].connections += 1
-        c.worker[request.segment, conn.worker].connections += 1
-        return conn
-
-    def _pick(self, request: Request, worker: int) -> int:
-        """Ask the worker's balancer for a pod; -1 when it has none."""
-        f, conn = self.facts, request.connection
-        if f.cookies:
-            key = request.cookie
-        else:
-            here = int(f.target_node[conn.target] == conn.node)
-            key = hash_key(f, request.client, conn.node, here, request.key)
-        state = self.pod_states[f.worker[worker].state]
-        pod = self.plan.pod.pick(
-            state,
-            self.states.pod_rng[f.worker[worker].rng],
-            clock(self.calendar.now, f.ms_clock),
-            key,
-            self.ledger.in_system if f.sees_pods else self.pod_busy[f.worker[worker].busy],
-            np.array(request.tried, np.int64),
-        )
-        cookie = self.cookie_of(state)
-        if cookie >= 0:
-            request.new_cookie = cookie
-        return int(pod)
-
-    # --- the end of a request ---------------------------------------------------------------------
-
-    def _finish(self, request: Request) -> None:
-        """Let the client have the answer: count it, keep its cookie, free the connection."""
-        self.ledger.finished(request, self.calendar.now)
-        if self.facts.cookies and request.session >= 0 and request.new_cookie >= 0:
-            self.jars[request.session] = request.new_cookie
-        if request.connection is not None:
-            self._release(request.connection)
-
-    def _release(self, conn: Connection) -> None:
-        conn.users -= 1
-        if conn.waiting:  # its place on the wire is kept, so that nobody overtakes it
-            request, turn = conn.waiting.popleft()
-            self.calendar.schedule(turn, self.calendar.now, SEND, request)
-        else:
-            conn.busy -= 1
-        if conn.closing and conn.users == 0:
-            if conn.door >= 0:
-                self.azure_busy[conn.door] -= 1
-            self.node_busy[conn.node, conn.seat] -= 1
+            self.workers.abandon(request, attempt)
+        self.visits.leave_ghost(attempt)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from heapq import heappush
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Any, TypeAlias
 
 import simpy
 
-from lbbench.engines.events import ATTEMPT_BITS
-
-if TYPE_CHECKING:
-    from lbbench.engines.reference_parts import Request
+from lbbench.engines.events import ATTEMPT_BITS, CLASS_BITS
 
 Event: TypeAlias = simpy.Event
 
-CLASS_STEP = 2**48
 AT_ONCE = 0  # before every other event of the same time
+FIRST = 2  # what the others begin with
 
 
 class Calendar:
@@ -37,25 +35,28 @@ class Calendar:
         """Return an event that is not scheduled yet."""
         return self.env.event()
 
-    def at(self, time: float, kind: int, request: Request) -> Event:
-        """Return an event of class ``kind`` at ``time``."""
-        return self.schedule(self.event(), time, kind, request)
+    def at(self, time: float, kind: int, number: int, attempt: int = 0) -> Event:
+        """Return an event of class ``kind`` at ``time``, of a request's attempt or timer."""
+        return self.schedule(self.event(), time, kind, number, attempt)
 
-    def schedule(self, event: Event, time: float, kind: int, request: Request) -> Event:
+    def call(
+        self, time: float, kind: int, number: int, attempt: int, what: Callable[[], Any]
+    ) -> None:
+        """Let ``what`` be called as an event of that order."""
+        self.at(time, kind, number, attempt).callbacks.append(lambda _event: what())
+
+    def schedule(
+        self, event: Event, time: float, kind: int, number: int, attempt: int = 0
+    ) -> Event:
         """Let ``event`` happen at ``time``, in its class and by its request's number."""
-        number = (request.number << ATTEMPT_BITS) | request.attempts
-        return self._put(event, time, kind * CLASS_STEP + number + 2)
+        owner = (number << ATTEMPT_BITS) | attempt
+        return self._put(event, time, (kind << CLASS_BITS) + owner + FIRST)
 
-    def at_once(self, event: Event) -> Event:
+    def at_once(self, event: Event, value: Any = None) -> Event:
         """Let ``event`` happen now, before anything else."""
-        return self._put(event, self.now, AT_ONCE)
+        return self._put(event, self.now, AT_ONCE, value)
 
-    def _put(self, event: Event, time: float, priority: int) -> Event:
-        event._ok, event._value = True, None  # noqa: SLF001
+    def _put(self, event: Event, time: float, priority: int, value: Any = None) -> Event:
+        event._ok, event._value = True, value  # noqa: SLF001
         heappush(self.env._queue, (time, priority, next(self.env._eid), event))  # noqa: SLF001
         return event
-
-    @property
-    def is_empty(self) -> bool:
-        """Tell whether nothing is left to happen."""
-        return not self.env._queue  # noqa: SLF001

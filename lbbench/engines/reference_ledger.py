@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
+from lbbench.engines.affinity import (
+    COMPARED,
+    FORCED_LOSS,
+    KEPT,
+    MOVED,
+    MOVED_BY_FORCE,
+    REQUESTS,
+    SESSION_LOSS,
+)
 from lbbench.engines.outcome import counters_for, grown_records, new_records
 from lbbench.engines.plan import Plan
 from lbbench.engines.recording import (
@@ -15,13 +27,15 @@ from lbbench.engines.recording import (
     window_of,
 )
 from lbbench.engines.reference_parts import Request
+from lbbench.engines.tables import QUEUE, table
 from lbbench.engines.timing import nanoseconds
-from lbbench.engines.world import QUEUE, table
-from lbbench.model.tally import SEGMENTS
+from lbbench.model.tally import ATTEMPTS, CROSS_NODE, RETRIED, SAVED, SEGMENTS
 
 
 class Ledger:
-    """The books of one run; what is counted, when, is in recording.py."""
+    """The books of one run; what is counted, when, is in recording.py and affinity.py."""
+
+    pods: Sequence[Any]
 
     def __init__(self, plan: Plan, *, record: bool) -> None:
         self.facts = plan.facts
@@ -30,8 +44,12 @@ class Ledger:
         self.recording = record
         self.in_system = np.zeros(len(self.facts.pod), np.int64)
         self.queue = table(QUEUE, len(self.facts.pod))
-        self.session_pod: dict[int, int] = {}
-        self.in_flight: set[Request] = set()
+        self.last_pod: dict[int, int] = {}  # of a session's last answer
+        self.units: dict[int, tuple[int, int, int]] = {}  # see affinity.py: pod, before, version
+        self.in_flight: dict[Request, None] = {}
+        self.thinking = 0  # requests whose arrival is known
+        self.to_come = 0  # requests that will arrive, as far as is known
+        self.ghosts = 0  # attempts that nobody waits for, but which are somewhere
         self.next_segment = 0
         self.last_arrival = 0.0
         self.last_event = 0.0
@@ -40,9 +58,12 @@ class Ledger:
     def arrived(self, request: Request, now: float) -> None:
         """Count an arrival; the first one of a segment closes the segment before."""
         f, c = self.facts, self.counters
+        self.thinking -= 1
+        self.to_come -= 1
+        request.arrival = now
         request.segment = segment_of(request.number, now, f.n_requests, f.duration)
         request.window = window_of(now, f.window, len(c.window))
-        self.in_flight.add(request)
+        self.in_flight[request] = None
         c.segment[request.segment].offered += 1
         c.window[request.window].offered += 1
         self.last_arrival = now
@@ -51,12 +72,12 @@ class Ledger:
 
     def attempted(self, request: Request, *, crosses: bool) -> None:
         """Count an attempt at the request's pod; ``crosses`` tells whether it left its node."""
-        c, first = self.counters, request.tries_begun == 0
-        request.tries_begun += 1
+        c = self.counters
+        first = request.attempts == 0 or not self.facts.ingress
         if self.facts.ingress:
             request.attempts += 1
-        c.totals[0] += 1
-        c.totals[3] += int(crosses)
+        c.totals[ATTEMPTS] += 1
+        c.totals[CROSS_NODE] += int(crosses)
         served = c.pod[request.segment, request.pod]
         served.attempts += 1
         if first:
@@ -74,20 +95,45 @@ class Ledger:
         else:
             c.parts[:] = request.parts(ingress=bool(f.ingress))
             count_completed(c, request.segment, f.settled, request.window, request.pod, latency)
-            self._remember_session(request)
-        c.totals[1] += int(request.attempts > 1)
-        self.in_flight.discard(request)
+            self._remember(request)
+            c.totals[SAVED] += int(request.attempts > 1)
+        if not f.ingress and request.error >= 0 and request.pod >= 0:
+            c.pod[request.segment, request.pod].errors += 1
+        c.totals[RETRIED] += int(request.attempts > 1)
+        del self.in_flight[request]
         if self.recording:
             self._record(request, request.error)
 
-    def _remember_session(self, request: Request) -> None:
-        if request.session < 0:
+    def forget_session(self, session: int) -> None:
+        """Let a session begin anew."""
+        if not self.facts.by_key:
+            self.last_pod.pop(session, None)
+            _, _, version = self.units.get(session, (-1, -1, 0))
+            self.units[session] = (-1, -1, version)
+
+    def _remember(self, request: Request) -> None:
+        """Compare the pod of an answer with those before it of the same session or key."""
+        which = request.key if self.facts.by_key else request.session
+        if which < 0:
             return
-        before = self.session_pod.get(request.session)
-        if before is not None:
-            self.counters.affinity[0] += 1
-            self.counters.affinity[1 if before == request.pod else 2] += 1
-        self.session_pod[request.session] = request.pod
+        affinity, pod = self.counters.affinity, request.pod
+        last = self.last_pod.get(which)
+        if last is not None and not self.facts.by_key:
+            affinity[REQUESTS] += 1
+            lost = SESSION_LOSS if self.pods[last].is_member else FORCED_LOSS
+            affinity[KEPT if last == pod else lost] += 1
+        self.last_pod[which] = pod
+        there, before, version = self.units.get(which, (-1, -1, 0))
+        if request.version < version:  # its worker does not know the newest list yet
+            return
+        if request.version > version:
+            before = there
+        if before >= 0:
+            affinity[COMPARED] += 1
+            if before != pod:
+                affinity[MOVED] += 1
+                affinity[MOVED_BY_FORCE] += int(not self.pods[before].is_member)
+        self.units[which] = (pod, before, request.version)
 
     def _record(self, request: Request, error: int) -> None:
         self.records = grown_records(self.records, request.number + 1)
@@ -102,13 +148,19 @@ class Ledger:
     @property
     def stop_time(self) -> float:
         """When arrivals stop, in seconds."""
-        return self.facts.duration or self.last_arrival
+        return float(self.facts.duration or self.last_arrival)
 
-    def stop(self, now: float) -> None:
-        """Close the segments when the first event after the end of arrivals is due."""
-        if not self.stopped and now > self.stop_time:
+    def is_over(self, now: float) -> bool:
+        """Tell whether nothing may happen any more; close the segments when arrivals have stopped.
+
+        ``now`` is the time of the next event.
+        """
+        pending = len(self.in_flight) + self.thinking + self.ghosts
+        over = pending == 0 or (now > self.stop_time + self.facts.drain and self.thinking == 0)
+        if not self.stopped and (over or (now > self.stop_time and self.to_come == 0)):
             self.stopped = True
             self._close_segments(SEGMENTS, self.stop_time)
+        return over
 
     def give_up(self) -> None:
         """Count what is still in flight when the drain ends, with its elapsed time."""
@@ -117,4 +169,6 @@ class Ledger:
             self.counters.segment[request.segment].unfinished += 1
             count_latency(self.counters, request.segment, nanoseconds(deadline - request.arrival))
             if self.recording:
+                if request.attempt is not None and not request.attempt.is_over:
+                    request.attempt.tell_times()
                 self._record(request, -2)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lbbench.engines.events import CHANGE, VIEW, event_order
+from lbbench.engines.events import ATTEMPT_BITS, CHANGE, VIEW, event_order, event_owner
 
 SPEED = 0  # pod a works at speed `value` from now on; 0: it stands still
 DOOR = 1  # pod a treats what comes as b says (OPEN, ...); ERROR: each takes `value` seconds
@@ -71,6 +71,11 @@ class Script(NamedTuple):
 
     step: np.ndarray  # STEP[K]
     listed: np.ndarray  # int64[] the lists of all steps, one after the other
+
+
+def step_number(order: int) -> int:
+    """Return the number of a step from its order."""
+    return event_owner(int(order)) >> ATTEMPT_BITS
 
 
 def script_of(steps: Iterable[Step]) -> Script:

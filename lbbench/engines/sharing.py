@@ -1,4 +1,6 @@
-"""Processor sharing by virtual time: the arithmetic that both engines use.
+"""Service at a changing speed: the arithmetic that both engines use.
+
+Processor sharing goes by virtual time.
 
 While q jobs share a pod of c cores and the given speed, each gets speed * min(1, c / q). Virtual
 time V grows at that rate; a job that comes in at V leaves at V + work.
@@ -24,3 +26,8 @@ def leaving_time(
 ) -> float:
     """Return when the job that leaves at virtual time ``leaves_at`` is done, if nothing changes."""
     return now + max(leaves_at - virtual, 0.0) / share(speed, places, jobs)
+
+
+def work_left(todo: float, since: float, now: float, speed: float) -> float:
+    """Return what is left at ``now`` of ``todo`` seconds of work, served at ``speed`` since."""
+    return max(todo - (now - since) * speed, 0.0)

@@ -1,10 +1,10 @@
 """Every array of a run: what is given (`Facts`), what changes (`World`), what balancers keep.
 
-L lanes, A source addresses, J cookie jars, Q slots for requests in flight, C slots for open
-connections, N nodes, R ingress replicas, W workers of all replicas, P pods, T targets of kube-proxy
-(replicas on the ingress path, else pods), K places of one worker's upstream keep-alive cache.
-Times are float64 seconds. What belongs to one thing lies together, as a record (numpy structured
-array): one request touches few cache lines, and the compiled kernel has few arguments.
+L lanes, A source addresses, J cookie jars, U users of closed traffic, Q slots for requests in
+flight, C slots for open connections, N nodes, R ingress replicas, W workers of all replicas, P pods
+that ever exist, T targets of kube-proxy (replicas on the ingress path, else pods), V views
+(endpoint lists of workers), K places of one worker's upstream keep-alive cache. Times are float64
+seconds. The records are in tables.py.
 """
 
 from __future__ import annotations
@@ -13,101 +13,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lbbench.engines.events import MAX_ATTEMPTS
-
-INT, FLOAT = np.int64, np.float64
-
-ADDRESS = np.dtype(
-    [
-        ("number", INT),  # the source address as a uint32
-        ("hash", INT),  # hash of its flows with source port 0, a uint32
-        ("family", INT),  # 0 IPv4, 1 IPv6
-        ("salt", np.uint64),  # of its source ports
-    ]
+from lbbench.engines.tables import (
+    CONN,
+    DESK,
+    HOST,
+    IDLE,
+    INT,
+    JAR,
+    QUEUE,
+    REQUEST,
+    SITE,
+    UNIT,
+    USER_ROW,
+    table,
 )
-NODE = np.dtype([("number", INT), ("bridge", INT), ("targets", INT)])  # addresses as uint32
-WORKER = np.dtype([("node", INT), ("state", INT), ("busy", INT), ("rng", INT)])  # rows it uses
-POD = np.dtype([("node", INT), ("speed", FLOAT), ("places", INT), ("room", INT)])
-
-REQUEST = np.dtype(
-    [
-        ("number", INT),  # -1: the slot is free
-        ("arrival", FLOAT),
-        ("work", FLOAT),
-        ("client", INT),
-        ("key", INT),
-        ("session", INT),
-        ("segment", INT),
-        ("conn", INT),  # connection slot, -1: none took it
-        ("attempts", INT),
-        ("pod", INT),  # of the present attempt
-        ("error", INT),  # error class of the present attempt, -1: none
-        ("next", INT),  # next in the queue that this request stands in
-        ("sent", FLOAT),  # the client begins to send
-        ("written", FLOAT),  # the connection is open and the request is written
-        ("at_worker", FLOAT),
-        ("left", FLOAT),  # the first attempt leaves the worker
-        ("picked", FLOAT),  # pick of the present attempt
-        ("leave", FLOAT),  # the present attempt leaves
-        ("connected", FLOAT),
-        ("at_pod", FLOAT),
-        ("start", FLOAT),
-        ("end", FLOAT),
-        ("leaves_at", FLOAT),  # processor sharing: virtual time of leaving
-        ("cookie", INT),  # key that the client sent
-        ("new_cookie", INT),  # cookie that the answer sets, -1: none
-        ("served", INT),  # requests that the upstream connection has carried
-        ("n_tried", INT),
-    ]
-)
-CONN = np.dtype(
-    [
-        ("node", INT),
-        ("target", INT),  # replica, or pod on the service path
-        ("worker", INT),
-        ("door", INT),  # position of the node in the load balancer's list, -1: given
-        ("seat", INT),  # position of the target in the node's list
-        ("port", INT),
-        ("rtt", FLOAT),
-        ("ready", FLOAT),  # the handshake is done
-        ("users", INT),  # requests that are not finished
-        ("busy", INT),  # requests on the wire
-        ("head", INT),  # waiting requests
-        ("tail", INT),
-        ("closing", INT),  # 1: its last request has come
-    ]
-)
-JAR = np.dtype([("cookie", INT), ("pod", INT)])  # -1: none; pod of the session's last answer
-IDLE = np.dtype(
-    [
-        ("pod", INT),
-        ("served", INT),
-        ("since", FLOAT),
-        ("newer", INT),  # neighbours in the worker's list
-        ("older", INT),
-        ("up", INT),  # neighbours among the same pod's connections
-        ("down", INT),
-        ("spare", INT),  # stack of free places
-    ]
-)
-DESK = np.dtype(  # what changes at a worker
-    [("free_at", FLOAT), ("first", INT), ("last", INT), ("n_spare", INT)]
-)
-QUEUE = np.dtype(  # what changes at a pod
-    [
-        ("serving", INT),  # FIFO: places in use
-        ("head", INT),  # FIFO: waiting; sharing: in order of leaving
-        ("tail", INT),
-        ("highest", INT),  # most requests that were there at once
-        ("due_order", INT),  # sharing: order of the announced next end, -1: none
-        ("due_time", FLOAT),
-        ("virtual", FLOAT),  # sharing: virtual time
-        ("virtual_at", FLOAT),  # when it was brought up to date
-        ("since", FLOAT),  # when the integrals were brought up to date
-        ("busy_area", FLOAT),
-        ("flight_area", FLOAT),
-    ]
-)
+from lbbench.traffic.closed import CHUNK
 
 
 class Facts(NamedTuple):
@@ -117,15 +37,28 @@ class Facts(NamedTuple):
     local: int  # 1: externalTrafficPolicy Local (the client address reaches the replica)
     streams: int  # requests that one client connection carries at a time
     tries: int  # attempts per request, the first included
-    retry_on_error: int  # 1: a refused attempt is retried
+    retry_on_error: int  # 1: a refused or reset attempt is retried
+    retry_on_timeout: int  # 1: an attempt that timed out is retried
     cookies: int  # 1: the L7 balancer reads and sets cookies
     sees_pods: int  # 1: the L7 balancer sees the pods' true numbers
     ms_clock: int  # 1: the L7 balancer reads nginx's millisecond clock
+    first_counts: int  # 1: `done` hears of a request's first attempt, 0: of its last
     shared: int  # 1: pods share their cores, 0: FIFO
     records: int  # 1: keep one row per request
     keepalive: int  # places of the upstream keep-alive cache, 0: off
     keepalive_requests: int  # requests per upstream connection
     keepalive_timeout: float  # seconds an idle upstream connection stays usable
+    connect_timeout: float  # nginx's, towards pods
+    read_timeout: float
+    client_timeout: float  # the client's own: connecting, and silence
+    client_requests: int  # requests per client connection that nginx allows
+    client_idle: float  # seconds after which nginx closes an idle client connection
+    flow_idle: float  # seconds after which the load balancer forgets a flow
+    flow_reset: int  # 1: it sends resets then
+    lock_hold: float  # seconds that an update of ewma holds its lock
+    backends: int  # 2 with a canary
+    canary_weight: int
+    canary_total: int
     worker_cpu: float  # seconds of worker time per request
     replica_workers: int
     client_rtt: float
@@ -134,20 +67,28 @@ class Facts(NamedTuple):
     drain: float  # seconds after the last arrival
     duration: float  # seconds, 0: the run is given by its number of requests
     n_requests: int  # 0: the run is given by its duration
+    users: int  # of closed traffic, 0: open
+    chained: int  # 1: connections bring their own lanes and their requests follow each other
     window: float  # width of a window
     settled: int  # first segment of the histograms that are not kept per segment
+    by_key: int  # 1: remaps are counted by key, 0: by session
+    quota: float  # CPU seconds that a pod may use per period, 0: no limit
+    period: float
     jitter_salt: np.ndarray  # uint64[1]
     client_address: np.ndarray  # int64[clients] index into the addresses
+    user_client: np.ndarray  # int64[U]
+    user_session: np.ndarray  # int64[U] cookie jar, -1: none
     address: np.ndarray  # ADDRESS[A]
     port_hash: np.ndarray  # int64[2, 2, 256] what the port bytes add to the hash, by family
     node: np.ndarray  # NODE[N]
-    node_member: np.ndarray  # int64[healthy] nodes that the load balancer holds healthy
-    target_member: np.ndarray  # int64[N, T] targets that each node's rules list
     target_node: np.ndarray  # int64[T]
     replica_salt: np.ndarray  # uint64[R] salt of the replica's SO_REUSEPORT hash
     worker: np.ndarray  # WORKER[W]
+    view_of: np.ndarray  # VIEW_OF[V]
     hop_rtt: np.ndarray  # float64[N, N]
     pod: np.ndarray  # POD[P]
+    step: np.ndarray  # STEP[S] what happens to the cluster
+    listed: np.ndarray  # int64[] the lists of the steps
     part_kind: np.ndarray  # int64[parts] of the hash key: see hashkey.py
     part_row: np.ndarray  # int64[parts] first row of that part's table in text_start
     text_start: np.ndarray  # int64[rows + 1] where each text begins in text_bytes
@@ -155,37 +96,84 @@ class Facts(NamedTuple):
     key_hash: np.ndarray  # int64[n] crc32 by index when at most one part varies
 
 
+class Lists(NamedTuple):
+    """What every viewer holds to be there, in the order of the addresses."""
+
+    azure: np.ndarray  # int64[1, N] nodes that are eligible
+    azure_seen: np.ndarray  # SEEN[1]
+    node: np.ndarray  # int64[N, T] targets in each node's rules
+    node_seen: np.ndarray  # SEEN[N]
+    pod: np.ndarray  # int64[V, P] pods of each view
+    pod_seen: np.ndarray  # SEEN[V]
+
+
 class World(NamedTuple):
     """What changes during a run."""
 
     heap_time: np.ndarray  # float64
     heap_order: np.ndarray  # int64
-    heap_load: np.ndarray  # int64: slot of the request; end under sharing: the pod
-    out_time: np.ndarray  # float64[8] events that the present one schedules
-    out_order: np.ndarray  # int64[8]
-    out_load: np.ndarray  # int64[8]
-    number: np.ndarray  # int64[10] see N_* below
-    clock: np.ndarray  # float64[4] see T_* below
+    heap_load: np.ndarray  # int64: slot of the request; pod when pods share; -1 - connection slot
+    out_time: np.ndarray  # float64[] events that the present one schedules
+    out_order: np.ndarray  # int64[]
+    out_load: np.ndarray  # int64[]
+    number: np.ndarray  # int64[] see N_* below
+    clock: np.ndarray  # float64[] see T_* below
     free: np.ndarray  # int64[Q] stack of free request slots
     request: np.ndarray  # REQUEST[Q]
-    tried: np.ndarray  # int64[Q, MAX_ATTEMPTS] positions where the request failed
+    tried: np.ndarray  # int64[Q, tries] pods where the request failed
     conn_free: np.ndarray  # int64[C] stack of free connection slots
     conn: np.ndarray  # CONN[C]
     lane_conn: np.ndarray  # int64[L] open connection of the lane, -1: none
+    lane_free: np.ndarray  # int64[L] stack of free lanes, where connections bring their own
     opened: np.ndarray  # int64[A] connections that the source address has opened
-    azure_busy: np.ndarray  # int64[N] open connections by position
-    node_busy: np.ndarray  # int64[N, T] open connections by node and position
+    azure_busy: np.ndarray  # int64[1, N] open connections by node
+    node_busy: np.ndarray  # int64[N, T] open connections by node and target
     desk: np.ndarray  # DESK[W]
     idle: np.ndarray  # IDLE[W, K]
     idle_top: np.ndarray  # int64[W, P] most recent idle connection to the pod, -1: none
-    pod_busy: np.ndarray  # int64[rows, P] outstanding attempts by instance and position
+    pod_busy: np.ndarray  # int64[rows, P] outstanding attempts by instance and pod
+    lock_until: np.ndarray  # float64[rows, P] end of the hold of an update's lock
+    lock_owner: np.ndarray  # int64[rows, P] worker that holds it
     jar: np.ndarray  # JAR[J]
+    unit: np.ndarray  # UNIT[J or keys]
     in_system: np.ndarray  # int64[P] requests at the pod
     queue: np.ndarray  # QUEUE[P]
+    site: np.ndarray  # SITE[P]
+    host: np.ndarray  # HOST[N]
+    lists: Lists
+    busy_seen: np.ndarray  # int64[] scratch: busy by position
+    tried_seen: np.ndarray  # int64[] scratch: tried by position
+    old_list: np.ndarray  # int64[] scratch: the list before a change
+    user_row: np.ndarray  # USER_ROW[U, 2 CHUNK] rows of each user, one chunk ahead
+    user_at: np.ndarray  # int64[U] rows used
+    hungry: np.ndarray  # int64[U] users whose older chunk is used up
 
 
-N_HEAP, N_FREE, N_CONN_FREE, N_SEGMENT, N_CURSOR, N_REQUEST, N_STOPPED, N_OUT = range(8)
-T_LAST, T_ARRIVAL, T_DEADLINE = range(3)
+(
+    N_HEAP,
+    N_FREE,
+    N_CONN_FREE,
+    N_LANE_FREE,
+    N_SEGMENT,
+    N_CURSOR,
+    N_REQUEST,
+    N_STOPPED,
+    N_OUT,
+    N_STEP,
+    N_COMING,
+    N_THINKING,
+    N_TAIL,
+    N_HUNGRY,
+    N_BEGUN,
+    N_OLDEST,
+    N_NEWEST,
+    N_IDLE_OLDEST,
+    N_IDLE_NEWEST,
+    N_ROUTES,
+) = range(20)
+T_LAST, T_ARRIVAL, T_DEADLINE, T_READ, T_IDLE, T_CUT = range(6)
+
+OUT = 64  # events that one event can schedule, beside two for each request
 
 
 class States(NamedTuple):
@@ -193,66 +181,105 @@ class States(NamedTuple):
 
     azure: Any  # arrays [1, ...]
     node: Any  # arrays [N, ...]
-    pod: Any  # arrays [instances, ...]
+    pod: Any  # arrays [V or groups, ...]
+    new_node: Any  # the same as they were before their first list
+    new_pod: Any
     azure_rng: np.ndarray  # uint64[1, 4]
     node_rng: np.ndarray  # uint64[N, 4]
     pod_rng: np.ndarray  # uint64[streams, 4]
 
 
-def table(kind: np.dtype[Any], *shape: int) -> np.ndarray:
-    """Return a zeroed record array whose rows have attributes."""
-    return np.zeros(shape, kind).view(np.recarray)
-
-
 def new_world(
-    facts: Facts, *, lanes: int, jars: int, targets: int, slots: int, conns: int, heap: int
+    facts: Facts,
+    lists: Lists,
+    members: np.ndarray,
+    *,
+    lanes: int,
+    jars: int,
+    units: int,
+    slots: int,
+    conns: int,
+    heap: int,
 ) -> World:
-    """Return the arrays of a run at time 0 with room for ``slots`` requests in flight."""
-    nodes, pods = len(facts.node), len(facts.pod)
+    """Return the arrays of a run at time 0 with room for ``slots`` requests in flight.
+
+    ``members`` holds the pods that belong to the cluster then.
+    """
+    nodes, pods, targets = len(facts.node), len(facts.pod), len(facts.target_node)
     workers, places = len(facts.worker), max(facts.keepalive, 1)
     rows = int(facts.worker["busy"].max(initial=0)) + 1
     world = World(
         heap_time=np.zeros(heap),
         heap_order=np.zeros(heap, INT),
         heap_load=np.zeros(heap, INT),
-        out_time=np.zeros(8),
-        out_order=np.zeros(8, INT),
-        out_load=np.zeros(8, INT),
-        number=np.zeros(10, INT),
-        clock=np.zeros(4),
+        out_time=np.zeros(2 * slots + OUT),
+        out_order=np.zeros(2 * slots + OUT, INT),
+        out_load=np.zeros(2 * slots + OUT, INT),
+        number=np.zeros(24, INT),
+        clock=np.zeros(8),
         free=np.arange(slots, dtype=INT)[::-1].copy(),
         request=table(REQUEST, slots),
-        tried=np.zeros((slots, MAX_ATTEMPTS), INT),
+        tried=np.zeros((slots, facts.tries), INT),
         conn_free=np.arange(conns, dtype=INT)[::-1].copy(),
         conn=table(CONN, conns),
         lane_conn=np.full(lanes, -1, INT),
+        lane_free=np.arange(lanes, dtype=INT)[::-1].copy(),
         opened=np.zeros(len(facts.address), INT),
-        azure_busy=np.zeros(nodes, INT),
+        azure_busy=np.zeros((1, nodes), INT),
         node_busy=np.zeros((nodes, targets), INT),
         desk=table(DESK, workers),
         idle=table(IDLE, workers, places),
         idle_top=np.full((workers, pods), -1, INT),
         pod_busy=np.zeros((rows, pods), INT),
+        lock_until=np.zeros((rows, pods) if facts.lock_hold > 0.0 else (1, 1)),
+        lock_owner=np.zeros((rows, pods) if facts.lock_hold > 0.0 else (1, 1), INT),
         jar=table(JAR, max(jars, 1)),
+        unit=table(UNIT, max(units, 1)),
         in_system=np.zeros(pods, INT),
         queue=table(QUEUE, pods),
+        site=table(SITE, pods),
+        host=table(HOST, nodes),
+        lists=Lists(*(array.copy() for array in lists)),
+        busy_seen=np.zeros(max(nodes, pods, targets), INT),
+        tried_seen=np.zeros(facts.tries, INT),
+        old_list=np.zeros(max(nodes, pods, targets), INT),
+        user_row=table(USER_ROW, facts.users, 2 * CHUNK),
+        user_at=np.zeros(facts.users, INT),
+        hungry=np.zeros(facts.users, INT),
     )
     world.request["number"] = -1
+    world.conn["lane"] = -1
     for name in ("first", "last"):
         world.desk[name] = -1
     world.desk["n_spare"] = places
     world.idle["spare"] = np.arange(places)
     for name in ("head", "tail", "due_order"):
         world.queue[name] = -1
-    for name in ("cookie", "pod"):
-        world.jar[name] = -1
-    world.number[N_FREE] = slots
-    world.number[N_CONN_FREE] = conns
-    world.clock[T_DEADLINE] = np.inf
+    world.jar["cookie"] = -1
+    world.jar["expires"] = -np.inf
+    for name in ("last", "pod", "before"):
+        world.unit[name] = -1
+    world.site["speed"] = facts.pod["speed"]
+    world.site["member"][members] = 1
+    world.host["up"] = 1
+    for count, value in (
+        (N_FREE, slots),
+        (N_CONN_FREE, conns),
+        (N_LANE_FREE, lanes),
+        (N_ROUTES, 1),
+        (N_OLDEST, -1),
+        (N_NEWEST, -1),
+        (N_IDLE_OLDEST, -1),
+        (N_IDLE_NEWEST, -1),
+    ):
+        world.number[count] = value
+    for timer in (T_DEADLINE, T_READ, T_IDLE):
+        world.clock[timer] = np.inf
+    world.clock[T_CUT] = -np.inf
     return world
 
 
-def grown(world: World, *, slots: int = 0, conns: int = 0, heap: int = 0) -> World:
+def grown(world: World, *, slots: int = 0, conns: int = 0, lanes: int = 0, heap: int = 0) -> World:
     """Return the world with room for more; what it holds stays where it is."""
     changed: dict[str, np.ndarray] = {}
     if heap:
@@ -262,11 +289,20 @@ def grown(world: World, *, slots: int = 0, conns: int = 0, heap: int = 0) -> Wor
         old = len(world.request)
         changed |= {name: _longer(getattr(world, name), slots) for name in ("request", "tried")}
         changed["request"]["number"][old:] = -1
+        for name in ("out_time", "out_order", "out_load"):
+            changed[name] = _longer(getattr(world, name), 2 * slots + OUT)
         changed["free"] = _refilled(world.free, world.number, N_FREE, slots)
     if conns:
+        old = len(world.conn)
         changed["conn"] = _longer(world.conn, conns)
+        changed["conn"]["lane"][old:] = -1
         changed["conn_free"] = _refilled(world.conn_free, world.number, N_CONN_FREE, conns)
-    return world._replace(**changed)
+    if lanes:
+        old = len(world.lane_conn)
+        changed["lane_conn"] = _longer(world.lane_conn, lanes)
+        changed["lane_conn"][old:] = -1
+        changed["lane_free"] = _refilled(world.lane_free, world.number, N_LANE_FREE, lanes)
+    return world._replace(**changed)  # type: ignore[arg-type]
 
 
 def _refilled(stack: np.ndarray, count: np.ndarray, which: int, new: int) -> np.ndarray:

@@ -7,7 +7,7 @@ C buckets of the coarse one (`core/histogram.py`), V windows, E error classes.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,19 @@ ERRORS = (
 )
 """Error classes, in the order of `Tally.errors`."""
 
+(
+    CONNECT_REFUSED,
+    CONNECT_TIMEOUT,
+    RESET,
+    READ_TIMEOUT,
+    ERROR_5XX,
+    NO_ENDPOINT,
+    LB_DROP,
+    IDLE_RESET,
+    QUEUE_REJECT,
+    CLIENT_TIMEOUT,
+) = range(len(ERRORS))
+
 STAGES = (
     "client_wait",
     "connect",
@@ -40,9 +53,44 @@ STAGES = (
 """Parts of a request's latency, in the order of `Tally.part_*`; they add up to the latency."""
 
 
-TOTALS = ("attempts", "retried", "connects", "cross_node", "connections")
+TOTALS = (
+    "attempts",
+    "retried",
+    "connects",
+    "cross_node",
+    "connections",
+    "lost_syns",
+    "lost_connections",
+    "snat",
+    "no_port",
+    "dropped_samples",
+    "saved",
+)
 """Whole-run numbers, in the order of `Tally.totals`: attempts, requests with more than one,
-upstream connects, attempts (service path: requests) that crossed nodes, client connections."""
+upstream connects, attempts (service path: requests) that crossed nodes, client connections, SYNs
+without an answer, connections whose first SYN was one, masqueraded connections, SYNs without a free
+source port for that, samples that a lock dropped, requests that a retry saved."""
+
+(
+    ATTEMPTS,
+    RETRIED,
+    CONNECTS,
+    CROSS_NODE,
+    CONNECTIONS,
+    LOST_SYNS,
+    LOST_CONNECTIONS,
+    SNAT,
+    NO_PORT,
+    DROPPED_SAMPLES,
+    SAVED,
+) = range(len(TOTALS))
+
+AFFINITY = (
+    "requests", "kept", "session_loss", "forced_loss", "compared", "moved", "moved_by_force",
+)  # fmt: skip
+"""Requests of sessions that were answered before: in all, by the same pod, by another one while the
+first was there, by another one because it was not. Answers after a change of the list, compared
+with the last before it: in all, by another pod, by another one because the first was gone."""
 
 
 class Tally(NamedTuple):
@@ -53,7 +101,7 @@ class Tally(NamedTuple):
     failed: np.ndarray  # [S]
     unfinished: np.ndarray  # [S]
     errors: np.ndarray  # [E] failed requests by class
-    totals: np.ndarray  # [5] see TOTALS
+    totals: np.ndarray  # [11] see TOTALS
     segment_start: np.ndarray  # float64[S + 1] first arrival of the segment; last: arrivals stop
     latency_counts: np.ndarray  # [S, H] completed (and unfinished, with their elapsed time)
     latency_sum: np.ndarray  # [S] nanoseconds, completed and unfinished
@@ -83,7 +131,12 @@ class Tally(NamedTuple):
     window_failed: np.ndarray  # [V]
     window_counts: np.ndarray  # [V, C] latency of completed requests
     window_pods: np.ndarray  # [V, P] first attempts; [V, 0] above 1024 pods
-    affinity: np.ndarray  # [4] requests of known sessions, kept, session loss, forced loss
+    affinity: np.ndarray  # [7] see AFFINITY
+    pod_dead: np.ndarray  # [P] attempts and connections sent to the pod when it took none
+    pod_dead_first: np.ndarray  # float64[P] when the first of them was sent, inf: none
+    pod_dead_last: np.ndarray  # float64[P]
+    pod_sojourn: np.ndarray  # [P] nanoseconds that attempts which left the pod spent there
+    snat_peak: np.ndarray  # [1] most masqueraded connections from one node to one target
 
 
 class RunShape(NamedTuple):
@@ -96,11 +149,14 @@ class RunShape(NamedTuple):
     pods: tuple[str, ...]
     pod_node: tuple[int, ...]
     concurrency: np.ndarray  # int64[P]
+    born: np.ndarray  # float64[P] seconds; 0: there from the start
+    gone: np.ndarray  # float64[P] seconds; infinite: there to the end
     settled: int  # first segment of part_counts and pod_latency_counts
-    warmup_segments: int  # -1: auto (MSER, at most 16), unless `warmup_s` is given
     window_s: float
     simulated: float  # seconds until the last answer
     expected: dict[str, np.ndarray]  # stage name -> expected shares of its targets
     random: frozenset[str]  # stages whose picks are independent draws (chi-square applies)
     balancers: dict[str, str]  # stage name -> balancer name
+    lists_change: bool = False  # endpoints come and go: `expected` holds for the start alone
+    changes: tuple[Any, ...] = ()  # what happened, with `at`, `text`, when views followed
     warmup_s: float = -1.0  # given warm-up, to be rounded up to a segment; -1: none

@@ -110,7 +110,7 @@ def warmup_of(tallies: Sequence[Tally], shape: RunShape) -> int:
     At least the last segment is kept.
     """
     if shape.warmup_s < 0.0:
-        return settle(tallies) if shape.warmup_segments < 0 else shape.warmup_segments
+        return settle(tallies)
     starts = [tally.segment_start[:-1] for tally in tallies]
     first = max(int(np.searchsorted(start, shape.warmup_s)) for start in starts)
     return min(first, SEGMENTS - 1)

@@ -11,7 +11,7 @@ import numpy as np
 from lbbench.core.histogram import COARSE, quantile_ns
 from lbbench.errors import RunError
 from lbbench.model.result import Result
-from lbbench.model.tally import ERRORS, SEGMENTS, STAGES, TOTALS, RunShape, Tally
+from lbbench.model.tally import AFFINITY, ERRORS, SEGMENTS, STAGES, TOTALS, RunShape, Tally
 from lbbench.stats.balance import largest_over_mean, stage_blocks
 from lbbench.stats.intervals import decorrelated, drift, intervals, is_correlated, warmup_of
 from lbbench.stats.latency import (
@@ -31,7 +31,8 @@ DECISIVE = ("p50", "p90", "p95", "p99")
 ENOUGH = 100  # attempts per place: fewer may keep a pod busy all the time by chance
 CHANCE_GROWTH = 3.0  # standard deviations that a queue at capacity may grow by chance
 
-_LARGEST = ("latency_max", "pod_flight_max")
+_LARGEST = ("latency_max", "pod_flight_max", "pod_dead_last", "snat_peak")
+_LEAST = ("pod_dead_first",)
 _WINDOWED = ("window_offered", "window_failed", "window_counts", "window_pods")
 
 
@@ -151,7 +152,7 @@ def merged(tallies: Sequence[Tally]) -> Tally:
         if name in _WINDOWED:
             length = max(len(a) for a in arrays)
             arrays = [np.r_[a, np.zeros((length - len(a), *a.shape[1:]), a.dtype)] for a in arrays]
-        join = np.maximum if name in _LARGEST else np.add
+        join = np.maximum if name in _LARGEST else np.minimum if name in _LEAST else np.add
         columns[name] = join.reduce(arrays)
     return Tally(**columns)
 
@@ -217,14 +218,13 @@ def _parts(y: Tally, first: int) -> dict[str, dict[str, float | None]]:
 
 
 def _affinity(y: Tally) -> dict[str, Any]:
-    requests, kept, loss, forced = y.affinity.tolist()
+    found = dict(zip(AFFINITY, y.affinity.tolist(), strict=True))
+    compared, moved = found.pop("compared"), found.pop("moved")
+    unforced = moved - found.pop("moved_by_force")
     return {
-        "requests": requests,
-        "kept": kept,
-        "session_loss": loss,
-        "forced_loss": forced,
-        "remap_fraction": _ratio(requests - kept, requests),
-        "excess_remap": _ratio(loss, requests),
+        **found,
+        "remap_fraction": _ratio(moved, compared),
+        "excess_remap": _ratio(unforced, compared),
     }
 
 
@@ -265,6 +265,7 @@ def _network(y: Tally, shape: RunShape) -> dict[str, float | None]:
     return {
         "cross_node_fraction": _ratio(totals["cross_node"], totals["attempts"]),
         "connects_per_request": _ratio(connects, total(y.offered)),
+        "connects_per_client_request": _ratio(totals["connections"], total(y.offered)),
     }
 
 

@@ -129,15 +129,17 @@ def _looked_up(plan: Plan) -> np.ndarray:
     from lbbench.engines.hashkey import hash_key
     from lbbench.engines.parts import instance_view
 
-    state = instance_view(type(plan.states.pod))(plan.states.pod, 0)
+    state = instance_view(type(plan.states.pod), plan.common)(plan.states.pod, 0, 0)
+    listed = plan.lists.pod[0, : plan.lists.pod_seen[0].n]
     rng = plan.states.pod_rng[0].copy()
-    busy, tried = np.zeros(len(plan.pod_order), np.int64), np.zeros(0, np.int64)
+    busy, tried = np.zeros(len(listed), np.int64), np.zeros(0, np.int64)
     counts = np.zeros(len(plan.pod_order), np.int64)
     block = next(iter(plan.traffic.blocks()))
     with wrapping():
         for client, key in zip(block.client, block.key, strict=True):
             hashed = hash_key(plan.facts, client, 0, 0, key)
-            counts[plan.pod_order[plan.pod.pick(state, rng, 0.0, hashed, busy, tried)]] += 1
+            place = plan.pod.pick(state, rng, 0.0, hashed, busy, tried)
+            counts[plan.pod_order[listed[place]]] += 1
     return counts
 
 

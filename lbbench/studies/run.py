@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -139,8 +138,7 @@ def sum_up(
         warmup_segments=warmup_segments,
         observed=resolved.get("observed"),
     )
-    notes = [*done.notes, *_read_timeout(scenario, result)]
-    result = replace(result, warnings=(*result.warnings, *notes))
+    result = replace(result, warnings=(*result.warnings, *done.notes))
     return result.timed(
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         machine=machine(),
@@ -148,15 +146,6 @@ def sum_up(
         compile_s=done.compile_s,
         wall_s=done.wall_s + time.perf_counter() - started,
     )
-
-
-def _read_timeout(scenario: Scenario, result: Result) -> list[str]:
-    """Say when answers took longer than nginx waits: timeouts are not simulated."""
-    limit, longest = scenario.stages.ingress.timeouts.read, result.latency_s["max"]
-    if scenario.path != "ingress" or longest is None or longest <= limit:
-        return []
-    text = f"answers took up to {longest:.0f} s, stages.ingress.timeouts.read is {limit:g} s"
-    return [f"{text}: nginx would have given up (504); this version simulates no timeouts"]
 
 
 def warmup_segments(outcomes: Sequence[Outcome]) -> int:
@@ -193,36 +182,7 @@ def notes_of(plan: Plan) -> list[str]:
                 f"stages.ingress.hash_by: {', '.join(unknown)} is not simulated and counts as "
                 "empty text"
             )
-    return [*notes, *_not_simulated(plan)]
-
-
-def _not_simulated(plan: Plan) -> list[str]:
-    """Return which timers and limits would have closed connections in reality; none does here."""
-    scenario, people = plan.scenario, plan.traffic.population
-    asked = scenario.traffic.connections.requests
-    carried = (
-        math.inf
-        if asked == "unlimited"
-        else getattr(asked, "fixed", 0) or getattr(asked, "geometric", 1)
-    )
-    if carried == 1:
-        return []
-    said = []
-    keepalive = scenario.stages.ingress.keepalive
-    idle = scenario.stages.azure_lb.idle_timeout
-    if scenario.path == "ingress":
-        idle = min(idle, keepalive.client_timeout)
-        if carried > keepalive.client_requests:
-            said.append(
-                f"connections carry more requests than keepalive.client_requests = "
-                f"{keepalive.client_requests}, at which nginx closes them; this version does not"
-            )
-    if people.rate > 0.0 and people.n_lanes / people.rate > idle:
-        said.append(
-            f"clients are idle for {people.n_lanes / people.rate:.3g} s on average, longer than "
-            f"the {idle:g} s after which their connections are closed; this version keeps them open"
-        )
-    return said
+    return notes
 
 
 def _check_precision(precision: Precision) -> None:
