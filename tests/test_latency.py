@@ -78,7 +78,11 @@ def tally_of(latency, *, failed=None, pods=1):
         "pod_dead": zeros(pods),
         "pod_dead_first": np.full(pods, np.inf),
         "pod_dead_last": np.full(pods, -np.inf),
-        "pod_sojourn": zeros(pods),
+        "flow_area": np.zeros(4),
+        "flow_spent": zeros(4),
+        "pod_stalls": zeros(pods),
+        "pod_stalled": zeros(pods),
+        "pod_stall_max": zeros(pods),
     }
     for name in Tally._fields:
         if name.startswith(("node_", "replica_", "worker_", "pod_")) and name not in blank:

@@ -3,13 +3,11 @@
 from collections import Counter
 from itertools import pairwise
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from living import NAMES, life, lived, scenario_of, told, views
 
-from lbbench.engines.network import members
 from lbbench.engines.script import LB_VIEW, N_CHANGES, NODE_VIEW, WORKER_VIEW, script_of
 from lbbench.engines.timeline import life_of
 from lbbench.model.topology import topology
@@ -41,13 +39,12 @@ def test_without_a_timeline_nothing_happens(nodes, pods, replicas, path, policy)
     assert found.first_pods == tuple(range(pods))
     assert (set(found.born), set(found.gone)) == ({0.0}, {float("inf")})
     targets = top.replicas if path == "ingress" else top.pods
-    healthy, member, counts = members(
-        np.array([item.node for item in targets]), nodes, local=policy == "Local"
-    )
-    assert found.lb_first == tuple(healthy)
-    for i in range(nodes):
-        assert found.node_first[i] == tuple(member[i, : counts[i]])
-        assert found.node_drops[i] == (counts[i] == 0)
+    everybody = range(len(targets))
+    own = [tuple(t for t in everybody if targets[t].node == i) for i in range(nodes)]
+    listed = own if policy == "Local" else [tuple(everybody)] * nodes
+    assert found.node_first == tuple(listed)
+    assert found.lb_first == tuple(i for i in range(nodes) if listed[i])
+    assert found.node_drops == tuple(not targets for targets in listed)
 
 
 SECONDS = st.integers(1, BUSY).map(lambda n: f"{n}s")

@@ -22,6 +22,7 @@ import time
 import types
 import warnings
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -268,6 +269,7 @@ class _Walk:
 _MISSING = object()
 
 
+@cache
 def _global_names(code: types.CodeType) -> list[str]:
     names = {
         step.argval

@@ -7,6 +7,7 @@ import math
 from lbbench.core.rng import lua_random
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import ANSWER, FLOW_TIMER, REACH_POD, TIMER, event_order
+from lbbench.engines.flow import UPSTREAM, flow_in
 from lbbench.engines.hashkey import hash_key
 from lbbench.engines.keepalive import put_idle, take_idle
 from lbbench.engines.parts import pod_at, pod_cookie, pod_done, pod_pick
@@ -100,6 +101,8 @@ def attempt(
     request.pod = pod
     request.origin = desk.node
     w.pod_busy[desk.busy, pod] += 1
+    if f.records:
+        flow_in(c.flow, UPSTREAM, now)
     c.totals[ATTEMPTS] += 1
     served = c.pod[request.segment, pod]
     served.attempts += 1

@@ -14,6 +14,7 @@ from lbbench.engines.events import (
     TIMER,
     event_order,
 )
+from lbbench.engines.flow import SYSTEM, WORKER, flow_in, flow_out
 from lbbench.engines.lines import release
 from lbbench.engines.pods import plan_event, plan_order
 from lbbench.engines.recording import (
@@ -56,7 +57,7 @@ def new_request(w: World) -> int:
     request.next = -1
     request.sent = 0.0
     request.written = 0.0
-    request.at_worker = 0.0
+    request.at_worker = -1.0
     request.left = 0.0
     request.leave = 0.0
     request.connected = 0.0
@@ -172,13 +173,15 @@ def way(f: Facts, w: World, slot: int) -> int:
     return REACHED
 
 
-def reach_worker(f: Facts, w: World, slot: int, now: float) -> None:
+def reach_worker(f: Facts, w: World, c: Counters, slot: int, now: float) -> None:
     """Let the request queue at its worker, a FIFO server with constant work."""
     request = w.request[slot]
     desk = w.desk[w.conn[request.conn].worker]
     taken = max(now, desk.free_at)
     desk.free_at = taken + f.worker_cpu
     request.at_worker = now
+    if f.records:
+        flow_in(c.flow, WORKER, now)
     plan_event(w, taken, TAKE, slot, slot)
 
 
@@ -236,6 +239,7 @@ def finish(f: Facts, w: World, c: Counters, records: Records, slot: int, now: fl
         w.jar[request.session].cookie = request.new_cookie
         w.jar[request.session].backend = request.backend
     if f.records:
+        flow_out(c.flow, SYSTEM, request.arrival, now)
         record(f, w, records, slot, request.error)
     release(f, w, slot, now)
 

@@ -7,6 +7,7 @@ import math
 from lbbench.engines.clients import free, send_answer, wait_in_silence
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import ANSWER
+from lbbench.engines.flow import PODS, flow_out
 from lbbench.engines.keepalive import remove_idle
 from lbbench.engines.lines import part_with, settle
 from lbbench.engines.parts import (
@@ -35,7 +36,7 @@ from lbbench.engines.script import (
 )
 from lbbench.engines.script import RESET as WITH_RESET
 from lbbench.engines.tables import AWAY, GHOST, QUEUED, SERVED, TO_WORKER
-from lbbench.engines.timing import clock, nanoseconds
+from lbbench.engines.timing import clock
 from lbbench.engines.views import take_list
 from lbbench.engines.world import N_ROUTES, N_STEP, T_CUT, Facts, States, World
 from lbbench.model.tally import RESET
@@ -79,7 +80,7 @@ def take_step(f: Facts, w: World, c: Counters, s: States, now: float) -> None:
         node_changed(node_at(s.node, a, 0), s.node_rng[a], old, listed, now)
     elif step.op == WORKER_VIEW:
         old = w.old_list[: take_list(w, w.lists.pod, w.lists.pod_seen, a, listed, 0)]
-        w.lists.pod_seen[a].version = max(step.b, w.lists.pod_seen[a].version)
+        w.lists.pod_seen[a].version = step.b
         of = f.view_of[a]
         state = pod_at(s.pod, a, of.common)
         pod_changed(state, s.pod_rng[of.rng], old, listed, clock(now, f.ms_clock))
@@ -93,7 +94,8 @@ def _clear(f: Facts, w: World, c: Counters, pod: int, how: int, now: float) -> N
         inside = request.place in (QUEUED, SERVED)
         if request.number < 0 or request.pod != pod or not inside:
             continue
-        c.sojourn[pod] += nanoseconds(now - request.at_pod)
+        if f.records:
+            flow_out(c.flow, PODS, request.at_pod, now)
         request.place = AWAY
         if request.phase == GHOST:
             free(w, slot)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lbbench.core.histogram import COARSE, FINE
+from lbbench.engines.flow import FLOW, STAGES_IN_FLOW
 from lbbench.engines.tables import FLOAT, INT, table
 from lbbench.model.tally import AFFINITY, ERRORS, SEGMENTS, STAGES, TOTALS, Tally
 
@@ -33,6 +34,7 @@ SERVED = np.dtype(
     ]
 )
 AREA = np.dtype([("busy", FLOAT), ("flight", FLOAT)])
+STALL = np.dtype([("count", INT), ("total", INT), ("longest", INT)])
 DEAD = np.dtype([("count", INT), ("first", FLOAT), ("last", FLOAT)])
 WINDOW = np.dtype([("offered", INT), ("failed", INT)])
 
@@ -47,7 +49,8 @@ class Counters(NamedTuple):
     affinity: np.ndarray  # int64[7]
     dead: np.ndarray  # DEAD[P] what was sent to the pod when it took nothing
     snat_peak: np.ndarray  # int64[1]
-    sojourn: np.ndarray  # int64[P] nanoseconds that attempts which left the pod spent there
+    stall: np.ndarray  # STALL[P] nanoseconds that the pod stood still for its CPU quota
+    flow: np.ndarray  # FLOW[4] with records only
     latency: np.ndarray  # int64[S, H]
     failed: np.ndarray  # int64[S, C]
     part_sum: np.ndarray  # int64[7, S]
@@ -81,7 +84,8 @@ def new_counters(
         affinity=zeros(len(AFFINITY)),
         dead=_nothing_sent(pods),
         snat_peak=zeros(1),
-        sojourn=zeros(pods),
+        stall=table(STALL, pods),
+        flow=table(FLOW, len(STAGES_IN_FLOW)),
         latency=zeros(s, FINE),
         failed=zeros(s, COARSE),
         part_sum=zeros(len(STAGES), s),
@@ -142,5 +146,9 @@ def tally_of(c: Counters, highest: np.ndarray) -> Tally:
         pod_dead_first=c.dead["first"],
         pod_dead_last=c.dead["last"],
         snat_peak=c.snat_peak,
-        pod_sojourn=c.sojourn,
+        pod_stalls=c.stall["count"],
+        pod_stalled=c.stall["total"],
+        pod_stall_max=c.stall["longest"],
+        flow_area=c.flow["area"],
+        flow_spent=c.flow["spent"],
     )

@@ -22,6 +22,7 @@ MAX_ATTEMPTS = 100
 
 # what a TIMER event is about, in the place of the attempt; 1 .. MAX_ATTEMPTS: its timeout
 SYN_TIMER = 0  # the client sends its SYN again, or gives up connecting
+QUOTA_TIMER = 124  # of a pod, as a CHANGE: its CPU budget is used up, or renewed
 IDLE_TIMER = 125  # a connection has been idle
 FLOW_TIMER = 126  # the load balancer has seen no packet of a connection in use
 GIVE_UP_TIMER = 127  # the client gives up on silence

@@ -9,6 +9,7 @@ inlined, and compilation takes as long as the code is large.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from lbbench.core.heap import heap_pop, heap_push
 from lbbench.engines.attempts import (
@@ -41,6 +42,7 @@ from lbbench.engines.events import (
     ANSWER,
     ATTEMPT_BITS,
     ATTEMPT_MASK,
+    CHANGE,
     CLIENT,
     FINISH,
     FLOW_TIMER,
@@ -56,10 +58,11 @@ from lbbench.engines.events import (
     event_owner,
     owner_of,
 )
+from lbbench.engines.flow import PODS, SYSTEM, UPSTREAM, WORKER, flow_in, flow_out, flow_stays
 from lbbench.engines.lines import GO, OPENS, idle_too_long, pump, set_idle_timer, take_line
 from lbbench.engines.opening import CONNECTED, DROPPED, next_syn, send_syn
 from lbbench.engines.parts import take_step
-from lbbench.engines.pods import is_overtaken, join, leave, plan_event, plan_order
+from lbbench.engines.pods import is_overtaken, join, leave, plan_event, plan_order, turn
 from lbbench.engines.recording import Records, close_segments, count_dead, count_latency
 from lbbench.engines.script import ERROR, ERROR_RETRIED, REFUSE, SILENT
 from lbbench.engines.tables import (
@@ -67,6 +70,7 @@ from lbbench.engines.tables import (
     COMING,
     GHOST,
     OPENING,
+    QUEUED,
     SERVED,
     SILENCE,
     TRAVELLING,
@@ -188,6 +192,9 @@ def run_block(  # noqa: C901  (each step has one call site)
         if from_heap:
             load = w.heap_load[0]
             w.number[N_HEAP] = heap_pop(w.heap_time, w.heap_order, w.heap_load, w.number[N_HEAP])
+            if event_kind(order) == CHANGE:
+                turn(f, w, c, load, now)
+                continue
             if load < 0:
                 idle_too_long(f, w, -1 - load, order, now)
                 continue
@@ -276,6 +283,8 @@ def _happen(  # noqa: C901  (each step has one call site)
             w.number[N_COMING] -= 1
             w.clock[T_ARRIVAL] = now
             arrive(f, w, c, slot, now)
+            if f.records:
+                flow_in(c.flow, SYSTEM, now)
             if w.request[slot].segment >= w.number[N_SEGMENT]:
                 _open_segments(f, w, c, w.request[slot].segment, now)
         taken = take_line(f, w, slot, now)
@@ -289,14 +298,16 @@ def _happen(  # noqa: C901  (each step has one call site)
             slot = time_out(f, w, slot)
             logged = True
         elif what == FLOW_ENDS:
-            slot = _abandon(f, w, slot)
+            slot = _abandon(f, w, c, slot, now)
             ends = True
     elif kind == REACH_WORKER:
         if way(f, w, slot) == REACHED:
-            reach_worker(f, w, slot, now)
+            reach_worker(f, w, c, slot, now)
         else:
             answer = now
     elif kind == TAKE:
+        if f.records:
+            flow_out(c.flow, WORKER, w.request[slot].at_worker, now)
         if worker_is_gone(f, w, slot):
             answer = now
         else:
@@ -310,7 +321,8 @@ def _happen(  # noqa: C901  (each step has one call site)
             answer = now
     elif kind == FINISH:
         leave(f, w, slot, now)
-        c.sojourn[w.request[slot].pod] += nanoseconds(now - w.request[slot].at_pod)
+        if f.records:
+            flow_out(c.flow, PODS, w.request[slot].at_pod, now)
         what = _after_service(f, w, slot)
         answered = what == ANSWERED
         silent = what == SILENT_POD
@@ -323,6 +335,8 @@ def _happen(  # noqa: C901  (each step has one call site)
     elif kind == CLIENT:
         ends = True
     if logged:
+        if f.records:
+            flow_out(c.flow, UPSTREAM, w.request[slot].picked, now)
         if worker_is_gone(f, w, slot):
             request = w.request[slot]
             w.pod_busy[f.worker[w.conn[request.conn].worker].busy, request.pod] -= 1
@@ -395,12 +409,16 @@ def _timer(f: Facts, w: World, slot: int, code: int, now: float) -> int:
     return NOTHING
 
 
-def _abandon(f: Facts, w: World, slot: int) -> int:
+def _abandon(f: Facts, w: World, c: Counters, slot: int, now: float) -> int:
     """Let the client's connection end under a request; return the slot in which it goes on."""
     request = w.request[slot]
     if f.ingress and request.phase in (TRYING, UNCONNECTED):
         expect_no_answer(f, w, slot)
+        if f.records:
+            flow_out(c.flow, UPSTREAM, request.picked, now)
         w.pod_busy[f.worker[w.conn[request.conn].worker].busy, request.pod] -= 1
+    if f.records and request.phase == TRAVELLING and request.at_worker >= 0.0:
+        flow_out(c.flow, WORKER, request.at_worker, now)
     return leave_ghost(f, w, slot)
 
 
@@ -454,6 +472,8 @@ def _reach_pod(f: Facts, w: World, c: Counters, slot: int, now: float) -> int:
         request.error = ERROR_5XX
         request.again = 1 if site.door == ERROR_RETRIED else 0
     if join(f, w, slot, now):
+        if f.records:
+            flow_in(c.flow, PODS, now)
         return NOTHING
     if ghost:
         free(w, slot)
@@ -502,11 +522,28 @@ def _is_over(f: Facts, w: World, c: Counters, now: float) -> bool:
     return over
 
 
+def _stays(f: Facts, c: Counters, request: Any) -> None:
+    """Count where a request, or a ghost, still is."""
+    if request.place in (QUEUED, SERVED):
+        flow_stays(c.flow, PODS, request.at_pod)
+    if request.phase in (GHOST, COMING):
+        return
+    flow_stays(c.flow, SYSTEM, request.arrival)
+    if f.ingress and request.phase in (TRYING, UNCONNECTED):
+        flow_stays(c.flow, UPSTREAM, request.picked)
+    if request.phase == TRAVELLING and request.at_worker >= 0.0:
+        flow_stays(c.flow, WORKER, request.at_worker)
+
+
 def _give_up(f: Facts, w: World, c: Counters, records: Records) -> None:
     """Count what is still in flight when the drain ends, with its elapsed time."""
     for slot in range(w.request.size):
         request = w.request[slot]
-        if request.number < 0 or request.phase in (GHOST, COMING):
+        if request.number < 0:
+            continue
+        if f.records:
+            _stays(f, c, request)
+        if request.phase in (GHOST, COMING):
             continue
         segment = request.segment
         c.segment[segment].unfinished += 1

@@ -16,7 +16,8 @@ from lbbench.model.tally import RunShape, Tally
 _BY_POD = (
     "pod_connections", "pod_attempts", "pod_first", "pod_errors", "pod_completed",
     "pod_latency_sum", "pod_busy", "pod_flight", "pod_flight_max", "window_pods",
-    "pod_dead", "pod_dead_first", "pod_dead_last", "pod_sojourn",
+    "pod_dead", "pod_dead_first", "pod_dead_last",
+    "pod_stalls", "pod_stalled", "pod_stall_max",
 )  # fmt: skip
 _BY_REPLICA = ("replica_connections", "replica_requests")
 _BY_WORKER = ("worker_connections", "worker_requests")

@@ -13,7 +13,6 @@ from lbbench.engines.expected import expected_shares
 from lbbench.engines.instances import Seats, listed, seats, streams, unlisted
 from lbbench.engines.keys import key_tables
 from lbbench.engines.layout import Layout, layout_of, lists_of, named, script_for, view_lists
-from lbbench.engines.limits import refuse_what_is_missing
 from lbbench.engines.network import flow_tables, hop_rtts, node_table
 from lbbench.engines.numbers import numbers_of
 from lbbench.engines.stages import azure_stage, ingress_stage, node_stage
@@ -62,7 +61,6 @@ def make_plan(scenario: Scenario, *, replication: int = 0) -> Plan:
     BalancerError, RunError
         When a balancer is unknown, or when the engines cannot do what the scenario asks.
     """
-    refuse_what_is_missing(scenario)
     traffic = Traffic(scenario, replication=replication)
     horizon = _horizon(traffic) * (1.0 if traffic.duration else 2.0) + float(scenario.run.drain)
     life = life_of(scenario, topology(scenario), replication=replication, horizon=horizon)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 
-from lbbench.engines.events import FINISH, event_order
-from lbbench.engines.recording import bring_up
+from lbbench.engines.counters import Counters
+from lbbench.engines.events import CHANGE, FINISH, QUOTA_TIMER, event_order
+from lbbench.engines.recording import bring_up, count_stall
 from lbbench.engines.sharing import leaving_time, virtual_now, work_left
 from lbbench.engines.tables import AWAY, QUEUED, SERVED
+from lbbench.engines.throttling import budget_left, next_turn, period_at
+from lbbench.engines.timing import nanoseconds
 from lbbench.engines.world import N_OUT, Facts, World
 
 VOID = -1
@@ -36,10 +39,9 @@ def join(f: Facts, w: World, slot: int, now: float) -> bool:
     pod = request.pod
     if w.in_system[pod] >= f.pod[pod].room:
         return False
-    bring_up(w.queue, w.in_system, f.pod[pod].places, pod, now)
+    _bring(f, w, pod, now)
     queue = w.queue[pod]
     if f.shared:
-        _bring_virtual(f, w, pod, now)
         request.start = now
         request.place = SERVED
         request.leaves_at = queue.virtual + request.todo
@@ -60,29 +62,30 @@ def join(f: Facts, w: World, slot: int, now: float) -> bool:
                 w.request[queue.tail].next = slot
             queue.tail = slot
     queue.highest = max(queue.highest, w.in_system[pod])
+    _announce_turn(f, w, pod, now)
     return True
 
 
 def leave(f: Facts, w: World, slot: int, now: float) -> None:
     """Let the finished attempt in ``slot`` leave its pod; the next in the queue begins."""
     pod = w.request[slot].pod
-    bring_up(w.queue, w.in_system, f.pod[pod].places, pod, now)
+    _bring(f, w, pod, now)
     queue = w.queue[pod]
     w.request[slot].place = AWAY
     if f.shared:
-        _bring_virtual(f, w, pod, now)
         w.in_system[pod] -= 1
         queue.head = w.request[slot].next
         w.request[slot].end = now
         announce_next(f, w, pod, now)
-        return
-    w.in_system[pod] -= 1
-    waiting = queue.head
-    if waiting >= 0:
-        queue.head = w.request[waiting].next
-        _begin(w, waiting, now)
     else:
-        queue.serving -= 1
+        w.in_system[pod] -= 1
+        waiting = queue.head
+        if waiting >= 0:
+            queue.head = w.request[waiting].next
+            _begin(w, waiting, now)
+        else:
+            queue.serving -= 1
+    _announce_turn(f, w, pod, now)
 
 
 def is_overtaken(w: World, time: float, order: int, pod: int) -> bool:
@@ -92,15 +95,36 @@ def is_overtaken(w: World, time: float, order: int, pod: int) -> bool:
 
 def set_speed(f: Facts, w: World, pod: int, speed: float, now: float) -> None:
     """Let the pod work at another speed from now on; what is in service ends at another time."""
-    old = w.site[pod].speed
-    if speed == old:
-        return
-    if f.shared:
-        _bring_virtual(f, w, pod, now)
+    if speed != w.site[pod].speed:
+        old = _pace(w, pod)
+        _bring(f, w, pod, now)
         w.site[pod].speed = speed
+        _change_pace(f, w, pod, old, now)
+        _announce_turn(f, w, pod, now)
+
+
+def turn(f: Facts, w: World, c: Counters, pod: int, now: float) -> None:
+    """Let the pod's CPU budget be used up, or renewed, unless its turn has moved."""
+    queue = w.queue[pod]
+    if queue.turn != now:
+        return
+    before = queue.period
+    old = _pace(w, pod)
+    _bring(f, w, pod, now)
+    if queue.throttled:
+        queue.throttled = 0
+    elif queue.period == before:
+        queue.throttled = 1
+        count_stall(c, pod, nanoseconds((before + 1) * f.period - now))
+    _change_pace(f, w, pod, old, now)
+    _announce_turn(f, w, pod, now)
+
+
+def _change_pace(f: Facts, w: World, pod: int, old: float, now: float) -> None:
+    """Let the ends of what is in service follow the pod's pace, which was ``old``."""
+    if f.shared:
         announce_next(f, w, pod, now)
         return
-    w.site[pod].speed = speed
     for slot in range(w.request.size):
         request = w.request[slot]
         if request.number >= 0 and request.place == SERVED and request.pod == pod:
@@ -109,16 +133,20 @@ def set_speed(f: Facts, w: World, pod: int, speed: float, now: float) -> None:
             _announce_end(w, slot)
 
 
+def _pace(w: World, pod: int) -> float:
+    """Return the speed at which the pod works at the moment."""
+    return 0.0 if w.queue[pod].throttled else w.site[pod].speed
+
+
 def empty(f: Facts, w: World, pod: int, now: float) -> None:
     """Take everything out of the pod; whose it was sees to what becomes of it."""
-    bring_up(w.queue, w.in_system, f.pod[pod].places, pod, now)
+    _bring(f, w, pod, now)
     queue = w.queue[pod]
-    if f.shared:
-        _bring_virtual(f, w, pod, now)
     w.in_system[pod] = 0
     queue.serving = 0
     queue.head = -1
     announce_next(f, w, pod, now)
+    _announce_turn(f, w, pod, now)
 
 
 def _begin(w: World, slot: int, now: float) -> None:
@@ -131,7 +159,7 @@ def _begin(w: World, slot: int, now: float) -> None:
 
 def _announce_end(w: World, slot: int) -> None:
     request = w.request[slot]
-    speed = w.site[request.pod].speed
+    speed = _pace(w, request.pod)
     if speed > 0.0:
         request.end = request.since + request.todo / speed
         plan_event(w, request.end, FINISH, slot, slot)
@@ -139,13 +167,46 @@ def _announce_end(w: World, slot: int) -> None:
         request.end = math.inf
 
 
-def _bring_virtual(f: Facts, w: World, pod: int, now: float) -> None:
+def _bring(f: Facts, w: World, pod: int, now: float) -> None:
+    """Bring the pod's integrals, virtual time and CPU budget up to now."""
+    bring_up(w.queue, w.in_system, f.pod[pod].places, pod, now)
     queue = w.queue[pod]
-    dt = now - queue.virtual_at
-    queue.virtual = virtual_now(
-        queue.virtual, dt, w.site[pod].speed, f.pod[pod].places, w.in_system[pod]
-    )
-    queue.virtual_at = now
+    if f.shared:
+        dt = now - queue.virtual_at
+        queue.virtual = virtual_now(
+            queue.virtual, dt, _pace(w, pod), f.pod[pod].places, w.in_system[pod]
+        )
+        queue.virtual_at = now
+    if f.quota > 0.0:
+        queue.budget = budget_left(
+            queue.budget, queue.period, queue.budget_at, now, _running(f, w, pod), f.quota, f.period
+        )
+        queue.budget_at = now
+        queue.period = period_at(f.period, now)
+
+
+def _running(f: Facts, w: World, pod: int) -> int:
+    """Return how many cores the pod uses."""
+    if _pace(w, pod) <= 0.0:
+        return 0
+    if f.shared:
+        return min(w.in_system[pod], f.pod[pod].places)
+    return w.queue[pod].serving
+
+
+def _announce_turn(f: Facts, w: World, pod: int, now: float) -> None:
+    """Announce when the CPU budget ends or is renewed; an earlier announcement is void."""
+    if f.quota <= 0.0:
+        return
+    queue = w.queue[pod]
+    if queue.throttled:
+        queue.turn = (queue.period + 1) * f.period
+    else:
+        queue.turn = next_turn(
+            queue.budget, queue.period, now, _running(f, w, pod), f.quota, f.period
+        )
+    if queue.turn < math.inf:
+        plan_order(w, queue.turn, event_order(CHANGE, pod, QUOTA_TIMER), pod)
 
 
 def _insert_by_leaving(w: World, pod: int, slot: int) -> None:
@@ -180,7 +241,7 @@ def announce_next(f: Facts, w: World, pod: int, now: float) -> None:
     if w.in_system[pod] == 0:
         queue.virtual = 0.0
         return
-    speed = w.site[pod].speed
+    speed = _pace(w, pod)
     if speed <= 0.0:
         return
     slot = queue.head

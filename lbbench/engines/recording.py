@@ -103,6 +103,14 @@ def count_dead(c: Counters, pod: int, now: float) -> None:
     row.last = max(row.last, now)
 
 
+def count_stall(c: Counters, pod: int, ns: int) -> None:
+    """Count that a pod stood still for ``ns`` nanoseconds because its CPU quota was used up."""
+    row = c.stall[pod]
+    row.count += 1
+    row.total += ns
+    row.longest = max(row.longest, ns)
+
+
 def bring_up(queue: np.ndarray, in_system: np.ndarray, places: int, pod: int, now: float) -> None:
     """Bring the integrals of one pod (busy places, requests at the pod) up to ``now``."""
     row = queue[pod]

@@ -335,6 +335,7 @@ class Chain:
     def _abandon(self, request: Request) -> None:
         """Let what is left of a request go on without it."""
         attempt = request.attempt
+        self.workers.leave_desk(request)
         if attempt is None or attempt.is_over:
             return
         attempt.tell_times()

@@ -22,7 +22,7 @@ NO_IDS = np.zeros(0, np.int64)
 
 
 class View:
-    """One viewer's list: ids in order of address, and how often it has changed."""
+    """One viewer's list: ids in order of address; its number in the API."""
 
     def __init__(self, listed: Sequence[int] | np.ndarray, drops: int = 0) -> None:
         self.listed = np.array(listed, np.int64)
@@ -33,7 +33,6 @@ class View:
         """Take a new list; return the old one."""
         old, self.listed = self.listed, np.array(listed, np.int64)
         self.drops = bool(drops)
-        self.version += 1
         return old
 
     def busy(self, by_id: np.ndarray) -> np.ndarray:
@@ -147,7 +146,7 @@ class Cluster:
             self._change_rules(a, self.rules[a].change(listed, b))
         else:
             old = self.views[a].change(listed)
-            self.views[a].version = max(b, self.views[a].version)
+            self.views[a].version = b
             self._change_view(a, old)
 
     def _change_rules(self, node: int, old: np.ndarray) -> None:

@@ -16,6 +16,15 @@ from lbbench.engines.affinity import (
     REQUESTS,
     SESSION_LOSS,
 )
+from lbbench.engines.flow import (
+    PODS,
+    SYSTEM,
+    UPSTREAM,
+    WORKER,
+    flow_in,
+    flow_out,
+    flow_stays,
+)
 from lbbench.engines.outcome import counters_for, grown_records, new_records
 from lbbench.engines.plan import Plan
 from lbbench.engines.recording import (
@@ -64,11 +73,22 @@ class Ledger:
         request.segment = segment_of(request.number, now, f.n_requests, f.duration)
         request.window = window_of(now, f.window, len(c.window))
         self.in_flight[request] = None
+        self.enters(SYSTEM, now)
         c.segment[request.segment].offered += 1
         c.window[request.window].offered += 1
         self.last_arrival = now
         if request.segment >= self.next_segment:
             self._close_segments(request.segment, now)
+
+    def enters(self, stage: int, now: float) -> None:
+        """Count one more in a stage of flow.py."""
+        if self.recording:
+            flow_in(self.counters.flow, stage, now)
+
+    def leaves(self, stage: int, entered: float, now: float) -> None:
+        """Count one less in a stage of flow.py."""
+        if self.recording:
+            flow_out(self.counters.flow, stage, entered, now)
 
     def attempted(self, request: Request, *, crosses: bool) -> None:
         """Count an attempt at the request's pod; ``crosses`` tells whether it left its node."""
@@ -101,6 +121,7 @@ class Ledger:
             c.pod[request.segment, request.pod].errors += 1
         c.totals[RETRIED] += int(request.attempts > 1)
         del self.in_flight[request]
+        self.leaves(SYSTEM, request.arrival, now)
         if self.recording:
             self._record(request, request.error)
 
@@ -162,8 +183,20 @@ class Ledger:
             self._close_segments(SEGMENTS, self.stop_time)
         return over
 
+    def _stays(self, request: Request) -> None:
+        """Count where a request still is."""
+        flow, attempt = self.counters.flow, request.attempt
+        flow_stays(flow, SYSTEM, request.arrival)
+        if request.at_desk:
+            flow_stays(flow, WORKER, request.at_worker)
+        if self.facts.ingress and attempt is not None and not attempt.is_over:
+            flow_stays(flow, UPSTREAM, attempt.picked)
+
     def give_up(self) -> None:
         """Count what is still in flight when the drain ends, with its elapsed time."""
+        if self.recording:
+            for attempt in (attempt for pod in self.pods for attempt in pod.inside()):
+                flow_stays(self.counters.flow, PODS, attempt.at_pod)
         deadline = self.stop_time + self.facts.drain
         for request in self.in_flight:
             self.counters.segment[request.segment].unfinished += 1
@@ -172,3 +205,4 @@ class Ledger:
                 if request.attempt is not None and not request.attempt.is_over:
                     request.attempt.tell_times()
                 self._record(request, -2)
+                self._stays(request)

@@ -67,6 +67,7 @@ class Request:
     sent: float = 0.0
     written: float = 0.0
     at_worker: float = 0.0
+    at_desk: bool = False  # in the queue of its worker
     left: float = 0.0
     leave: float = 0.0
     connected: float = 0.0

@@ -6,13 +6,15 @@ import math
 from collections import deque
 from collections.abc import Callable
 
-from lbbench.engines.events import FINISH
-from lbbench.engines.recording import bring_up
+from lbbench.engines.events import CHANGE, FINISH, QUOTA_TIMER
+from lbbench.engines.flow import PODS
+from lbbench.engines.recording import bring_up, count_stall
 from lbbench.engines.reference_calendar import Calendar
 from lbbench.engines.reference_ledger import Ledger
 from lbbench.engines.reference_parts import Attempt
 from lbbench.engines.script import OPEN
 from lbbench.engines.sharing import leaving_time, virtual_now, work_left
+from lbbench.engines.throttling import budget_left, next_turn, period_at
 from lbbench.engines.timing import nanoseconds
 from lbbench.engines.world import Facts
 
@@ -42,11 +44,20 @@ class Pod:
         self.door = OPEN
         self.error_after = 0.0
         self.is_member = False
+        self.throttled = False  # its CPU quota is used up
+        self.quota, self.period = float(facts.quota), float(facts.period)
+        self.budget, self.budget_at, self.number = self.quota, 0.0, 0  # see throttling.py
+        self.turn_at = math.inf
 
     @property
     def present(self) -> int:
         """The number of attempts at the pod."""
         return int(self.ledger.in_system[self.index])
+
+    @property
+    def pace(self) -> float:
+        """The speed at which the pod works at the moment."""
+        return 0.0 if self.throttled else self.speed
 
     def join(self, attempt: Attempt) -> bool:
         """Take an attempt with ``todo`` to do; False: the queue is full."""
@@ -54,35 +65,119 @@ class Pod:
             return False
         self.bring_up()
         self.enter(attempt)
+        self.ledger.enters(PODS, self.calendar.now)
         row = self.ledger.queue[self.index]
         row.highest = max(row.highest, self.present)
+        self._announce_turn()
         return True
 
+    def set_speed(self, speed: float) -> None:
+        """Work at another speed from now on."""
+        if speed != self.speed:
+            old = self.pace
+            self.bring_up()
+            self.speed = speed
+            self.change_pace(old)
+            self._announce_turn()
+
+    def empty(self) -> list[Attempt]:
+        """Lose everything; return what was here."""
+        self.bring_up()
+        lost = self.inside()
+        self.lose_all()
+        self.count(-len(lost))
+        self.announce_next()
+        self._announce_turn()
+        return lost
+
     def bring_up(self) -> None:
-        """Bring the pod's integrals up to now."""
-        ledger = self.ledger
-        bring_up(ledger.queue, ledger.in_system, self.places, self.index, self.calendar.now)
+        """Bring the pod's integrals, and its CPU budget, up to now."""
+        ledger, now = self.ledger, self.calendar.now
+        bring_up(ledger.queue, ledger.in_system, self.places, self.index, now)
+        if self.quota > 0.0:
+            self.budget = budget_left(
+                self.budget,
+                self.number,
+                self.budget_at,
+                now,
+                self._cores(),
+                self.quota,
+                self.period,
+            )
+            self.budget_at = now
+            self.number = period_at(self.period, now)
+
+    def _cores(self) -> int:
+        return self.running() if self.pace > 0.0 else 0
+
+    def _announce_turn(self) -> None:
+        """Announce when the CPU budget ends or is renewed; an earlier announcement is void."""
+        if self.quota <= 0.0:
+            return
+        now = self.calendar.now
+        if self.throttled:
+            self.turn_at = (self.number + 1) * self.period
+        else:
+            self.turn_at = next_turn(
+                self.budget, self.number, now, self._cores(), self.quota, self.period
+            )
+        if self.turn_at < math.inf:
+            self.calendar.call(self.turn_at, CHANGE, self.index, QUOTA_TIMER, self._turn)
+
+    def _turn(self) -> None:
+        """Let the CPU budget be used up, or renewed, unless the turn has moved."""
+        now = self.calendar.now
+        if self.turn_at != now:
+            return
+        before, old = self.number, self.pace
+        self.bring_up()
+        if self.throttled:
+            self.throttled = False
+        elif self.number == before:
+            self.throttled = True
+            stall = nanoseconds((before + 1) * self.period - now)
+            count_stall(self.ledger.counters, self.index, stall)
+        self.change_pace(old)
+        self._announce_turn()
 
     def count(self, change: int) -> None:
         """Count attempts in or out."""
         self.ledger.in_system[self.index] += change
 
+    def end(self, attempt: Attempt) -> None:
+        """Count the time that an attempt has spent here and let its answer leave."""
+        self._announce_turn()
+        self.left(attempt)
+        self.served(attempt)
+
     def left(self, attempt: Attempt) -> None:
         """Count the time that an attempt has spent here."""
-        spent = self.calendar.now - attempt.at_pod
-        self.ledger.counters.sojourn[self.index] += nanoseconds(spent)
+        self.ledger.leaves(PODS, attempt.at_pod, self.calendar.now)
+
+    # --- what differs -----------------------------------------------------------------------------
 
     def enter(self, attempt: Attempt) -> None:
         """Take an attempt for which there is room."""
         raise NotImplementedError
 
-    def set_speed(self, speed: float) -> None:
-        """Work at another speed from now on."""
+    def change_pace(self, old: float) -> None:
+        """Let the ends of what is in service follow the pace, which was ``old``."""
         raise NotImplementedError
 
-    def empty(self) -> list[Attempt]:
-        """Lose everything; return what was here."""
+    def inside(self) -> list[Attempt]:
+        """Return all that is here."""
         raise NotImplementedError
+
+    def lose_all(self) -> None:
+        """Forget all that is here."""
+        raise NotImplementedError
+
+    def running(self) -> int:
+        """Return how many cores are in use when the pod does not stand still."""
+        raise NotImplementedError
+
+    def announce_next(self) -> None:
+        """Announce the next end, where ends depend on each other."""
 
 
 class FifoPod(Pod):
@@ -111,8 +206,8 @@ class FifoPod(Pod):
 
     def _announce(self, attempt: Attempt) -> None:
         attempt.end = math.inf
-        if self.speed > 0.0:
-            attempt.end = attempt.since + attempt.todo / self.speed
+        if self.pace > 0.0:
+            attempt.end = attempt.since + attempt.todo / self.pace
             self.calendar.call(
                 attempt.end, FINISH, attempt.number, attempt.attempt, lambda: self._end(attempt)
             )
@@ -126,28 +221,28 @@ class FifoPod(Pod):
         self.count(-1)
         if self.queue:
             self._begin(self.queue.popleft())
-        self.left(attempt)
-        self.served(attempt)
+        self.end(attempt)
 
-    def set_speed(self, speed: float) -> None:
+    def change_pace(self, old: float) -> None:
         """Let what is in service end at another time."""
-        if speed == self.speed:
-            return
-        old, self.speed = self.speed, speed
         now = self.calendar.now
         for attempt in self.serving:
             attempt.todo = work_left(attempt.todo, attempt.since, now, old)
             attempt.since = now
             self._announce(attempt)
 
-    def empty(self) -> list[Attempt]:
-        """Lose the queue and what is in service."""
-        self.bring_up()
-        lost = [*self.serving, *self.queue]
-        self.count(-len(lost))
+    def inside(self) -> list[Attempt]:
+        """Return what is in service and what waits."""
+        return [*self.serving, *self.queue]
+
+    def lose_all(self) -> None:
+        """Forget the queue and what is in service."""
         self.serving = []
         self.queue = deque()
-        return lost
+
+    def running(self) -> int:
+        """Return how many places are taken."""
+        return len(self.serving)
 
 
 class SharingPod(Pod):
@@ -162,36 +257,32 @@ class SharingPod(Pod):
 
     def enter(self, attempt: Attempt) -> None:
         """Let it share from now on."""
-        self._bring_virtual()
         attempt.start = self.calendar.now
         attempt.leaves_at = self.virtual + attempt.todo
         self.jobs.append(attempt)
         self.count(+1)
-        self._announce_next()
+        self.announce_next()
 
-    def _bring_virtual(self) -> None:
+    def bring_up(self) -> None:
+        """Bring virtual time up to now too."""
         now = self.calendar.now
         dt = now - self.virtual_at
-        self.virtual = virtual_now(self.virtual, dt, self.speed, self.places, self.present)
+        self.virtual = virtual_now(self.virtual, dt, self.pace, self.places, self.present)
         self.virtual_at = now
+        super().bring_up()
 
-    def _announce_next(self) -> None:
+    def announce_next(self) -> None:
         """Announce the next end; an earlier announcement is void."""
         self.version += 1
         if not self.jobs:
             self.virtual = 0.0
             return
-        if self.speed <= 0.0:
+        if self.pace <= 0.0:
             return
         version = self.version
         attempt = min(self.jobs, key=lambda job: (job.leaves_at, job.number, job.attempt))
         time = leaving_time(
-            self.calendar.now,
-            self.virtual,
-            attempt.leaves_at,
-            self.speed,
-            self.places,
-            self.present,
+            self.calendar.now, self.virtual, attempt.leaves_at, self.pace, self.places, self.present
         )
 
         def end() -> None:
@@ -203,27 +294,24 @@ class SharingPod(Pod):
     def _end(self, attempt: Attempt) -> None:
         """Let a finished attempt go; the others are faster from now on."""
         self.bring_up()
-        self._bring_virtual()
         self.count(-1)
         self.jobs.remove(attempt)
         attempt.end = self.calendar.now
-        self._announce_next()
-        self.left(attempt)
-        self.served(attempt)
+        self.announce_next()
+        self.end(attempt)
 
-    def set_speed(self, speed: float) -> None:
+    def change_pace(self, old: float) -> None:  # noqa: ARG002  (virtual time has it)
         """Let virtual time run at another rate."""
-        if speed == self.speed:
-            return
-        self._bring_virtual()
-        self.speed = speed
-        self._announce_next()
+        self.announce_next()
 
-    def empty(self) -> list[Attempt]:
-        """Lose all jobs."""
-        self.bring_up()
-        self._bring_virtual()
-        lost, self.jobs = self.jobs, []
-        self.count(-len(lost))
-        self._announce_next()
-        return lost
+    def inside(self) -> list[Attempt]:
+        """Return the jobs."""
+        return list(self.jobs)
+
+    def lose_all(self) -> None:
+        """Forget all jobs."""
+        self.jobs = []
+
+    def running(self) -> int:
+        """Return how many cores the jobs use."""
+        return min(self.present, self.places)

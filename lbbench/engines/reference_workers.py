@@ -9,6 +9,7 @@ import numpy as np
 
 from lbbench.core.rng import lua_random
 from lbbench.engines.events import ANSWER, REACH_POD, TAKE, TIMER
+from lbbench.engines.flow import UPSTREAM, WORKER
 from lbbench.engines.hashkey import hash_key
 from lbbench.engines.parts import no_cookie, no_feedback, set_cookie
 from lbbench.engines.plan import Plan
@@ -69,7 +70,10 @@ class Workers:
         request.at_worker = calendar.now
         taken = max(calendar.now, self.free_at[conn.worker])
         self.free_at[conn.worker] = taken + f.worker_cpu
+        request.at_desk = True
+        self.ledger.enters(WORKER, calendar.now)
         yield calendar.at(taken, TAKE, request.number)
+        self.leave_desk(request)
         if self.is_gone(conn):
             return calendar.now
         request.left = calendar.now + f.worker_cpu
@@ -79,6 +83,7 @@ class Workers:
             if attempt is None:
                 return leave
             what = yield attempt.over
+            self.ledger.leaves(UPSTREAM, attempt.picked, calendar.now)
             self._over(request, attempt, conn.worker, timed_out=what == "timeout")
             if self.is_gone(conn):
                 self.pod_busy[f.worker[conn.worker].busy, attempt.pod] -= 1
@@ -87,9 +92,16 @@ class Workers:
                 return calendar.now
             leave = calendar.now
 
+    def leave_desk(self, request: Request) -> None:
+        """Take a request out of its worker's queue."""
+        if request.at_desk:
+            request.at_desk = False
+            self.ledger.leaves(WORKER, request.at_worker, self.calendar.now)
+
     def abandon(self, request: Request, attempt: Attempt) -> None:
         """Let the present attempt go on without its request."""
         assert request.connection is not None
+        self.ledger.leaves(UPSTREAM, attempt.picked, self.calendar.now)
         self.pod_busy[self.facts.worker[request.connection.worker].busy, attempt.pod] -= 1
 
     # --- one attempt ------------------------------------------------------------------------------
@@ -108,6 +120,7 @@ class Workers:
         request.error = -1
         request.pod = pod
         self.pod_busy[desk.busy, pod] += 1
+        self.ledger.enters(UPSTREAM, now)
         crosses = cluster.pods[pod].node != desk.node
         self.ledger.attempted(request, crosses=crosses)
         attempt = Attempt(calendar, request, pod, int(desk.node))

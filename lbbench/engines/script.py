@@ -27,7 +27,7 @@ ROUTES = 6  # packets between nodes arrive (b 1) or are lost (0)
 CUT = 7  # the load balancer forgets all established flows
 LB_VIEW = 8  # the load balancer holds the nodes `listed` eligible
 NODE_VIEW = 9  # node a's rules list the targets `listed`; b 1: an empty list drops, 0: it rejects
-WORKER_VIEW = 10  # view a's list becomes the pods `listed`
+WORKER_VIEW = 10  # view a's list becomes the pods `listed`, number b of the API's lists
 
 N_CHANGES = LB_VIEW  # operations below are CHANGE, the others VIEW
 

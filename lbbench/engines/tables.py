@@ -180,6 +180,11 @@ QUEUE = np.dtype(  # what changes at a pod
         ("since", FLOAT),  # when the integrals were brought up to date
         ("busy_area", FLOAT),
         ("flight_area", FLOAT),
+        ("throttled", INT),  # 1: its CPU budget is used up
+        ("budget", FLOAT),  # CPU seconds left at `budget_at`
+        ("budget_at", FLOAT),
+        ("period", INT),  # number of that period
+        ("turn", FLOAT),  # when the budget ends or is renewed
     ]
 )
 SITE = np.dtype(  # the condition of a pod
@@ -191,7 +196,7 @@ SITE = np.dtype(  # the condition of a pod
     ]
 )
 HOST = np.dtype([("up", INT), ("boot", INT)])  # the condition of a node
-SEEN = np.dtype(  # the list of a viewer: its length, whether an empty one drops, changes so far
+SEEN = np.dtype(  # the list of a viewer: its length, if an empty one drops, its number in the API
     [("n", INT), ("drops", INT), ("version", INT)]
 )
 

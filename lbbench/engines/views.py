@@ -61,7 +61,6 @@ def take_list(
         held[row, k] = new[k]
     seen[row].n = new.size
     seen[row].drops = drops
-    seen[row].version += 1
     return old
 
 

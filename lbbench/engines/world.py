@@ -255,6 +255,8 @@ def new_world(
     world.idle["spare"] = np.arange(places)
     for name in ("head", "tail", "due_order"):
         world.queue[name] = -1
+    world.queue["budget"] = facts.quota
+    world.queue["turn"] = np.inf
     world.jar["cookie"] = -1
     world.jar["expires"] = -np.inf
     for name in ("last", "pod", "before"):

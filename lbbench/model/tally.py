@@ -135,7 +135,11 @@ class Tally(NamedTuple):
     pod_dead: np.ndarray  # [P] attempts and connections sent to the pod when it took none
     pod_dead_first: np.ndarray  # float64[P] when the first of them was sent, inf: none
     pod_dead_last: np.ndarray  # float64[P]
-    pod_sojourn: np.ndarray  # [P] nanoseconds that attempts which left the pod spent there
+    pod_stalls: np.ndarray  # [P] times that the pod stood still for its CPU quota
+    pod_stalled: np.ndarray  # [P] nanoseconds in all
+    pod_stall_max: np.ndarray  # [P] nanoseconds
+    flow_area: np.ndarray  # float64[4] with records: integrals of what is in a stage, seconds
+    flow_spent: np.ndarray  # [4] with records: the stays, nanoseconds; see engines/flow.py
     snat_peak: np.ndarray  # [1] most masqueraded connections from one node to one target
 
 

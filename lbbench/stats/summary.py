@@ -31,7 +31,7 @@ DECISIVE = ("p50", "p90", "p95", "p99")
 ENOUGH = 100  # attempts per place: fewer may keep a pod busy all the time by chance
 CHANCE_GROWTH = 3.0  # standard deviations that a queue at capacity may grow by chance
 
-_LARGEST = ("latency_max", "pod_flight_max", "pod_dead_last", "snat_peak")
+_LARGEST = ("latency_max", "pod_flight_max", "pod_dead_last", "snat_peak", "pod_stall_max")
 _LEAST = ("pod_dead_first",)
 _WINDOWED = ("window_offered", "window_failed", "window_counts", "window_pods")
 

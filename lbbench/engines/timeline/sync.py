@@ -34,6 +34,7 @@ class Post(NamedTuple):
 
     at: float  # seconds
     listed: Pods
+    version: int  # number of that list in the API
     notes: Notes
 
 
@@ -66,7 +67,7 @@ def posts(
         free = start + gap
         if lists.values[known] != posted:
             posted = lists.values[known]
-            found.append(Post(start + POST, posted, notes))
+            found.append(Post(start + POST, posted, known, notes))
             notes = NOBODY
     return found
 
@@ -108,7 +109,7 @@ def taken(
         seen = stamp
         if newest.listed != present and (newest.listed or not keeps_old):
             present = newest.listed
-            yield Post(tick, present, notes)
+            yield Post(tick, present, newest.version, notes)
         notes = NOBODY
 
 
@@ -140,7 +141,7 @@ def replica_views(
         left = lists.index(end)
         for worker, phase in zip(workers, phases, strict=True):
             if begin > -math.inf:
-                views.append(_view(worker, Post(begin, first, notes)))
+                views.append(_view(worker, Post(begin, first, known, notes)))
             news = taken(
                 posted,
                 first=first,
@@ -156,4 +157,5 @@ def replica_views(
 
 
 def _view(worker: int, post: Post) -> View:
-    return View(Step(time=post.at, op=WORKER_VIEW, a=worker, listed=post.listed), post.notes)
+    step = Step(time=post.at, op=WORKER_VIEW, a=worker, b=post.version, listed=post.listed)
+    return View(step, post.notes)
