@@ -13,15 +13,22 @@ def remember(f: Facts, w: World, c: Counters, slot: int) -> None:
 
     A loss is forced when the pod before has left the cluster. After a change of the worker's list
     answers are compared with the last one before it, so that a remapped key counts with its
-    traffic; a worker that does not know the change yet says nothing about it.
+    traffic; a worker that does not know the change yet says nothing about it. Where cookies make
+    the session, a request without one belongs to none yet.
     """
     request = w.request[slot]
     which = request.key if f.by_key else request.session
     if which < 0:
         return
+    comparable = True
+    if f.cookies:
+        mine = request.new_cookie if request.new_cookie >= 0 else request.cookie
+        if w.jar[request.session].cookie != mine:
+            return  # the cookie of another answer has taken its place
+        comparable = request.cookie >= 0
     unit = w.unit[which]
     pod = request.pod
-    if f.by_key == 0 and unit.last >= 0:
+    if comparable and f.by_key == 0 and unit.last >= 0:
         c.affinity[REQUESTS] += 1
         if unit.last == pod:
             c.affinity[KEPT] += 1
@@ -35,7 +42,7 @@ def remember(f: Facts, w: World, c: Counters, slot: int) -> None:
         unit.before = unit.pod
         unit.version = version
     if version == unit.version:
-        if unit.before >= 0:
+        if comparable and unit.before >= 0:
             c.affinity[COMPARED] += 1
             if unit.before != pod:
                 c.affinity[MOVED] += 1

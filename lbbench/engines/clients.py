@@ -228,7 +228,6 @@ def finish(f: Facts, w: World, c: Counters, records: Records, slot: int, now: fl
         c.parts[4] = request.start - request.at_pod
         c.parts[5] = request.end - request.start
         count_completed(c, request.segment, f.settled, window, request.pod, latency)
-        remember(f, w, c, slot)
         if request.attempts > 1:
             c.totals[SAVED] += 1
     if f.ingress == 0 and request.error >= 0 and request.pod >= 0:
@@ -238,6 +237,8 @@ def finish(f: Facts, w: World, c: Counters, records: Records, slot: int, now: fl
     if f.cookies and request.session >= 0 and request.new_cookie >= 0:
         w.jar[request.session].cookie = request.new_cookie
         w.jar[request.session].backend = request.backend
+    if request.error < 0:
+        remember(f, w, c, slot)
     if f.records:
         flow_out(c.flow, SYSTEM, request.arrival, now)
         record(f, w, records, slot, request.error)

@@ -191,7 +191,7 @@ class Chain:
                 request.error, request.breaks = IDLE_RESET, True
             request.in_flight = False
         ledger.finished(request, calendar.now)
-        self._keep_cookie(request)
+        ledger.remember(request, self._keep_cookie(request))
         lines.release(request, was_sent=was_sent)
         if self.facts.users:
             self._next_of_user(request.lane)
@@ -208,10 +208,15 @@ class Chain:
             self.jars[request.session] = (-1, 0, now + request.life)
             self.ledger.forget_session(request.session)
 
-    def _keep_cookie(self, request: Request) -> None:
-        if self.facts.cookies and request.session >= 0 and request.new_cookie >= 0:
-            _, _, ends = self.jars[request.session]
-            self.jars[request.session] = (request.new_cookie, request.backend, ends)
+    def _keep_cookie(self, request: Request) -> int:
+        """Store the cookie that an answer brings; return the one that the session has now."""
+        if request.session < 0:
+            return -1
+        cookie, backend, ends = self.jars[request.session]
+        if self.facts.cookies and request.new_cookie >= 0:
+            cookie, backend = request.new_cookie, request.backend
+            self.jars[request.session] = (cookie, backend, ends)
+        return cookie
 
     def _follow_up(self, request: Request) -> None:
         """Let the next request of the connection come after its gap, unless the run is over."""

@@ -115,7 +115,6 @@ class Ledger:
         else:
             c.parts[:] = request.parts(ingress=bool(f.ingress))
             count_completed(c, request.segment, f.settled, request.window, request.pod, latency)
-            self._remember(request)
             c.totals[SAVED] += int(request.attempts > 1)
         if not f.ingress and request.error >= 0 and request.pod >= 0:
             c.pod[request.segment, request.pod].errors += 1
@@ -132,14 +131,23 @@ class Ledger:
             _, _, version = self.units.get(session, (-1, -1, 0))
             self.units[session] = (-1, -1, version)
 
-    def _remember(self, request: Request) -> None:
-        """Compare the pod of an answer with those before it of the same session or key."""
+    def remember(self, request: Request, jar: int) -> None:
+        """Compare the pod of an answer with those before it of the same session or key.
+
+        ``jar`` is the cookie that its session keeps now. Where cookies make the session, a request
+        without one belongs to none yet, and one whose cookie has been replaced to another.
+        """
         which = request.key if self.facts.by_key else request.session
-        if which < 0:
+        if which < 0 or request.error >= 0:
             return
+        comparable = True
+        if self.facts.cookies:
+            if jar != (request.new_cookie if request.new_cookie >= 0 else request.cookie):
+                return
+            comparable = request.cookie >= 0
         affinity, pod = self.counters.affinity, request.pod
         last = self.last_pod.get(which)
-        if last is not None and not self.facts.by_key:
+        if comparable and last is not None and not self.facts.by_key:
             affinity[REQUESTS] += 1
             lost = SESSION_LOSS if self.pods[last].is_member else FORCED_LOSS
             affinity[KEPT if last == pod else lost] += 1
@@ -149,7 +157,7 @@ class Ledger:
             return
         if request.version > version:
             before = there
-        if before >= 0:
+        if comparable and before >= 0:
             affinity[COMPARED] += 1
             if before != pod:
                 affinity[MOVED] += 1
