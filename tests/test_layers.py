@@ -17,6 +17,7 @@ LAYERS = {
     "model": 1,
     "balancers": 2,
     "traffic": 2,
+    "scenarios": 3,
     "engines": 3,
     "stats": 3,
     "inputs": 4,

@@ -229,3 +229,9 @@ def test_shipped_scenarios_are_found_by_name():
     """The names are the stems of the files."""
     assert {"ewma-herding", "aks-ingress", "aks-service", "seed"} <= shipped().keys()
     assert all(path.is_file() for path in shipped().values())
+
+
+def test_a_folded_text_is_one_line():
+    """A text behind ``>-`` is joined by blanks and holds nothing else."""
+    data, _ = parse("name: >-\n  one\n  two\n", "x")
+    assert data == {"name": "one two"}

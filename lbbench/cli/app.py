@@ -15,6 +15,7 @@ from lbbench.cli.import_ import import_
 from lbbench.cli.run import run
 from lbbench.cli.scenarios import scenarios
 from lbbench.cli.schema import schema
+from lbbench.cli.verify import verify
 from lbbench.cli.walk import walk
 from lbbench.cli.warm import warm
 
@@ -62,6 +63,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "check": check,
     "compare": compare,
     "walk": walk,
+    "verify": verify,
     "import": import_,
     "balancers": balancers,
     "scenarios": scenarios,

@@ -165,7 +165,8 @@ class _Reader:
 
 def _scalar(node: Any) -> Any:
     """Return the value of a plain word by the YAML 1.2 core rules; quoted ones are texts."""
-    text = node.value
+    # ruamel.yaml marks the line ends of a folded text by \a, to write it back as it was
+    text = node.value.replace("\a", "") if node.style == ">" else node.value
     if node.style in ("'", '"', "|", ">"):
         return text
     if text in _WORDS:
