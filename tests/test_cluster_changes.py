@@ -13,6 +13,7 @@ from lbbench.engines.events import event_kind
 from lbbench.engines.plan import make_plan
 from lbbench.model.check import build
 from lbbench.model.tally import AFFINITY, ERRORS
+from lbbench.studies.run import run
 
 Z = 4.5  # false alarm once in 150 000
 
@@ -251,3 +252,33 @@ def test_ewma_visits_a_slow_pod_in_bursts():
         each + 1, abs=Z * math.sqrt(each / n) + 1
     )
     assert len(slow) / 200_000 == pytest.approx(0.005, abs=0.0015)
+
+
+# --- CPU quotas -----------------------------------------------------------------------------------
+
+
+def test_a_pod_under_a_cpu_quota_stands_still_for_the_rest_of_each_period():
+    """Two busy cores use 100 ms of CPU in 50 ms; the pod then waits 50 ms, in every period."""
+    result = run(
+        build(
+            {
+                "name": "quota",
+                "cluster": {
+                    **ONE_WORKER,
+                    "pods": 1,
+                    "pod": {"concurrency": 2, "cfs": {"quota": "100ms", "period": "100ms"}},
+                },
+                "traffic": {
+                    "arrivals": {"rate": "1k/s"},
+                    "service_time": {"distribution": "deterministic", "mean": "1s"},
+                },
+                "run": {"duration": "10s", "drain": "0s", "warmup": "0s"},
+            }
+        )
+    )
+    stalls = result.pods[0]["stalls"]
+    assert stalls["count"] in (99, 100, 101)
+    assert stalls["longest_s"] == pytest.approx(0.05, abs=2e-3)  # the first arrivals come late
+    assert stalls["total_s"] / stalls["count"] == pytest.approx(0.05, abs=1e-3)
+    # each job gets 50 ms per period, so a pair takes 2 s: the fifth ends with the run
+    assert result.requests["completed"] in (9, 10)

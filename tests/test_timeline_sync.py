@@ -92,7 +92,8 @@ def test_posts_are_apart_and_the_last_is_the_list(gaps, lists, rate):
     gap = POST if rate == "unlimited" else max(POST, 1 / rate)
     times = [time for time, _ in found]
     assert all(b - a >= gap - 1e-9 for a, b in pairwise(times))
-    assert all(listed == api.at(time - POST + 1e-9) for time, listed in found)
+    for time, listed in found:  # a change at that very time may be in it or not
+        assert listed in (api.at(time - POST - 1e-9), api.at(time - POST + 1e-9))
     seen = [(0,), *(listed for _, listed in found)]
     assert all(a != b for a, b in pairwise(seen))
     assert seen[-1] == api.last

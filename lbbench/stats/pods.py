@@ -10,7 +10,7 @@ import numpy as np
 from lbbench.core.histogram import COARSE
 from lbbench.model.tally import RunShape, Tally
 from lbbench.stats.existence import existence, lifetimes
-from lbbench.stats.latency import latency_block, total
+from lbbench.stats.latency import SECOND, latency_block, total
 
 SATURATED = 0.999
 ENOUGH = 100  # attempts per place: fewer may keep a pod busy all the time by chance
@@ -64,10 +64,23 @@ def pod_blocks(
                     "max": int(y.pod_flight_max[i]),
                 },
                 "latency_s": latency,
+                **_stalls(y, i),
                 **lives[i],
             }
         )
     return tuple(pods)
+
+
+def _stalls(y: Tally, pod: int) -> dict[str, Any]:
+    """Return how often and how long a pod stood still for its CPU quota; nothing if it did not."""
+    if not y.pod_stalls[pod]:
+        return {}
+    stalls = {
+        "count": int(y.pod_stalls[pod]),
+        "total_s": int(y.pod_stalled[pod]) / SECOND,
+        "longest_s": int(y.pod_stall_max[pod]) / SECOND,
+    }
+    return {"stalls": stalls}
 
 
 def over_capacity(

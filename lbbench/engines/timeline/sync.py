@@ -131,14 +131,12 @@ def replica_views(
     """
     is_old = release == "0.21"
     views: list[View] = []
-    left = 0  # number of the list when the replica went down
     for begin, end in periods(up, horizon):
         known = lists.index(begin)
         first = lists.values[known]
         posted = posts(lists, begin, end, rate)
         seen = SETTLED if begin == -math.inf else math.floor(begin)
-        notes = up.notes[up.index(begin)].union(*lists.notes[left + 1 : known + 1])
-        left = lists.index(end)
+        notes = up.notes[up.index(begin)]  # what changed while it was down waited for the boot
         for worker, phase in zip(workers, phases, strict=True):
             if begin > -math.inf:
                 views.append(_view(worker, Post(begin, first, known, notes)))
