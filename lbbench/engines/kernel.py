@@ -9,7 +9,6 @@ inlined, and compilation takes as long as the code is large.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from lbbench.core.heap import heap_pop, heap_push
 from lbbench.engines.attempts import (
@@ -17,8 +16,6 @@ from lbbench.engines.attempts import (
     attempt,
     back_to_worker,
     end_attempt,
-    expect_no_answer,
-    leave_ghost,
     set_read_timer,
     time_out,
     worker_is_gone,
@@ -31,7 +28,6 @@ from lbbench.engines.clients import (
     free,
     new_request,
     reach_worker,
-    record,
     send_answer,
     transmit,
     wait_in_silence,
@@ -45,12 +41,9 @@ from lbbench.engines.events import (
     CHANGE,
     CLIENT,
     FINISH,
-    FLOW_TIMER,
-    GIVE_UP_TIMER,
     REACH_POD,
     REACH_WORKER,
     SEND,
-    SYN_TIMER,
     TAKE,
     TIMER,
     event_kind,
@@ -58,27 +51,21 @@ from lbbench.engines.events import (
     event_owner,
     owner_of,
 )
-from lbbench.engines.flow import PODS, SYSTEM, UPSTREAM, WORKER, flow_in, flow_out, flow_stays
+from lbbench.engines.flow import PODS, SYSTEM, UPSTREAM, WORKER, flow_in, flow_out
+from lbbench.engines.leftovers import give_up
 from lbbench.engines.lines import GO, OPENS, idle_too_long, pump, set_idle_timer, take_line
-from lbbench.engines.opening import CONNECTED, DROPPED, next_syn, send_syn
+from lbbench.engines.opening import open_line
 from lbbench.engines.parts import take_step
-from lbbench.engines.pods import is_overtaken, join, leave, plan_event, plan_order, turn
-from lbbench.engines.recording import Records, close_segments, count_dead, count_latency
-from lbbench.engines.script import ERROR, ERROR_RETRIED, REFUSE, SILENT
+from lbbench.engines.pods import is_overtaken, leave, turn
+from lbbench.engines.recording import Records, close_segments
 from lbbench.engines.tables import (
-    AWAY,
     COMING,
     GHOST,
-    OPENING,
-    QUEUED,
     SERVED,
-    SILENCE,
-    TRAVELLING,
-    TRYING,
-    UNCONNECTED,
 )
-from lbbench.engines.timing import nanoseconds
+from lbbench.engines.timers import ENDS, FLOW_ENDS, SENDS_SYN, TIMES_OUT, abandon, timer
 from lbbench.engines.users import begin_users, follow_up, next_of_user
+from lbbench.engines.visits import ANSWERED, NO_WAY, SILENT_POD, after_service, reach_pod
 from lbbench.engines.world import (
     N_BEGUN,
     N_COMING,
@@ -92,7 +79,6 @@ from lbbench.engines.world import (
     N_OLDEST,
     N_OUT,
     N_REQUEST,
-    N_ROUTES,
     N_SEGMENT,
     N_STEP,
     N_STOPPED,
@@ -108,11 +94,6 @@ from lbbench.engines.world import (
     World,
 )
 from lbbench.model.tally import (
-    CLIENT_TIMEOUT,
-    ERROR_5XX,
-    IDLE_RESET,
-    QUEUE_REJECT,
-    RESET,
     SEGMENTS,
 )
 from lbbench.model.trace import Trace
@@ -184,7 +165,7 @@ def run_block(  # noqa: C901  (each step has one call site)
             set_idle_timer(f, w)
             continue
         if not coming and _is_over(f, w, c, now):
-            _give_up(f, w, c, records)
+            give_up(f, w, c, records)
             return DONE
         if from_script:
             take_step(f, w, c, s, now)
@@ -291,14 +272,14 @@ def _happen(  # noqa: C901  (each step has one call site)
         goes = taken == GO
         syn = taken == OPENS
     elif kind == TIMER:
-        what = _timer(f, w, slot, order & ATTEMPT_MASK, now)
+        what = timer(f, w, slot, order & ATTEMPT_MASK, now)
         syn = what == SENDS_SYN
         ends = what == ENDS
         if what == TIMES_OUT:
             slot = time_out(f, w, slot)
             logged = True
         elif what == FLOW_ENDS:
-            slot = _abandon(f, w, c, slot, now)
+            slot = abandon(f, w, c, slot, now)
             ends = True
     elif kind == REACH_WORKER:
         if way(f, w, slot) == REACHED:
@@ -314,7 +295,7 @@ def _happen(  # noqa: C901  (each step has one call site)
             leaves = now + f.worker_cpu
             w.request[slot].left = leaves
     elif kind == REACH_POD:
-        what = _reach_pod(f, w, c, slot, now)
+        what = reach_pod(f, w, c, slot, now)
         answered = what == ANSWERED
         silent = what == SILENT_POD
         if what == NO_WAY:
@@ -323,7 +304,7 @@ def _happen(  # noqa: C901  (each step has one call site)
         leave(f, w, slot, now)
         if f.records:
             flow_out(c.flow, PODS, w.request[slot].at_pod, now)
-        what = _after_service(f, w, slot)
+        what = after_service(f, w, slot)
         answered = what == ANSWERED
         silent = what == SILENT_POD
     elif kind == ANSWER:
@@ -357,7 +338,7 @@ def _happen(  # noqa: C901  (each step has one call site)
     if not math.isnan(answer):
         send_answer(f, w, slot, answer)
     if syn:
-        goes = _open(f, w, c, s, slot, now)
+        goes = open_line(f, w, c, s, slot, now)
     if goes:
         transmit(f, w, c, slot, now)
         if syn:
@@ -370,135 +351,6 @@ def _happen(  # noqa: C901  (each step has one call site)
         elif f.chained:
             follow_up(f, w, slot, now)
         free(w, slot)
-
-
-NOTHING = 0
-SENDS_SYN = 1
-ENDS = 2
-TIMES_OUT = 3
-FLOW_ENDS = 4
-
-
-def _timer(f: Facts, w: World, slot: int, code: int, now: float) -> int:
-    """Return what the timer of a request comes to."""
-    request = w.request[slot]
-    phase = request.phase
-    if code == FLOW_TIMER:
-        if phase not in (TRAVELLING, TRYING, UNCONNECTED, SILENCE):
-            return NOTHING
-        quiet = w.conn[request.conn].touched + f.flow_idle
-        if quiet > now:
-            plan_order(w, quiet, event_order(TIMER, request.number, FLOW_TIMER), slot)
-            return NOTHING
-        request.error = IDLE_RESET
-        request.breaks = 1
-        return FLOW_ENDS
-    if request.due != now:
-        return NOTHING
-    if code == SYN_TIMER and phase == OPENING:
-        if now < w.conn[request.conn].opened + f.client_timeout:
-            return SENDS_SYN
-        request.breaks = 1
-        return ENDS
-    if code == GIVE_UP_TIMER and phase == SILENCE:
-        request.error = CLIENT_TIMEOUT
-        request.breaks = 1
-        return ENDS
-    if code == request.attempts and phase in (TRYING, UNCONNECTED):
-        return TIMES_OUT
-    return NOTHING
-
-
-def _abandon(f: Facts, w: World, c: Counters, slot: int, now: float) -> int:
-    """Let the client's connection end under a request; return the slot in which it goes on."""
-    request = w.request[slot]
-    if f.ingress and request.phase in (TRYING, UNCONNECTED):
-        expect_no_answer(f, w, slot)
-        if f.records:
-            flow_out(c.flow, UPSTREAM, request.picked, now)
-        w.pod_busy[f.worker[w.conn[request.conn].worker].busy, request.pod] -= 1
-    if f.records and request.phase == TRAVELLING and request.at_worker >= 0.0:
-        flow_out(c.flow, WORKER, request.at_worker, now)
-    return leave_ghost(f, w, slot)
-
-
-def _open(f: Facts, w: World, c: Counters, s: States, slot: int, now: float) -> bool:
-    """Send the SYN of the request's connection; True: it is open and the request goes."""
-    fate = send_syn(f, w, c, s, slot, now)
-    request = w.request[slot]
-    conn = w.conn[request.conn]
-    if fate == CONNECTED:
-        conn.busy += 1
-        return True
-    if fate == DROPPED:
-        request.due = next_syn(conn.opened, conn.syns, f.client_timeout)
-        plan_order(w, request.due, event_order(TIMER, request.number, SYN_TIMER), slot)
-    else:
-        request.breaks = 1
-        plan_event(w, now + conn.rtt, CLIENT, slot, slot)
-    return False
-
-
-ANSWERED = 1
-SILENT_POD = 2
-NO_WAY = 3
-
-
-def _reach_pod(f: Facts, w: World, c: Counters, slot: int, now: float) -> int:
-    """Let the attempt reach its pod; return what comes of it at once."""
-    request = w.request[slot]
-    pod = request.pod
-    site = w.site[pod]
-    ghost = request.phase == GHOST
-    request.at_pod = now
-    request.place = AWAY
-    if f.ingress == 0 and not ghost and way(f, w, slot) != REACHED:
-        return NO_WAY
-    if _is_unreachable(f, w, slot) or (ghost and site.door == REFUSE):
-        if ghost:
-            free(w, slot)
-        elif f.ingress == 0:
-            count_dead(c, pod, now)
-            return SILENT_POD
-        return NOTHING
-    if site.door == REFUSE:
-        request.error = RESET
-        request.again = f.retry_on_error
-        request.breaks = 1 - f.ingress
-        return ANSWERED
-    request.todo = request.work
-    if site.door >= ERROR:
-        request.todo = site.error_after
-        request.error = ERROR_5XX
-        request.again = 1 if site.door == ERROR_RETRIED else 0
-    if join(f, w, slot, now):
-        if f.records:
-            flow_in(c.flow, PODS, now)
-        return NOTHING
-    if ghost:
-        free(w, slot)
-        return NOTHING
-    request.error = QUEUE_REJECT
-    request.again = f.retry_on_error
-    return ANSWERED
-
-
-def _after_service(f: Facts, w: World, slot: int) -> int:
-    """Return what becomes of the answer to the attempt that its pod has just finished."""
-    if w.request[slot].phase == GHOST:
-        free(w, slot)
-        return NOTHING
-    if _is_unreachable(f, w, slot):
-        return NOTHING if f.ingress else SILENT_POD
-    return ANSWERED
-
-
-def _is_unreachable(f: Facts, w: World, slot: int) -> bool:
-    """Tell whether no packet passes between the attempt's pod and where it comes from."""
-    request = w.request[slot]
-    if w.site[request.pod].door == SILENT:
-        return True
-    return f.pod[request.pod].node != request.origin and w.number[N_ROUTES] == 0
 
 
 def _open_segments(f: Facts, w: World, c: Counters, last: int, now: float) -> None:
@@ -520,34 +372,3 @@ def _is_over(f: Facts, w: World, c: Counters, now: float) -> bool:
         w.number[N_STOPPED] = 1
         _open_segments(f, w, c, SEGMENTS, stop)
     return over
-
-
-def _stays(f: Facts, c: Counters, request: Any) -> None:
-    """Count where a request, or a ghost, still is."""
-    if request.place in (QUEUED, SERVED):
-        flow_stays(c.flow, PODS, request.at_pod)
-    if request.phase in (GHOST, COMING):
-        return
-    flow_stays(c.flow, SYSTEM, request.arrival)
-    if f.ingress and request.phase in (TRYING, UNCONNECTED):
-        flow_stays(c.flow, UPSTREAM, request.picked)
-    if request.phase == TRAVELLING and request.at_worker >= 0.0:
-        flow_stays(c.flow, WORKER, request.at_worker)
-
-
-def _give_up(f: Facts, w: World, c: Counters, records: Records) -> None:
-    """Count what is still in flight when the drain ends, with its elapsed time."""
-    for slot in range(w.request.size):
-        request = w.request[slot]
-        if request.number < 0:
-            continue
-        if f.records:
-            _stays(f, c, request)
-        if request.phase in (GHOST, COMING):
-            continue
-        segment = request.segment
-        c.segment[segment].unfinished += 1
-        elapsed = w.clock[T_DEADLINE] - request.arrival
-        count_latency(c, segment, nanoseconds(elapsed))
-        if f.records:
-            record(f, w, records, slot, -2)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 
 from lbbench.engines.counters import Counters
+from lbbench.engines.events import CLIENT, SYN_TIMER, TIMER, event_order
 from lbbench.engines.l4 import PORTS_PER_TARGET, flow_hash, worker_of
 from lbbench.engines.parts import azure_at, azure_pick, node_at, node_pick
+from lbbench.engines.pods import plan_event, plan_order
 from lbbench.engines.recording import count_dead
 from lbbench.engines.script import REFUSE, SILENT
 from lbbench.engines.views import see_busy
@@ -134,3 +136,20 @@ def _lost(c: Counters, syns: int) -> int:
 def next_syn(opened: float, syns: int, limit: float) -> float:
     """Return when the client sends its SYN again, or gives up: 1, 3, 7, ... s after the first."""
     return opened + min(math.ldexp(1.0, syns) - 1.0, limit)
+
+
+def open_line(f: Facts, w: World, c: Counters, s: States, slot: int, now: float) -> bool:
+    """Send the SYN of the request's connection; True: it is open and the request goes."""
+    fate = send_syn(f, w, c, s, slot, now)
+    request = w.request[slot]
+    conn = w.conn[request.conn]
+    if fate == CONNECTED:
+        conn.busy += 1
+        return True
+    if fate == DROPPED:
+        request.due = next_syn(conn.opened, conn.syns, f.client_timeout)
+        plan_order(w, request.due, event_order(TIMER, request.number, SYN_TIMER), slot)
+    else:
+        request.breaks = 1
+        plan_event(w, now + conn.rtt, CLIENT, slot, slot)
+    return False
