@@ -75,3 +75,11 @@ def test_the_last_window_is_as_wide_as_the_others():
     widths = {round(w["end_s"] - w["start_s"], 6) for w in result.windows}
     assert len(widths) == 1
     assert sum(w["requests"] for w in result.windows) == 4000
+
+
+def test_changes_that_come_too_late_are_told():
+    """A timeline entry after the last request changes nothing that is measured."""
+    late = [{"at": "1s", "pod": "pod-0", "speed": 0.5}, {"at": "3000s", "pod": "pod-1", "speed": 2}]
+    said = warnings(timeline=late, run={"duration": "5s"})
+    assert "1 of 2 changes come after the last request at 5 s, the first at 3000 s" in said
+    assert "changes come after" not in warnings(timeline=late[:1], run={"duration": "5s"})

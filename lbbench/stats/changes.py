@@ -84,11 +84,21 @@ def change_blocks(
                 "list_changed_s": _mean_after(at, [note.list_changed_at for note in notes]),
                 "detect_s": _mean_after(at, [note.first_view_at for note in notes]),
                 "reroute_s": last,
-                "recover_s": recovered.after(at, later),
+                "recover_s": _not_before(recovered.after(at, later), lost["to_s"], at, later),
                 "dead": lost,
             }
         )
     return tuple(found)
+
+
+def _not_before(
+    recovered: float | None, dead_until: float | None, at: float, later: float | None
+) -> float | None:
+    """Return how long after ``at`` all is as before: not while something is sent to dead pods."""
+    if recovered is None or dead_until is None:
+        return recovered
+    found = max(recovered, dead_until - at)
+    return None if later is not None and at + found > later else found
 
 
 def _next_of_node(happened: Sequence[Sequence[Any]], note: Any) -> float:

@@ -187,7 +187,22 @@ def notes_of(plan: Plan) -> list[str]:
                 f"stages.ingress.hash_by: {', '.join(unknown)} is not simulated and counts as "
                 "empty text"
             )
-    return notes
+    return [*notes, *_too_late(plan)]
+
+
+def _too_late(plan: Plan) -> list[str]:
+    """Say which changes of the timeline come when no request does any more."""
+    traffic, timeline = plan.traffic, plan.scenario.timeline
+    end = traffic.duration or (traffic.n_requests or 1) / max(traffic.population.rate, 1e-9)
+    late = sorted(change.at for change in timeline if change.at >= end)
+    if not late:
+        return []
+    about = "" if traffic.duration else "about "
+    said = (
+        f"timeline: {len(late)} of {len(timeline)} changes come after the last request at "
+        f"{about}{end:.4g} s, the first at {late[0]:g} s; run longer, or let them come earlier"
+    )
+    return [said]
 
 
 def _check_precision(precision: Precision) -> None:
