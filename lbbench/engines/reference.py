@@ -14,6 +14,7 @@ import numpy as np
 import simpy
 
 from lbbench.core.rng import wrapping
+from lbbench.engines.clients import BROKEN, LOST, REACHED
 from lbbench.engines.counters import tally_of
 from lbbench.engines.events import (
     CLIENT,
@@ -32,7 +33,7 @@ from lbbench.engines.reference_cluster import Cluster
 from lbbench.engines.reference_ledger import Ledger
 from lbbench.engines.reference_lines import Lines
 from lbbench.engines.reference_parts import Attempt, Request
-from lbbench.engines.reference_visits import BROKEN, LOST, REACHED, Visits
+from lbbench.engines.reference_visits import Visits
 from lbbench.engines.reference_workers import Workers
 from lbbench.engines.script import RESET as WITH_RESET
 from lbbench.engines.timing import TO_BALANCER, TO_CLIENT, jitter

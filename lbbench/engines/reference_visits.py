@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lbbench.engines.clients import BROKEN, LOST, REACHED
 from lbbench.engines.events import ANSWER
 from lbbench.engines.plan import Plan
 from lbbench.engines.recording import count_dead
@@ -15,10 +16,6 @@ from lbbench.engines.reference_pods import Pod
 from lbbench.engines.script import ERROR, ERROR_RETRIED, REFUSE, SILENT
 from lbbench.engines.script import RESET as WITH_RESET
 from lbbench.model.tally import ERROR_5XX, QUEUE_REJECT, RESET
-
-REACHED = 0
-BROKEN = 1  # a node has started anew since: it answers with a reset
-LOST = 2
 
 
 class Visits:
