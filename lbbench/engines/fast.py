@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from lbbench.core.jit import Bound, bind
 from lbbench.core.rng import wrapping
 from lbbench.engines.cluster import no_step, take_step
 from lbbench.engines.counters import tally_of
+from lbbench.engines.feed import Progress, blocks_and_end, compiling, copied_states, empty_block
 from lbbench.engines.kernel import (
     DONE,
     NEEDS_CONNS,
@@ -30,7 +31,9 @@ from lbbench.engines.parts import (
     no_feedback,
     set_cookie,
 )
-from lbbench.engines.plan import Plan, copied
+from lbbench.engines.plan import Plan
+from lbbench.engines.steady.drive import prepare_steady, run_steady_plan
+from lbbench.engines.steady.fit import why_not
 from lbbench.engines.world import (
     N_HUNGRY,
     N_REQUEST,
@@ -41,11 +44,9 @@ from lbbench.engines.world import (
     grown,
     new_world,
 )
-from lbbench.model.trace import Trace
 from lbbench.traffic.closed import CHUNK, Users
 
-Progress = Callable[[str, int, int | None], None]
-"""Called as progress(what, done, total): what is "compiling NAME (once)" or "simulating"."""
+Kernel = Literal["auto", "general"]
 
 FIRST_SLOTS = 1024
 
@@ -76,11 +77,28 @@ def kernel_of(plan: Plan, *, options: Mapping[str, Any] | None = None) -> Bound:
     )
 
 
-def run(plan: Plan, *, progress: Progress | None = None, record: bool = False) -> Outcome:
+def run(
+    plan: Plan,
+    *,
+    progress: Progress | None = None,
+    record: bool = False,
+    kernel: Kernel = "auto",
+) -> Outcome:
     """Run ``plan`` to its end and return what was counted.
 
-    ``record`` keeps one row per request; memory then grows with their number.
+    ``record`` keeps one row per request; memory then grows with their number. The ``kernel`` is
+    chosen by the plan; the results are the same, but that only the general one keeps the integrals
+    of `flow.py`.
     """
+    if kernel == "auto" and why_not(plan) is None:
+        outcome = run_steady_plan(plan, progress=progress, record=record)
+        if outcome is not None:
+            return outcome
+    return run_general(plan, progress=progress, record=record)
+
+
+def run_general(plan: Plan, *, progress: Progress | None = None, record: bool = False) -> Outcome:
+    """Run ``plan`` with the kernel that takes everything."""
     facts = plan.facts._replace(records=int(record))
     states = copied_states(plan.states)
     counters = counters_for(plan)
@@ -95,7 +113,7 @@ def run(plan: Plan, *, progress: Progress | None = None, record: bool = False) -
     users = plan.traffic.users
     _fill_users(world, users)
     with wrapping():
-        for block, final in _blocks_and_end(plan):
+        for block, final in blocks_and_end(plan):
             came += len(block.arrival)
             while True:
                 if record:
@@ -125,6 +143,8 @@ def run(plan: Plan, *, progress: Progress | None = None, record: bool = False) -
 
 def prepare(plan: Plan) -> tuple[bool, float]:
     """Compile what ``plan`` needs without running it; return (was it there, seconds)."""
+    if why_not(plan) is None:
+        return prepare_steady(plan)
     kernel = kernel_of(plan)
     was_there = kernel.is_cached
     world, counters = new_world_for(plan, plan.facts), counters_for(plan)
@@ -133,12 +153,6 @@ def prepare(plan: Plan) -> tuple[bool, float]:
         kernel, plan, plan.facts, world, counters, plan.states, records, progress=None
     )
     return was_there, seconds
-
-
-def copied_states(states: States) -> States:
-    """Return a deep copy of the balancers' states and streams."""
-    made = [part.copy() if isinstance(part, np.ndarray) else copied(part) for part in states]
-    return States(*made)
 
 
 def _fill_users(world: World, users: Users | None) -> None:
@@ -161,19 +175,6 @@ def _give_rows(world: World, users: Users, who: np.ndarray, chunks: np.ndarray) 
     half = (chunks % 2)[:, None] * CHUNK + np.arange(CHUNK)[None, :]
     for name in ("think", "work", "key", "last", "life"):
         world.user_row[name][who[:, None], half] = getattr(rows, name)
-
-
-def empty_block() -> Trace:
-    """Return a block without requests, of the types that the kernel is compiled for."""
-    floats, ints = np.zeros(0), np.zeros(0, np.int64)
-    last = np.zeros(0, np.uint8)
-    return Trace(floats, floats, ints, ints, ints, ints, last, ints, floats, floats)
-
-
-def _blocks_and_end(plan: Plan) -> Iterator[tuple[Trace, int]]:
-    for block in plan.traffic.blocks():
-        yield block, 0
-    yield empty_block(), 1
 
 
 def new_world_for(plan: Plan, facts: Facts) -> World:
@@ -215,6 +216,5 @@ def _prepare(
     progress: Progress | None,
 ) -> float:
     if progress is not None and not kernel.is_cached:
-        names = sorted({plan.azure.name, plan.node.name, plan.pod.name} - {"azure_lb", "iptables"})
-        progress(f"compiling {', '.join(names) or 'the service path'} (once)", 0, None)
+        progress(compiling(plan), 0, None)
     return kernel.prepare(facts, world, counters, states, records, empty_block(), 0)

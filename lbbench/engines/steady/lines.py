@@ -1,0 +1,277 @@
+"""The client side of a steady run: connections, who goes on one and who waits, how it closes.
+
+The answer to the request on a connection is known before it arrives (``free_at``), so a connection
+comes free without an event, unless somebody waits for it or its closing is seen.
+"""
+
+from __future__ import annotations
+
+import math
+
+from lbbench.core.calendar import add_event
+from lbbench.core.heap import heap_pop, heap_push
+from lbbench.engines.counters import Counters
+from lbbench.engines.events import SEND, event_order
+from lbbench.engines.l4 import PORTS_PER_TARGET, flow_hash, source_port, worker_of
+from lbbench.engines.parts import azure_at, azure_pick, node_at, node_pick
+from lbbench.engines.steady.world import N_CONN_FREE, N_IDLE, N_STRAYED, Steady
+from lbbench.engines.timing import TO_BALANCER, jitter
+from lbbench.engines.world import Facts, Lists, States
+from lbbench.model.tally import ATTEMPTS, CONNECTIONS, CROSS_NODE, SNAT
+
+CLOSED = -1
+WAITS = math.inf
+
+
+def stray(w: Steady) -> None:
+    """Say that this run is not steady: the general kernel has to take it from the start."""
+    w.number[N_STRAYED] = 1
+
+
+def send(f: Facts, lists: Lists, w: Steady, c: Counters, s: States, slot: int, now: float) -> float:
+    """Let a client send; return when the request arrives, infinite when it has to wait."""
+    request = w.request[slot]
+    at = np_int(request.conn)
+    opens = False
+    if at < 0:
+        at = w.lane_conn[request.lane]
+        opens = at < 0
+        if opens:
+            at = _open(f, lists, w, c, s, slot, now)
+        conn = w.conn[at]
+        request.conn = at
+        conn.users += 1
+        if request.last:
+            conn.ended = 1
+            w.lane_conn[request.lane] = CLOSED
+        if opens:
+            request.sent = now
+        elif conn.cut:
+            stray(w)
+        elif conn.head >= 0 or conn.free_at > now:
+            _wait(w, at, slot)
+            return WAITS
+    else:  # its turn has come
+        w.conn[at].head = request.next
+        w.conn[at].called = 0
+    conn = w.conn[at]
+    conn.free_at = math.inf
+    if not opens:
+        request.sent = now
+    conn.carried += 1
+    if conn.carried >= f.client_requests:
+        conn.dying = 1
+    return _transmit(f, w, c, slot, now)
+
+
+def np_int(value: int) -> int:
+    """Return a small integer of a record as one that loops can change."""
+    return value + 0
+
+
+def _wait(w: Steady, at: int, slot: int) -> None:
+    """Put a request at the end of those that wait for a connection."""
+    conn = w.conn[at]
+    w.request[slot].next = -1
+    if conn.head < 0:
+        conn.head = slot
+    else:
+        w.request[conn.tail].next = slot
+    conn.tail = slot
+    call_next(w, at)
+
+
+def call_next(w: Steady, at: int) -> None:
+    """Tell the first that waits when to go, once that is known."""
+    conn = w.conn[at]
+    if conn.head >= 0 and conn.called == 0 and conn.dying == 0 and conn.free_at < math.inf:
+        conn.called = 1
+        number = w.request[conn.head].number
+        add_event(w.calendar, conn.free_at, event_order(SEND, number, 0), conn.head)
+
+
+def _open(f: Facts, lists: Lists, w: Steady, c: Counters, s: States, slot: int, now: float) -> int:
+    """Open a connection: the load balancer and a node's rules pick; return its slot."""
+    request = w.request[slot]
+    w.number[N_CONN_FREE] -= 1
+    at = w.conn_free[w.number[N_CONN_FREE]]
+    conn = w.conn[at]
+    where = f.client_address[request.client]
+    address = f.address[where]
+    port = source_port(address.salt, w.opened[where])
+    w.opened[where] += 1
+    node = np_int(request.given_node)
+    by_balancer = node < 0
+    if by_balancer:
+        n = lists.azure_seen[0].n
+        busy = w.azure_busy[0]
+        key = flow_hash(address.hash, f.port_hash[address.family], port)
+        if n < lists.azure.shape[1]:
+            for k in range(n):
+                w.busy_seen[k] = busy[lists.azure[0, k]]
+            busy = w.busy_seen[:n]
+        place = azure_pick(azure_at(s.azure, 0, 0), s.azure_rng[0], now, key, busy, w.busy_seen[:0])
+        if place < 0:
+            stray(w)
+            place = 0
+        node = lists.azure[0, place]
+        w.azure_busy[0, node] += 1
+    n = lists.node_seen[node].n
+    busy = w.node_busy[node]
+    if n < lists.node.shape[1]:
+        for k in range(n):
+            w.busy_seen[k] = busy[lists.node[node, k]]
+        busy = w.busy_seen[:n]
+    place = node_pick(
+        node_at(s.node, node, 0), s.node_rng[node], now, address.number, busy, w.busy_seen[:0]
+    )
+    if place < 0:
+        stray(w)
+        place = 0
+    target = lists.node[node, place]
+    there = f.target_node[target]
+    if f.local == 0 and w.node_busy[node, target] >= PORTS_PER_TARGET:
+        stray(w)
+    w.node_busy[node, target] += 1
+    conn.rtt = f.client_rtt + f.hop_rtt[node, there]
+    conn.ready = now + conn.rtt
+    conn.lane = request.lane
+    conn.node = node
+    conn.target = target
+    conn.port = port
+    conn.users = 0
+    conn.carried = 0
+    conn.head = -1
+    conn.called = 0
+    conn.ended = 0
+    conn.dying = 0
+    conn.cut = 0
+    w.lane_conn[request.lane] = at
+    c.totals[CONNECTIONS] += 1
+    if f.local == 0:
+        c.totals[SNAT] += 1
+        c.snat_peak[0] = max(c.snat_peak[0], w.node_busy[node, target])
+    segment = request.segment
+    c.node[segment, node].connections += 1
+    if f.ingress == 0:
+        c.pod[segment, target].connections += 1
+    else:
+        source = address.number
+        if f.local == 0:
+            source = f.node[node].bridge if there == node else f.node[node].number
+        conn.worker = target * f.replica_workers + worker_of(
+            f.replica_salt[target], source, port, f.replica_workers
+        )
+        c.replica[segment, target].connections += 1
+        c.worker[segment, conn.worker].connections += 1
+    if request.last == 0 and conn.watched == 0:
+        look_again(w, at, now + idle_limit(f))
+    return at
+
+
+def _transmit(f: Facts, w: Steady, c: Counters, slot: int, now: float) -> float:
+    """Put a request on the wire; return when it arrives at the worker, or at the pod."""
+    request = w.request[slot]
+    conn = w.conn[request.conn]
+    segment = request.segment
+    request.written = max(now, conn.ready)
+    c.node[segment, conn.node].requests += 1
+    delay = f.path_delay + jitter(f.jitter_salt[0], request.number, TO_BALANCER, f.path_jitter)
+    arrives = (request.written + 0.5 * conn.rtt) + delay
+    if f.ingress:
+        c.replica[segment, conn.target].requests += 1
+        c.worker[segment, conn.worker].requests += 1
+        if f.cookies and request.session >= 0:
+            request.cookie = w.jar[request.session].cookie
+        return arrives
+    pod = conn.target
+    request.pod = pod
+    c.totals[ATTEMPTS] += 1
+    if f.target_node[pod] != conn.node:
+        c.totals[CROSS_NODE] += 1
+    served = c.pod[segment, pod]
+    served.attempts += 1
+    served.first += 1
+    if c.window_pods.shape[1] > 0:
+        c.window_pods[request.window, pod] += 1
+    return arrives
+
+
+def answered(w: Steady, slot: int, now: float) -> None:
+    """Let the answer reach its client at ``now``, as an event: a connection may end with it."""
+    request = w.request[slot]
+    at = np_int(request.conn)
+    conn = w.conn[at]
+    if conn.dying:
+        conn.ended = 1
+        if w.lane_conn[conn.lane] == at:
+            w.lane_conn[conn.lane] = CLOSED
+        waiting = np_int(conn.head)
+        while waiting >= 0:
+            after = np_int(w.request[waiting].next)
+            w.request[waiting].conn = -1
+            conn.users -= 1
+            order = event_order(SEND, w.request[waiting].number, 0)
+            add_event(w.calendar, now, order, waiting)
+            waiting = after
+        conn.head = -1
+    if conn.ended and conn.users == 0:
+        close(w, at)
+
+
+def close(w: Steady, at: int) -> None:
+    """Close a connection that nobody uses and nobody will."""
+    conn = w.conn[at]
+    if w.lane_conn[conn.lane] == at:
+        w.lane_conn[conn.lane] = CLOSED
+    w.node_busy[conn.node, conn.target] -= 1
+    conn.lane = CLOSED
+    w.conn_free[w.number[N_CONN_FREE]] = at
+    w.number[N_CONN_FREE] += 1
+
+
+# --- connections that may have been idle for too long ------------------------------------------
+
+
+def idle_limit(f: Facts) -> float:
+    """Return after how many idle seconds something happens to a connection."""
+    return min(f.client_idle, f.flow_idle)
+
+
+def look_again(w: Steady, at: int, time: float) -> None:
+    """Look at a connection at ``time``: not later than it can have been idle for too long."""
+    if time < math.inf:
+        w.conn[at].watched = 1
+        w.number[N_IDLE] = heap_push(
+            w.idle_time, w.idle_order, w.idle_conn, w.number[N_IDLE], time, at, at
+        )
+
+
+def look_at_idle(f: Facts, w: Steady) -> None:
+    """Look at the connection whose time has come; nginx closes it, or its flow is forgotten.
+
+    A slot has one such time, that of its first connection: for the next one it is too early, and
+    then it is set anew.
+    """
+    now = w.idle_time[0]
+    at = w.idle_conn[0]
+    w.number[N_IDLE] = heap_pop(w.idle_time, w.idle_order, w.idle_conn, w.number[N_IDLE])
+    conn = w.conn[at]
+    conn.watched = 0
+    if conn.lane < 0 or conn.ended:
+        return
+    limit = idle_limit(f)
+    if conn.free_at == math.inf or conn.head >= 0:
+        look_again(w, at, now + limit)
+    elif conn.cut:
+        if conn.free_at + f.client_idle > now:
+            look_again(w, at, conn.free_at + f.client_idle)
+        else:
+            close(w, at)
+    elif conn.free_at + limit > now:
+        look_again(w, at, conn.free_at + limit)
+    elif f.flow_idle < f.client_idle and f.flow_reset == 0:
+        conn.cut = 1
+        look_again(w, at, conn.free_at + f.client_idle)
+    else:
+        close(w, at)
