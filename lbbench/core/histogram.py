@@ -34,8 +34,8 @@ COARSE = 3_456
 """Number of counts of the coarse layout: 26 buckets, (26 + 1) x 2^7."""
 
 # From FINE_HALF units on a place is (number of the bucket, first FINE_BITS bits of the value after
-# its leading one): the upper bits of the value as a float64 (IEEE 754: 52 bits of fraction, exponent
-# + 1023), which a value below 2^53 is exactly. So no bits need be counted and nothing branches.
+# its leading one): the upper bits of the value as a float64 (IEEE 754: exponent + 1023, 52 bits of
+# fraction), which a value below 2^53 is exactly. So no bits need be counted and nothing branches.
 FRACTION_BITS = 52
 BIAS = 1023
 FINE_HALF = 1 << FINE_BITS
