@@ -41,9 +41,11 @@ BIAS = 1023
 FINE_HALF = 1 << FINE_BITS
 FINE_DROP = FRACTION_BITS - FINE_BITS
 FINE_LEAD = (BIAS + FINE_BITS - 1) << FINE_BITS
+FINE_MASK = 2**15 - 1  # changes no place: it tells the compiler that none is negative
 COARSE_HALF = 1 << COARSE_BITS
 COARSE_DROP = FRACTION_BITS - COARSE_BITS
 COARSE_LEAD = (BIAS + COARSE_BITS - 1) << COARSE_BITS
+COARSE_MASK = 2**12 - 1
 
 NS_PER_MS = 1_000_000
 
@@ -67,14 +69,14 @@ def fine_index(ns: int) -> int:
     """Return the place of ``ns`` (int64 nanoseconds) in fine counts; clamped to 0 .. 1 h."""
     units = min(max(ns, 0), HIGHEST_NS) >> UNIT_BITS
     place = (np.float64(units).view(np.int64) >> FINE_DROP) - FINE_LEAD
-    return units if units < FINE_HALF else int(place)
+    return (units if units < FINE_HALF else int(place)) & FINE_MASK
 
 
 def coarse_index(ns: int) -> int:
     """Return the place of ``ns`` (int64 nanoseconds) in coarse counts; clamped to 0 .. 1 h."""
     units = min(max(ns, 0), HIGHEST_NS) >> UNIT_BITS
     place = (np.float64(units).view(np.int64) >> COARSE_DROP) - COARSE_LEAD
-    return units if units < COARSE_HALF else int(place)
+    return (units if units < COARSE_HALF else int(place)) & COARSE_MASK
 
 
 # --- from a place to its values: numpy, for tables and tests --------------------------------------
