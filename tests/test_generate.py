@@ -127,6 +127,42 @@ def test_columns_have_their_types_and_arrivals_do_not_decrease(demand):
         before = block.arrival[-1]
 
 
+CLOSED = {
+    "arrivals": {"process": "closed", "users": 7, "think_time": "10ms"},
+    "service_time": {"distribution": "exponential", "mean": "1ms"},
+}
+CHAINED = {
+    "arrivals": {"process": "poisson", "rate": "100/s"},
+    "connections": {
+        "requests": {"geometric": 5},
+        "gap": {"distribution": "exponential", "mean": "10ms"},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "demand", [*DEMANDS.values(), CHAINED], ids=[*DEMANDS.keys(), "connections with gaps"]
+)
+def test_without_keys_every_other_column_stays(demand):
+    """Keys have a stream of their own: without them their column is -1, and no bit else changes."""
+    found = joined(Traffic(scenario(demand), keys=False))
+    assert (found.key == -1).all()
+    assert found.key.dtype == np.int64
+    assert same(found, columns(demand)) == set(Trace._fields) - {"key"}
+
+
+def test_users_without_keys_stay_what_they_are():
+    """The same for the rows of a closed loop."""
+    keyed = Traffic(scenario(CLOSED)).users
+    bare = Traffic(scenario(CLOSED), keys=False).users
+    for user, chunk in ((0, 0), (6, 0), (0, 2)):
+        rows, expected = bare.rows(user, chunk), keyed.rows(user, chunk)
+        assert (rows.key == -1).all()
+        assert (expected.key >= 0).all()
+        for name in set(rows._fields) - {"key"}:
+            assert np.array_equal(getattr(rows, name), getattr(expected, name)), name
+
+
 def test_nothing_outside_the_traffic_changes_a_column():
     """Balancers, pods, nodes, network, path and stages leave the requests as they are."""
     demand = DEMANDS["kept"]

@@ -104,19 +104,14 @@ def _fill(values, fine, coarse):
 
 def test_compiled_index_is_the_plain_one():
     """Compiled and plain Python put every value at the same place."""
-    edges = np.array([-1, 0, 511, 512, hg.HIGHEST_NS, hg.HIGHEST_NS + 1, 2**62], np.int64)
-    values = np.concatenate([edges, latencies(1, 5_000)])
+    edges = [-1, 0, 511, 512, hg.HIGHEST_NS, hg.HIGHEST_NS + 1, 2**62]
+    edges += [2**power + step for power in range(9, 42) for step in (-1, 0, 1)]
+    values = np.concatenate([np.array(edges, np.int64), latencies(1, 5_000)])
     fill = bind(_fill, fine_index=hg.fine_index, coarse_index=hg.coarse_index)
     fine, coarse = np.zeros(hg.FINE, np.int64), np.zeros(hg.COARSE, np.int64)
     fill(values, fine, coarse)
     assert (fine == counted(values, fine=True)).all()
     assert (coarse == counted(values, fine=False)).all()
-
-
-@given(st.integers(0, 2**32 - 1))
-def test_bit_length_is_pythons(x):
-    """The branching bit length equals int.bit_length."""
-    assert hg.bit_length(x) == x.bit_length()
 
 
 @both

@@ -32,7 +32,7 @@ from lbbench.balancers.iptables import (
     threshold,
     written_probability,
 )
-from lbbench.core.rng import bits31, stream, wrapping
+from lbbench.core.rng import next_u64, stream, upper31, wrapping
 from lbbench.errors import BalancerError
 
 VECTORS = golden("iptables.json")
@@ -58,7 +58,7 @@ def change(state: IptablesState, old: Sequence[int], new: Sequence[int], now: fl
 def pick(state: IptablesState, bits: Sequence[int] = (), *, key: int = 1, now: float = 0.0) -> int:
     """Return the pick when the draws give these 31 bits, all of them used."""
     script = Script(bits)
-    found = fed(iptables.pick, bits31=script)(state, NO_RNG, now, key, NO_TRIES, NO_TRIES)
+    found = fed(iptables.pick, upper31=script)(state, NO_RNG, now, key, NO_TRIES, NO_TRIES)
     assert not script.waiting
     return int(found)
 
@@ -209,8 +209,8 @@ def test_a_rule_matches_below_its_threshold_and_draws_once(n: int):
 def test_the_mean_number_of_draws_is_linear_in_n():
     """(n - 1)(n + 2) / (2 n) draws per pick; 5000 picks, z = 4, a false alarm in 16 000."""
     n, connections = 12, 5000
-    state, counted, rng = state_of(n), Counted(bits31), stream(1, 0, "kube_proxy", "draws")
-    ours = fed(iptables.pick, bits31=counted)
+    state, counted, rng = state_of(n), Counted(upper31), stream(1, 0, "kube_proxy", "draws")
+    ours = fed(iptables.pick, upper31=counted)
     with wrapping():
         for _ in range(connections):
             ours(state, rng, 0.0, 1, NO_TRIES, NO_TRIES)
@@ -220,12 +220,29 @@ def test_the_mean_number_of_draws_is_linear_in_n():
     assert abs(counted.calls / connections - expected) < 4 * draws.std() / math.sqrt(connections)
 
 
+@given(n=st.integers(1, 40), seed=st.integers(0, 2**32))
+def test_a_pick_leaves_the_stream_after_its_draws(n: int, seed: int):
+    """A pick of rule i has used i + 1 numbers of the stream, the last rule n - 1, and no other."""
+    state, rng = state_of(n), stream(seed, 0, "kube_proxy", "draws")
+    expected = rng.copy()
+    with wrapping():
+        rule = iptables.pick(state, rng, 0.0, 1, NO_TRIES, NO_TRIES)
+        drawn = [upper31(next_u64(expected)) for _ in range(min(rule + 1, n - 1))]
+    assert rng.tolist() == expected.tolist()
+    limits = [threshold(written_probability(n - i)) for i in range(len(drawn))]
+    matches = [bits < limit for bits, limit in zip(drawn, limits, strict=True)]
+    assert matches == [i == rule for i in range(len(drawn))]
+
+
 def test_without_endpoints_there_is_none():
     """-1, without a draw, in both modes."""
     for balancer in (IPTABLES, IPTABLES_NTH):
         state = state_of(2, balancer)
         change(state, [0, 1], [])
         assert pick(state) == -1
+    state = state_of(2, probabilities=(0.5, None))
+    change(state, [0, 1], [])
+    assert pick(state) == -1
 
 
 def test_probabilities_as_written_are_used_when_they_fit_the_list():

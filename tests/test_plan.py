@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lbbench.engines import reference
 from lbbench.engines.plan import make_plan
 from lbbench.model.check import build
 
@@ -42,6 +43,27 @@ def plan(**stages):
 def test_only_independent_picks_are_tested_for_chance(stages, random):
     """Connections of one client that go together are no draws, nor what follows from them."""
     assert plan(**stages).shape.random == random
+
+
+@pytest.mark.parametrize(
+    ("data", "read"),
+    [
+        ({}, False),
+        ({"stages": {"ingress": {"hash_by": "$remote_addr$host"}}}, False),
+        ({"stages": {"ingress": {"hash_by": "x${request_uri}"}}}, True),
+        ({"stages": {"ingress": {"hash_by": "$host$uri"}}}, True),
+        ({"stages": {"ingress": {"hash_by": "$request_uri"}}, "path": "service"}, False),
+    ],
+)
+def test_keys_are_drawn_where_a_pick_follows_from_them(data, read):
+    """Without records a plan has keys only for a template that names them; they change nothing."""
+    data = {"traffic": {"utilisation": 0.5}, "run": {"requests": 60}, **data}
+    with_keys, without = (make_plan(build(data), keys=keys) for keys in (True, False))
+    drawn = [block.key for block in without.traffic.blocks()]
+    assert (np.concatenate(drawn) >= 0).all() == read
+    a, b = reference.run(with_keys).tally, reference.run(without).tally
+    for name in a._fields:
+        assert np.array_equal(getattr(a, name), getattr(b, name)), name
 
 
 def test_expected_shares_of_every_stage_add_up_to_one():

@@ -37,7 +37,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lbbench.balancers.base import Balancer, Endpoint
-from lbbench.core.rng import bits31
+from lbbench.core.rng import next_u64, step, upper31
 from lbbench.errors import BalancerError
 
 ALWAYS = 2**31
@@ -230,10 +230,27 @@ def pick(
 
 def _random_rule(state: IptablesState, rng: np.ndarray) -> int:
     n = state.number[N]
-    as_written = len(state.written) == n
-    for rule in range(n):
-        limit = state.written[rule] if as_written else state.by_rest[n - rule]
-        if limit == ALWAYS or bits31(rng) < limit:
+    if len(state.written) == n:
+        return _written_rule(state, rng)
+    a, b, c, d = rng[0], rng[1], rng[2], rng[3]
+    rest = n
+    while rest > 1:
+        x, a, b, c, d = step(a, b, c, d)
+        if upper31(x) < state.by_rest[rest]:
+            break
+        rest -= 1
+    rng[0] = a
+    rng[1] = b
+    rng[2] = c
+    rng[3] = d
+    return int(n - rest) if n > 0 else -1
+
+
+def _written_rule(state: IptablesState, rng: np.ndarray) -> int:
+    """Return the first rule as written that matches; one without a condition draws nothing."""
+    for rule in range(len(state.written)):
+        limit = state.written[rule]
+        if limit == ALWAYS or upper31(next_u64(rng)) < limit:
             return rule
     return -1
 

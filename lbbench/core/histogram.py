@@ -33,6 +33,20 @@ FINE = 24_576
 COARSE = 3_456
 """Number of counts of the coarse layout: 26 buckets, (26 + 1) x 2^7."""
 
+# From FINE_HALF units on a place is (number of the bucket, first FINE_BITS bits of the value after
+# its leading one): the upper bits of the value as a float64 (IEEE 754: exponent + 1023, 52 bits of
+# fraction), which a value below 2^53 is exactly. So no bits need be counted and nothing branches.
+FRACTION_BITS = 52
+BIAS = 1023
+FINE_HALF = 1 << FINE_BITS
+FINE_DROP = FRACTION_BITS - FINE_BITS
+FINE_LEAD = (BIAS + FINE_BITS - 1) << FINE_BITS
+FINE_MASK = 2**15 - 1  # changes no place: it tells the compiler that none is negative
+COARSE_HALF = 1 << COARSE_BITS
+COARSE_DROP = FRACTION_BITS - COARSE_BITS
+COARSE_LEAD = (BIAS + COARSE_BITS - 1) << COARSE_BITS
+COARSE_MASK = 2**12 - 1
+
 NS_PER_MS = 1_000_000
 
 
@@ -54,35 +68,15 @@ COARSE_LAYOUT = Layout(2, COARSE_BITS, COARSE)
 def fine_index(ns: int) -> int:
     """Return the place of ``ns`` (int64 nanoseconds) in fine counts; clamped to 0 .. 1 h."""
     units = min(max(ns, 0), HIGHEST_NS) >> UNIT_BITS
-    shift = bit_length(units >> (FINE_BITS + 1))
-    return (shift << FINE_BITS) + (units >> shift)
+    place = (np.float64(units).view(np.int64) >> FINE_DROP) - FINE_LEAD
+    return (units if units < FINE_HALF else int(place)) & FINE_MASK
 
 
 def coarse_index(ns: int) -> int:
     """Return the place of ``ns`` (int64 nanoseconds) in coarse counts; clamped to 0 .. 1 h."""
     units = min(max(ns, 0), HIGHEST_NS) >> UNIT_BITS
-    shift = bit_length(units >> (COARSE_BITS + 1))
-    return (shift << COARSE_BITS) + (units >> shift)
-
-
-def bit_length(x: int) -> int:
-    """Return the number of bits of ``x``, 0 <= x < 2^32, without a loop."""
-    n = 0
-    if x >= 65_536:
-        n += 16
-        x >>= 16
-    if x >= 256:
-        n += 8
-        x >>= 8
-    if x >= 16:
-        n += 4
-        x >>= 4
-    if x >= 4:
-        n += 2
-        x >>= 2
-    if x >= 2:
-        return n + 2
-    return n + x
+    place = (np.float64(units).view(np.int64) >> COARSE_DROP) - COARSE_LEAD
+    return (units if units < COARSE_HALF else int(place)) & COARSE_MASK
 
 
 # --- from a place to its values: numpy, for tables and tests --------------------------------------

@@ -12,7 +12,6 @@ D. Blackman and S. Vigna, "Scrambled Linear Pseudorandom Number Generators", ACM
 from __future__ import annotations
 
 import hashlib
-import math
 
 import numpy as np
 
@@ -48,17 +47,31 @@ def stream(seed: int, replication: int, stage: str, instance: str) -> np.ndarray
     return np.frombuffer(hashlib.sha256(text.encode()).digest(), dtype="<u8").copy()
 
 
+def step(
+    a: np.uint64, b: np.uint64, c: np.uint64, d: np.uint64
+) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64, np.uint64]:
+    """Return the 64 bits that the state (a, b, c, d) draws, and the state after it.
+
+    A loop of many draws keeps the four words in local variables by this.
+    """
+    s = a + d
+    x = ((s << U23) | (s >> U41)) + a
+    t = b << U17
+    c ^= a
+    d ^= b
+    b ^= c
+    a ^= d
+    c ^= t
+    return x, a, b, c, (d << U45) | (d >> U19)
+
+
 def next_u64(rng: np.ndarray) -> np.uint64:
     """Draw 64 bits and advance the state ``rng`` (uint64[4]) in place."""
-    a = rng[0] + rng[3]
-    x = ((a << U23) | (a >> U41)) + rng[0]
-    t = rng[1] << U17
-    rng[2] ^= rng[0]
-    rng[3] ^= rng[1]
-    rng[1] ^= rng[2]
-    rng[0] ^= rng[3]
-    rng[2] ^= t
-    rng[3] = (rng[3] << U45) | (rng[3] >> U19)
+    x, a, b, c, d = step(rng[0], rng[1], rng[2], rng[3])
+    rng[0] = a
+    rng[1] = b
+    rng[2] = c
+    rng[3] = d
     return x
 
 
@@ -69,12 +82,17 @@ def uniform(rng: np.ndarray) -> float:
 
 def lua_random(rng: np.ndarray, low: int, high: int) -> int:
     """Draw as LuaJIT's ``math.random(low, high)``: floor(u (high - low + 1)) + low."""
-    return math.floor(uniform(rng) * (high - low + 1)) + low
+    return int(uniform(rng) * (high - low + 1)) + low  # of what is not negative, int is the floor
 
 
 def bits31(rng: np.ndarray) -> int:
     """Draw the 31 bits that the kernel's xt_statistic compares with its threshold (int64)."""
-    return np.int64(next_u64(rng) >> U33)  # type: ignore[return-value]
+    return upper31(next_u64(rng))
+
+
+def upper31(x: np.uint64) -> int:
+    """Return the upper 31 of 64 bits (int64)."""
+    return np.int64(x >> U33)  # type: ignore[return-value]
 
 
 def mix64(x: np.uint64) -> np.uint64:

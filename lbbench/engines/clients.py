@@ -217,17 +217,27 @@ def finish(f: Facts, w: World, c: Counters, records: Records, slot: int, now: fl
     if request.error >= 0:
         count_failed(c, request.segment, window, request.error, latency)
     else:
-        c.parts[0] = request.sent - request.arrival
-        c.parts[1] = request.written - request.sent
-        c.parts[3] = 0.0
-        c.parts[6] = 0.0
+        opening = request.written - request.sent
+        at_worker = 0.0
+        retries = 0.0
         if f.ingress:
-            c.parts[1] += request.connected - request.leave
-            c.parts[3] = request.left - request.at_worker
-            c.parts[6] = request.leave - request.left
-        c.parts[4] = request.start - request.at_pod
-        c.parts[5] = request.end - request.start
-        count_completed(c, request.segment, f.settled, window, request.pod, latency)
+            opening += request.connected - request.leave
+            at_worker = request.left - request.at_worker
+            retries = request.leave - request.left
+        count_completed(
+            c,
+            request.segment,
+            f.settled,
+            window,
+            request.pod,
+            latency,
+            request.sent - request.arrival,
+            opening,
+            at_worker,
+            request.start - request.at_pod,
+            request.end - request.start,
+            retries,
+        )
         if request.attempts > 1:
             c.totals[SAVED] += 1
     if f.ingress == 0 and request.error >= 0 and request.pod >= 0:

@@ -55,7 +55,6 @@ class Counters(NamedTuple):
     failed: np.ndarray  # int64[S, C]
     part_sum: np.ndarray  # int64[7, S]
     part: np.ndarray  # int64[7, C]
-    parts: np.ndarray  # float64[7] the parts of the request that is being counted
     node: np.ndarray  # VISITS[S, N]
     replica: np.ndarray  # VISITS[S, R]
     worker: np.ndarray  # VISITS[S, W]
@@ -90,7 +89,6 @@ def new_counters(
         failed=zeros(s, COARSE),
         part_sum=zeros(len(STAGES), s),
         part=zeros(len(STAGES), COARSE),
-        parts=np.zeros(len(STAGES)),
         node=table(VISITS, s, nodes),
         replica=table(VISITS, s, replicas),
         worker=table(VISITS, s, workers),

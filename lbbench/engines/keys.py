@@ -17,6 +17,7 @@ from lbbench.model.trace import Population
 
 VARIABLE = re.compile(r"(?<!\\)\$\{?([a-z_0-9]+)\}?", re.IGNORECASE)
 
+URI = ("request_uri", "uri")
 KNOWN = {"remote_addr", "binary_remote_addr", "request_uri", "uri", "host", "http_host"}
 HOST = "example.com"
 
@@ -39,6 +40,11 @@ def unknown_variables(template: str) -> list[str]:
     """Return the variables of a template that evaluate to nothing in the simulation."""
     return [f"${text}" for is_variable, text in split_template(template)
             if is_variable and text not in KNOWN]  # fmt: skip
+
+
+def reads_keys(template: str) -> bool:
+    """Tell whether the template's value follows from the request's key."""
+    return any(is_variable and text in URI for is_variable, text in split_template(template))
 
 
 def key_tables(template: str, people: Population, top: Topology, *, local: bool) -> dict[str, Any]:
@@ -71,7 +77,7 @@ def _resolve(
             zip(addresses, bridge_addresses(top), strict=True)
         )  # another node's replica sees the node, its own replica sees the bridge
         return BY_NODE, [written(address) for pair in pairs for address in pair]
-    if text in ("request_uri", "uri"):
+    if text in URI:
         keys = people.keys
         if isinstance(keys, int):
             return BY_KEY, [b"/k%d" % i for i in range(keys)]

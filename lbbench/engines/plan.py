@@ -11,7 +11,7 @@ from lbbench.balancers import base
 from lbbench.core.rng import stream, wrapping
 from lbbench.engines.expected import expected_shares
 from lbbench.engines.instances import Seats, listed, seats, streams, unlisted
-from lbbench.engines.keys import key_tables
+from lbbench.engines.keys import key_tables, reads_keys
 from lbbench.engines.layout import Layout, layout_of, lists_of, named, script_for, view_lists
 from lbbench.engines.network import flow_tables, hop_rtts, node_table
 from lbbench.engines.numbers import numbers_of
@@ -53,19 +53,23 @@ class Plan:
     replica_order: np.ndarray  # int64[R] the same for replicas
 
 
-def make_plan(scenario: Scenario, *, replication: int = 0) -> Plan:
+def make_plan(scenario: Scenario, *, replication: int = 0, keys: bool = True) -> Plan:
     """Resolve ``scenario`` into arrays for replication number ``replication``.
+
+    Without ``keys`` requests have none, unless a pick follows from them: for runs without records.
 
     Raises
     ------
     BalancerError, RunError
         When a balancer is unknown, or when the engines cannot do what the scenario asks.
     """
-    traffic = Traffic(scenario, replication=replication)
+    ingress = scenario.path == "ingress"
+    keys = keys or (ingress and reads_keys(scenario.stages.ingress.hash_by))
+    traffic = Traffic(scenario, replication=replication, keys=keys)
     horizon = _horizon(traffic) * (1.0 if traffic.duration else 2.0) + float(scenario.run.drain)
     life = life_of(scenario, topology(scenario), replication=replication, horizon=horizon)
     top = life.topology
-    layout = layout_of(life, ingress=scenario.path == "ingress")
+    layout = layout_of(life, ingress=ingress)
     azure, azure_options = azure_stage(scenario)
     node, node_options = node_stage(scenario)
     pod, pod_options = ingress_stage(scenario)

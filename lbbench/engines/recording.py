@@ -11,8 +11,7 @@ from lbbench.engines.counters import Counters
 from lbbench.engines.timing import nanoseconds
 from lbbench.model.tally import SEGMENTS
 
-NETWORK = 2  # the part that is what the others leave: see count_completed
-N_PARTS = 7
+WAITED, OPENING, NETWORK, AT_WORKER, QUEUED, SERVED_FOR, RETRIES = range(7)  # as in STAGES
 
 
 class Records(NamedTuple):
@@ -56,12 +55,23 @@ def count_latency(c: Counters, segment: int, ns: int) -> None:
 
 
 def count_completed(
-    c: Counters, segment: int, settled: int, window: int, pod: int, latency: float
+    c: Counters,
+    segment: int,
+    settled: int,
+    window: int,
+    pod: int,
+    latency: float,
+    waited: float,
+    opening: float,
+    at_worker: float,
+    queued: float,
+    served: float,
+    retries: float,
 ) -> None:
     """Count a request that was answered below 500 after ``latency`` seconds.
 
-    ``c.parts`` holds the parts of the latency; the network part is what the others leave, so that
-    they add up to the latency in nanoseconds.
+    The other times are the parts of the latency in the order of STAGES, in seconds. The network's
+    part is what they leave, so that all add up to the latency in nanoseconds.
     """
     ns = nanoseconds(latency)
     c.segment[segment].completed += 1
@@ -70,18 +80,32 @@ def count_completed(
     row = c.pod[segment, pod]
     row.completed += 1
     row.latency_sum += ns
-    keep = segment >= settled
-    if keep and c.pod_latency.shape[0] > 0:
+    # no part is skipped when it is 0: a branch that is missed now and then costs more than counting
+    waited_ns = nanoseconds(waited)
+    opening_ns = nanoseconds(opening)
+    worker_ns = nanoseconds(at_worker)
+    queued_ns = nanoseconds(queued)
+    served_ns = nanoseconds(served)
+    retries_ns = nanoseconds(retries)
+    network_ns = ns - waited_ns - opening_ns - worker_ns - queued_ns - served_ns - retries_ns
+    c.part_sum[WAITED, segment] += waited_ns
+    c.part_sum[OPENING, segment] += opening_ns
+    c.part_sum[NETWORK, segment] += network_ns
+    c.part_sum[AT_WORKER, segment] += worker_ns
+    c.part_sum[QUEUED, segment] += queued_ns
+    c.part_sum[SERVED_FOR, segment] += served_ns
+    c.part_sum[RETRIES, segment] += retries_ns
+    if segment < settled:
+        return
+    if c.pod_latency.shape[0] > 0:
         c.pod_latency[pod, coarse_index(ns)] += 1
-    left = ns
-    for part in range(N_PARTS):
-        if part != NETWORK:
-            left -= nanoseconds(c.parts[part])
-    for part in range(N_PARTS):
-        value = left if part == NETWORK else nanoseconds(c.parts[part])
-        c.part_sum[part, segment] += value
-        if keep:
-            c.part[part, coarse_index(value)] += 1
+    c.part[WAITED, coarse_index(waited_ns)] += 1
+    c.part[OPENING, coarse_index(opening_ns)] += 1
+    c.part[NETWORK, coarse_index(network_ns)] += 1
+    c.part[AT_WORKER, coarse_index(worker_ns)] += 1
+    c.part[QUEUED, coarse_index(queued_ns)] += 1
+    c.part[SERVED_FOR, coarse_index(served_ns)] += 1
+    c.part[RETRIES, coarse_index(retries_ns)] += 1
 
 
 def count_failed(c: Counters, segment: int, window: int, error: int, latency: float) -> None:

@@ -113,8 +113,9 @@ class Ledger:
         if request.error >= 0:
             count_failed(c, request.segment, request.window, request.error, latency)
         else:
-            c.parts[:] = request.parts(ingress=bool(f.ingress))
-            count_completed(c, request.segment, f.settled, request.window, request.pod, latency)
+            parts = request.parts(ingress=bool(f.ingress))
+            place = request.segment, f.settled, request.window, request.pod
+            count_completed(c, *place, latency, *parts)
             c.totals[SAVED] += int(request.attempts > 1)
         if not f.ingress and request.error >= 0 and request.pod >= 0:
             c.pod[request.segment, request.pod].errors += 1

@@ -118,7 +118,7 @@ class Request:
         )
 
     def parts(self, *, ingress: bool) -> tuple[float, ...]:
-        """Return the parts of the latency in the order of STAGES; the network's is left 0."""
+        """Return the parts of the latency in the order of STAGES, without the network's."""
         opening = self.written - self.sent
         at_worker = retries = 0.0
         if ingress:
@@ -127,7 +127,7 @@ class Request:
             retries = self.leave - self.left
         waited = self.sent - self.arrival
         queued, served = self.start - self.at_pod, self.end - self.start
-        return waited, opening, 0.0, at_worker, queued, served, retries
+        return waited, opening, at_worker, queued, served, retries
 
     def row(self, error: int, *, ingress: bool) -> dict[str, float]:
         """Return the request's row of the records."""

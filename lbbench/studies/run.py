@@ -96,7 +96,7 @@ def replicate(
     by_key = 0
     while len(outcomes) < wanted:
         number = len(outcomes)
-        plan = make_plan(scenario, replication=number)
+        plan = make_plan(scenario, replication=number, keys=record)
         notes |= dict.fromkeys(notes_of(plan))
         by_key = plan.facts.by_key
         outcomes.append(

@@ -84,8 +84,7 @@ class Users:
         for i, (user, chunk) in enumerate(zip(users, chunks, strict=True)):
             for values, draw in zip(drawn, self._at(int(user), int(chunk)), strict=True):
                 values[i] = draw(CHUNK)
-        key = self._key_items(uniforms.ravel()).reshape(uniforms.shape)
-        return UserRows(think, work, key, self._last(coins, chunks), life)
+        return UserRows(think, work, self._keys(uniforms), self._last(coins, chunks), life)
 
     def _at(self, user: int, chunk: int) -> tuple[Draw, ...]:
         """Return the draws of ``user`` where ``chunk`` begins."""
@@ -105,11 +104,16 @@ class Users:
             self._draws[user] = (
                 self._think.start(streams, THINK),
                 columns.work.start(streams, WORK),
-                streams.open(KEY).random,
+                streams.open(KEY).random if columns.with_keys else np.empty,
                 streams.open(BUDGET).random if columns.budget.is_geometric else np.empty,
                 session_lives(columns.lifetime, columns.n_sessions, streams),
             )
             self._taken[user] = 0
+
+    def _keys(self, uniforms: np.ndarray) -> np.ndarray:
+        if not self._columns.with_keys:
+            return np.full(uniforms.shape, -1, np.int64)
+        return self._key_items(uniforms.ravel()).reshape(uniforms.shape)
 
     def _last(self, coins: np.ndarray, chunks: Sequence[int]) -> np.ndarray:
         """Return where the user's connection ends.

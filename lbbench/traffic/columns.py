@@ -17,6 +17,7 @@ from lbbench.traffic import service
 from lbbench.traffic.clients import Popularity, addresses_of
 from lbbench.traffic.empirical import read_distribution
 from lbbench.traffic.sessions import Budget
+from lbbench.traffic.streams import KEY, Streams
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Columns:
     ----------
     client_address, addresses
         int64[clients], index into the distinct source addresses; see `Population`.
+    with_keys
+        Whether requests have keys; without them the column is -1.
     lifetime
         How long a session lasts; None: for ever.
     gap
@@ -41,14 +44,21 @@ class Columns:
     addresses: tuple[str, ...]
     budget: Budget
     keys: Popularity
+    with_keys: bool
     n_sessions: int
     lifetime: service.ServiceTime | None
     gap: service.ServiceTime | None
     think: service.ServiceTime | None
 
+    def key_draw(self, streams: Streams) -> service.Draw:
+        """Return what draws the keys of requests, int64."""
+        if not self.with_keys:
+            return service.always(-1)
+        return self.keys.sampler(streams.open(KEY)).draw
 
-def columns_of(scenario: Scenario) -> Columns:
-    """Return the columns that ``scenario`` asks for.
+
+def columns_of(scenario: Scenario, *, keys: bool = True) -> Columns:
+    """Return the columns that ``scenario`` asks for, with keys or without.
 
     Raises
     ------
@@ -77,6 +87,7 @@ def columns_of(scenario: Scenario) -> Columns:
         addresses=addresses,
         budget=_budget(traffic.connections.requests),
         keys=_popularity(traffic.keys.count, traffic.keys.popularity),
+        with_keys=keys,
         n_sessions=_sessions(scenario.sessions),
         lifetime=_times(scenario.sessions.lifetime if scenario.sessions else None, folder),
         gap=_times(traffic.connections.gap, folder),

@@ -17,7 +17,7 @@ from lbbench.traffic.arrivals import Clock
 from lbbench.traffic.columns import Columns
 from lbbench.traffic.service import ServiceTime
 from lbbench.traffic.sessions import Budget, Jars, session_lives
-from lbbench.traffic.streams import ANSWER_GAP, BUDGET, CLIENT, KEY, Streams
+from lbbench.traffic.streams import ANSWER_GAP, BUDGET, CLIENT, Streams
 
 
 def connection_blocks(
@@ -45,7 +45,7 @@ def connection_blocks(
     gaps = gap.start(streams, ANSWER_GAP)
     work = columns.work.start(streams)
     clients = columns.clients.sampler(streams.open(CLIENT))
-    keys = columns.keys.sampler(streams.open(KEY))
+    keys = columns.key_draw(streams)
     jars = Jars(columns.n_sessions, columns.clients.count).start(streams)
     lives = session_lives(columns.lifetime, columns.n_sessions, streams)
     ahead = _Budgets(columns.budget, streams)
@@ -76,7 +76,7 @@ def connection_blocks(
             work=work(n),
             client=by_row,
             lane=by_row,
-            key=keys.draw(n),
+            key=keys(n),
             session=np.repeat(jars.draw(client), budgets),
             last=last,
             node=np.full(n, -1, np.int64),

@@ -26,7 +26,7 @@ from lbbench.traffic.recorded import read_trace
 from lbbench.traffic.replay import replayed
 from lbbench.traffic.service import ServiceTime, always
 from lbbench.traffic.sessions import Jars, session_lives
-from lbbench.traffic.streams import CLIENT, KEY, Streams
+from lbbench.traffic.streams import CLIENT, Streams
 
 BLOCK = 16_384
 DURATION = 300.0  # seconds, when neither `run.duration` nor `run.requests` is given
@@ -53,8 +53,13 @@ class Traffic:
         Sentences on what a trace left out or had to be put right.
     """
 
-    def __init__(self, scenario: Scenario, *, replication: int = 0, block: int = BLOCK) -> None:
+    def __init__(
+        self, scenario: Scenario, *, replication: int = 0, block: int = BLOCK, keys: bool = True
+    ) -> None:
         """Prepare the requests; a trace is read here, generated columns are drawn in `blocks`.
+
+        Without ``keys`` the column of keys that nothing reads is not drawn but -1; all others have
+        streams of their own and stay as they are.
 
         Raises
         ------
@@ -66,7 +71,7 @@ class Traffic:
         refuse_contradictions(scenario)
         self.block = block
         self.streams = Streams(scenario.run.seed, replication)
-        self.columns = columns_of(scenario)
+        self.columns = columns_of(scenario, keys=keys)
         self.n_requests = scenario.run.requests
         self.duration = scenario.run.duration
         self.notes: tuple[str, ...] = ()
@@ -115,7 +120,7 @@ class Traffic:
         clock = self.process.start(streams)
         work = columns.work.start(streams)
         clients = columns.clients.sampler(streams.open(CLIENT))
-        keys = columns.keys.sampler(streams.open(KEY))
+        keys = columns.key_draw(streams)
         jars = Jars(columns.n_sessions, columns.clients.count).start(streams)
         connections = columns.budget.start(columns.clients.count, streams)
         node, gap = always(-1), always(-1.0)
@@ -140,7 +145,7 @@ class Traffic:
                 work=work(n),
                 client=client,
                 lane=client,
-                key=keys.draw(n),
+                key=keys(n),
                 session=jars.draw(client),
                 last=connections.last(client),
                 node=node(n),

@@ -12,7 +12,7 @@ from lbbench.traffic.columns import Columns
 from lbbench.traffic.recorded import Recorded
 from lbbench.traffic.service import always
 from lbbench.traffic.sessions import Jars, session_lives
-from lbbench.traffic.streams import CLIENT, KEY, Streams
+from lbbench.traffic.streams import CLIENT, Streams
 
 
 def replayed(recorded: Recorded, columns: Columns, streams: Streams) -> tuple[Trace, Population]:
@@ -28,7 +28,7 @@ def replayed(recorded: Recorded, columns: Columns, streams: Streams) -> tuple[Tr
     keys: tuple[str, ...] | int = recorded.keys
     key = recorded.key
     if key is None:
-        key, keys = columns.keys.sampler(streams.open(KEY)).draw(n), columns.keys.count
+        key, keys = columns.key_draw(streams)(n), columns.keys.count
     session, n_sessions = recorded.session, recorded.n_sessions
     if session is None:
         n_sessions = columns.n_sessions

@@ -33,10 +33,10 @@ class Start(Protocol):
         """Return the draw at its start; ``column`` is the name of its stream."""
 
 
-def always(value: float) -> Draw:
-    """Return the draw of a constant: an int gives int64. Its blocks share memory: only read them.
+def always(value: float | np.uint8) -> Draw:
+    """Return the draw of a constant of the value's type: an int gives int64.
 
-    Columns that nothing asks for cost no time this way.
+    Its blocks share memory, so only read them. Columns that nothing asks for cost no time this way.
     """
     made = np.full(0, value)
 
@@ -72,7 +72,7 @@ def deterministic(mean: float) -> ServiceTime:
     """Return the distribution that always gives ``mean``."""
 
     def start(streams: Streams, column: str = WORK) -> Draw:  # noqa: ARG001
-        return lambda n: np.full(n, mean)
+        return always(mean)
 
     return ServiceTime(mean, 0.0, start)
 

@@ -52,6 +52,7 @@ class Connections:
         self.stream = streams.open(BUDGET)
         self.drawn = np.zeros(0, np.int64)  # budgets drawn ahead, in order of openings
         self.left = np.zeros(0 if self._is_constant() else n_lanes, np.int64)
+        self.always = always(np.uint8(budget.mean == 1.0))
         self.spend: Callable[..., Any] | None = None if self._is_constant() else bind(spend_budgets)
 
     def _is_constant(self) -> bool:
@@ -60,7 +61,7 @@ class Connections:
     def last(self, lane: np.ndarray) -> np.ndarray:
         """Return uint8[n]: 1 where a request of ``lane`` (int64[n]) ends its connection."""
         if self.spend is None:
-            return np.full(len(lane), self.budget.mean == 1.0, np.uint8)
+            return self.always(len(lane))
         missing = len(lane) - len(self.drawn)  # each request may open one
         if missing > 0:
             self.drawn = np.concatenate([self.drawn, self.budget.draw(self.stream, missing)])
@@ -111,12 +112,13 @@ class JarSampler:
     def __init__(self, jars: Jars, stream: np.random.Generator) -> None:
         self.jars = jars
         self.stream = stream
+        self.none = always(-1)
 
     def draw(self, client: np.ndarray) -> np.ndarray:
         """Return the session of each request, int64[n]; -1: none."""
         sessions, clients = self.jars.sessions, self.jars.clients
         if sessions == 0:
-            return np.full(len(client), -1, np.int64)
+            return self.none(len(client))
         if sessions == clients:
             return client
         if sessions < clients:
