@@ -45,16 +45,17 @@ def ketama_points(
 def ring_find(hashes: np.ndarray, n: int, key: int) -> int:
     """Return the position of the first of ``n`` sorted points with hash >= ``key``, wrapping to 0.
 
-    ``hashes`` is uint32[>= n], ``key`` a uint32 in an int64; compiles. O(log n).
+    ``hashes`` is uint32[>= n], ``key`` a uint32 in an int64; compiles. O(log n), without a branch
+    that depends on the key: ``(hash - key) >> 32`` is -1 for a hash below it, else 0.
     """
     low = 0
-    high = n
-    while low < high:
-        middle = (low + high) >> 1
-        if np.int64(hashes[middle]) < key:
-            low = middle + 1
-        else:
-            high = middle
+    length = n
+    while length > 1:
+        half = length >> 1
+        low += int((np.int64(hashes[low + half - 1]) - key) >> 32) & half
+        length -= half
+    if length == 1:
+        low -= int((np.int64(hashes[low]) - key) >> 32)
     if low == n:
         return 0
     return low
