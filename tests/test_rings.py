@@ -131,7 +131,10 @@ def test_big_rings_have_as_many_ties_as_chance_and_keep_their_order():
     assert all(ring["ties_in_reverse_order"] == 0 for ring in TIES["big_rings"])
 
 
-@given(st.lists(st.integers(0, 50), min_size=1), st.integers(0, 60))
+HASHES = st.one_of(st.integers(0, 50), st.integers(0, 2**32 - 1), st.just(2**32 - 1))
+
+
+@given(st.lists(HASHES, min_size=1), HASHES)
 def test_a_look_up_finds_the_first_point_at_or_after_the_key(points, key):
     """As numpy's left search, wrapping to 0; points beyond the used ones are not seen."""
     hashes = np.array([*sorted(points), 0, 0], np.uint32)
