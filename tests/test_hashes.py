@@ -119,13 +119,17 @@ def kernel(tables, texts, out):
 
 
 def test_compiled_hashes_equal_plain_ones(tmp_path, monkeypatch):
-    """Toeplitz and crc32 of random bytes are the same compiled and as plain Python."""
+    """Toeplitz and crc32 of random bytes of every length are the same compiled and plain."""
     monkeypatch.setenv("LBBENCH_CACHE_DIR", str(tmp_path))
-    texts = np.random.default_rng(3).integers(0, 256, (50, MAX_BYTES), np.uint8)
-    ours, theirs = np.zeros((2, 50), np.int64), np.zeros((2, 50), np.int64)
-    kernel(TABLES, texts, theirs)
-    jit.bind(kernel)(TABLES, texts, ours)
-    np.testing.assert_array_equal(ours, theirs)
+    compiled = jit.bind(kernel)
+    for size in range(MAX_BYTES + 1):
+        texts = np.random.default_rng(size).integers(0, 256, (5, size), np.uint8)
+        ours, theirs = np.zeros((2, 5), np.int64), np.zeros((2, 5), np.int64)
+        kernel(TABLES, texts, theirs)
+        compiled(TABLES, texts, ours)
+        np.testing.assert_array_equal(ours, theirs)
+        crcs = [zlib.crc32(text.tobytes(), i) for i, text in enumerate(texts)]
+        assert theirs[1].tolist() == crcs
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,14 @@ from lbbench.core import jit
 from lbbench.core.hashes import crc32_text, murmur3_x64_128, xxhash64
 from lbbench.core.rings import (
     arcs,
+    empty_ring,
     is_prime,
     ketama_points,
     maglev_fill,
     maglev_fill_cilium,
     maglev_table,
     ring_find,
+    ring_guide,
     ring_keep,
 )
 
@@ -37,6 +39,14 @@ def in_order(ring):
     weights = dict(map(tuple, ring["nodes"]))
     names = ring["iteration_order_seen"]
     return names, [weights[name] for name in names]
+
+
+def places(hashes, keys):
+    """Return the positions of the keys' points in the ring of these sorted hashes."""
+    room, _, guide = empty_ring(len(hashes))
+    room[: len(hashes)] = hashes
+    ring_guide(room, guide, len(hashes))
+    return np.array([ring_find(room, guide, len(hashes), key) for key in keys])
 
 
 @pytest.mark.parametrize("ring", SETS, ids=lambda ring: ring["name"])
@@ -57,7 +67,7 @@ def test_rings_equal_the_original_ones(ring):
         dict(zip(names, arcs(hashes, owners, len(names)).tolist(), strict=True))
         == (ring["share_points_2pow32"])
     )
-    found = [ring_find(hashes, len(hashes), key) for key in KEYS]
+    found = places(hashes, KEYS)
     assert [[key, index[owners[at]], at] for key, at in zip(KEYS, found, strict=True)] == (
         ring["picks"]
     )
@@ -71,8 +81,7 @@ def test_the_next_peers_are_the_following_points(ring):
     names, weights = in_order(ring)
     hashes, owners = ketama_points(names, weights)
     recorded = [name for name, _ in ring["nodes"]]
-    for key, walk in zip(KEYS, ring["next_walk"], strict=False):
-        at = ring_find(hashes, len(hashes), key)
+    for at, walk in zip(places(hashes, KEYS), ring["next_walk"], strict=False):
         steps = [names[owners[(at + step) % len(hashes)]] for step in range(len(walk))]
         assert [recorded.index(name) for name in steps] == walk
 
@@ -93,7 +102,7 @@ def test_weighted_operations_are_rings_of_the_resulting_weights():
             weights[rest[0]] = before[kind] + sign * rest[1]
         hashes, owners = ketama_points(list(weights), list(weights.values()))
         assert len(hashes) == step["npoints"]
-        found = [list(weights)[owners[ring_find(hashes, len(hashes), key)]] for key in KEYS]
+        found = [list(weights)[owners[at]] for at in places(hashes, KEYS)]
         assert [OPS["op_ids"].index(name) for name in found] == step["picks"]
 
 
@@ -108,7 +117,7 @@ def test_of_two_endpoints_with_equal_crc32_the_first_gets_all(tie):
         dict(zip(names, arcs(hashes, owners, len(names)).tolist(), strict=True))
         == (tie["share_points_2pow32"])
     )
-    found = [ring_find(hashes, len(hashes), crc32_text(f"k{i}")) for i in range(400)]
+    found = places(hashes, [crc32_text(f"k{i}") for i in range(400)])
     assert Counter(names[owners[at]] for at in found) == tie["picks_per_node"]
 
 
@@ -126,17 +135,49 @@ def test_big_rings_have_as_many_ties_as_chance_and_keep_their_order():
     for count in [len(equal), *(ring["ties"] for ring in TIES["big_rings"])]:
         assert abs(count - mean) < 4 * math.sqrt(mean)
     assert (owners[equal] <= owners[equal + 1]).all()
-    for at in equal:
-        assert ring_find(hashes, len(hashes), int(hashes[at])) <= at
+    assert (places(hashes, hashes[equal].tolist()) <= equal).all()
     assert all(ring["ties_in_reverse_order"] == 0 for ring in TIES["big_rings"])
 
 
-@given(st.lists(st.integers(0, 50), min_size=1), st.integers(0, 60))
-def test_a_look_up_finds_the_first_point_at_or_after_the_key(points, key):
-    """As numpy's left search, wrapping to 0; points beyond the used ones are not seen."""
-    hashes = np.array([*sorted(points), 0, 0], np.uint32)
-    expected = int(np.searchsorted(hashes[:-2], key, "left")) % len(points)
-    assert ring_find(hashes, len(points), key) == expected
+HASHES = st.one_of(st.integers(0, 50), st.integers(0, 2**32 - 1), st.just(2**32 - 1))
+
+
+@given(st.lists(HASHES, max_size=40), st.integers(0, 20), st.integers(1, 60), HASHES)
+def test_a_look_up_finds_the_first_point_at_or_after_the_key(points, more, parts, key):
+    """As numpy's left search, wrapping to 0, with a guide of whatever size and room to spare."""
+    n = len(points)
+    hashes, _, _ = empty_ring(n + more)
+    hashes[:n] = sorted(points)
+    hashes[n:] = 0  # points that are not in use any more
+    guide = np.full(parts, -1, np.int32)
+    ring_guide(hashes, guide, n)
+    for wanted in (key, *points, *(min(point + 1, 2**32 - 1) for point in points)):
+        expected = int(np.searchsorted(hashes[:n], wanted, "left")) % max(n, 1)
+        assert ring_find(hashes, guide, n, wanted) == expected
+
+
+def _find_all(hashes, guide, n, keys, found):
+    ring_guide(hashes, guide, n)
+    for i in range(keys.size):
+        found[i] = ring_find(hashes, guide, n, keys[i])
+
+
+def test_compiled_look_ups_are_numpys():
+    """10 000 keys in rings of one point, of points that crowd in one part, and of even ones."""
+    stream = np.random.default_rng(1)
+    keys = stream.integers(0, 2**32, 10_000)
+    keys[:3] = 0, 2**31, 2**32 - 1
+    for drawn in (
+        np.array([2**31]),
+        stream.integers(2**31, 2**31 + 50_000, 300),
+        stream.integers(0, 2**32, 5_000),
+    ):
+        n = len(drawn)
+        hashes, _, guide = empty_ring(n)
+        hashes[:n] = np.sort(drawn)
+        found = np.zeros(len(keys), np.int64)
+        jit.bind(_find_all)(hashes, guide, n, keys, found)
+        np.testing.assert_array_equal(found, np.searchsorted(hashes[:n], keys) % n)
 
 
 @given(st.permutations(range(8)), st.integers(0, 8))
@@ -145,14 +186,18 @@ def test_the_ring_of_a_list_is_kept_out_of_the_ring_of_all(order, n):
     names = [f"10.0.0.{i}:80" for i in range(8)]
     all_hash, all_owner = ketama_points(names)
     listed = np.array(order[:n], np.int64)
-    hashes, owners = np.zeros_like(all_hash), np.zeros_like(all_owner)
+    hashes, owners, guide = empty_ring(len(all_hash))
     seat = np.full(8, -1, np.int64)
-    size = ring_keep(all_hash, all_owner, listed, seat, hashes, owners)
+    hashes[:], owners[:], guide[:] = 7, 7, 7  # of a list before
+    size = ring_keep(all_hash, all_owner, listed, seat, hashes, owners, guide)
     expected = ketama_points([names[i] for i in listed])
     assert (seat == -1).all()
     np.testing.assert_array_equal(hashes[:size], expected[0])
     np.testing.assert_array_equal(owners[:size], expected[1])
     assert int(arcs(hashes[:size], owners[:size], n).sum()) == (2**32 if n else 0)
+    assert [ring_find(hashes, guide, size, key) for key in KEYS] == [
+        int(np.searchsorted(expected[0], key)) % max(size, 1) for key in KEYS
+    ]
 
 
 # --- Maglev ---------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ that the new one takes, and no others.
 
 Deviation: on equal point hashes the endpoint that sorts first wins; in the original it is the one
 that its hash table yields first. Weights are the endpoints' (always 1 in ingress-nginx).
-Cost per pick: O(log points); per change of the list O(points of all endpoints of the run).
+Cost per pick: O(1); per change of the list O(points of all endpoints of the run).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lbbench.balancers.base import Balancer, Endpoint
-from lbbench.core.rings import arcs, ketama_points, ring_find, ring_keep
+from lbbench.core.rings import arcs, empty_ring, ketama_points, ring_find, ring_keep
 
 
 class ChashState(NamedTuple):
@@ -29,8 +29,9 @@ class ChashState(NamedTuple):
 
     all_hash: np.ndarray  # uint32[M] in ring order
     all_owner: np.ndarray  # int64[M] endpoint ids
-    hash: np.ndarray  # uint32[M] points of the listed endpoints
-    owner: np.ndarray  # int64[M] positions in the list
+    hash: np.ndarray  # uint32[M + NEAR] points of the listed endpoints
+    owner: np.ndarray  # int32[M] positions in the list
+    guide: np.ndarray  # int32[M / 2] see rings.empty_ring
     size: np.ndarray  # int64[1] points in use
     seat: np.ndarray  # int64[E] scratch of ring_keep
 
@@ -40,11 +41,13 @@ def state(_params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> ChashSta
     hashes, owners = ketama_points(
         [item.address for item in endpoints], [item.weight for item in endpoints]
     )
+    hash_, owner, guide = empty_ring(len(hashes))
     return ChashState(
         all_hash=hashes,
         all_owner=owners,
-        hash=np.zeros(len(hashes), np.uint32),
-        owner=np.zeros(len(hashes), np.int64),
+        hash=hash_,
+        owner=owner,
+        guide=guide,
         size=np.zeros(1, np.int64),
         seat=np.full(len(endpoints), -1, np.int64),
     )
@@ -55,7 +58,7 @@ def on_endpoints(
 ) -> None:
     """Keep the points of the listed endpoints."""
     state.size[0] = ring_keep(
-        state.all_hash, state.all_owner, new, state.seat, state.hash, state.owner
+        state.all_hash, state.all_owner, new, state.seat, state.hash, state.owner, state.guide
     )
 
 
@@ -70,7 +73,7 @@ def pick(
     """Return the position that owns ``key`` (crc32), whatever has failed; -1 without endpoints."""
     if state.size[0] == 0:
         return -1
-    return int(state.owner[ring_find(state.hash, state.size[0], key)])
+    return int(state.owner[ring_find(state.hash, state.guide, state.size[0], key)])
 
 
 def shares(state: ChashState, n: int) -> np.ndarray:
@@ -92,5 +95,5 @@ CHASH = Balancer(
     scope="shared",
     common=("all_hash", "all_owner"),
     clock="ms",
-    cost="O(log points)",
+    cost="O(1)",
 )

@@ -17,7 +17,7 @@ worker's pid into the field ``pid``.
 
 Deviations: md5 only (the annotation could ask for sha1 instead); equal point hashes as in chash;
 every location counts as listed for the cookie; an empty list means no endpoint (until 0.23 workers
-kept the old one). Nothing is drawn. Units: ``now`` in seconds. Cost per pick: O(log points), with a
+kept the old one). Nothing is drawn. Units: ``now`` in seconds. Cost per pick: O(1), with a
 new cookie an md5 of one block and a crc32 of 32 bytes.
 """
 
@@ -33,7 +33,7 @@ from lbbench.balancers.base import Balancer, Endpoint
 from lbbench.balancers.digits import DOT, write_number, write_seconds
 from lbbench.core.hashes import crc32_continue
 from lbbench.core.md5 import hex_into, md5_into
-from lbbench.core.rings import arcs, ketama_points, ring_find, ring_keep
+from lbbench.core.rings import arcs, empty_ring, ketama_points, ring_find, ring_keep
 from lbbench.errors import BalancerError
 
 FIRST_PID = 30
@@ -45,8 +45,9 @@ class Sticky021State(NamedTuple):
 
     all_hash: np.ndarray  # uint32[M] in ring order
     all_owner: np.ndarray  # int64[M] endpoint ids
-    hash: np.ndarray  # uint32[M] points of the listed endpoints
-    owner: np.ndarray  # int64[M] positions in the list
+    hash: np.ndarray  # uint32[M + NEAR] points of the listed endpoints
+    owner: np.ndarray  # int32[M] positions in the list
+    guide: np.ndarray  # int32[M / 2] see rings.empty_ring
     size: np.ndarray  # int64[1] points in use
     seat: np.ndarray  # int64[E] scratch of ring_keep
     epoch: np.ndarray  # int64[1] seconds
@@ -71,11 +72,13 @@ def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> Sticky021
             f"sticky_0.21: epoch = {epoch}: must be a whole number of seconds, 0 <= epoch < 10^10"
         )
     hashes, owners = ketama_points([item.address for item in endpoints])
+    hash_, owner, guide = empty_ring(len(hashes))
     return Sticky021State(
         all_hash=hashes,
         all_owner=owners,
-        hash=np.zeros(len(hashes), np.uint32),
-        owner=np.zeros(len(hashes), np.int64),
+        hash=hash_,
+        owner=owner,
+        guide=guide,
         size=np.zeros(1, np.int64),
         seat=np.full(len(endpoints), -1, np.int64),
         epoch=np.array([epoch], np.int64),
@@ -92,7 +95,7 @@ def on_endpoints(
 ) -> None:
     """Keep the points of the listed endpoints."""
     state.size[0] = ring_keep(
-        state.all_hash, state.all_owner, new, state.seat, state.hash, state.owner
+        state.all_hash, state.all_owner, new, state.seat, state.hash, state.owner, state.guide
     )
 
 
@@ -112,7 +115,7 @@ def pick(
     if key < 0:
         key = new_cookie(state, now)
         state.set_cookie[0] = key
-    return int(state.owner[ring_find(state.hash, size, key)])
+    return int(state.owner[ring_find(state.hash, state.guide, size, key)])
 
 
 def new_cookie(state: Sticky021State, now: float) -> int:
@@ -147,5 +150,5 @@ STICKY_021 = Balancer(
     scope="worker",
     clock="ms",
     cookies=True,
-    cost="O(log points), with a new cookie an md5",
+    cost="O(1), with a new cookie an md5",
 )

@@ -23,11 +23,14 @@ RSS_KEY = bytes.fromhex(
 """The key of Microsoft's published RSS verification values."""
 
 TCP = 6
+IPV4_FLOW = 12  # bytes of two IPv4 addresses and two ports
 MAX_BYTES = 40  # an IPv6 5-tuple with the protocol has 37 bytes
 
 Distribution = Literal["Default", "SourceIP", "SourceIPProtocol"]
 
 U8 = np.uint32(8)
+U16 = np.uint32(16)
+U24 = np.uint32(24)
 BYTE = np.uint32(0xFF)
 ONES = np.uint32(0xFFFFFFFF)
 
@@ -68,6 +71,10 @@ def toeplitz(tables: np.ndarray, data: np.ndarray) -> np.uint32:
     ones would be.
     """
     value = np.uint32(0)
+    if data.size == IPV4_FLOW:  # a loop of known length compiles to half the time
+        for i in range(IPV4_FLOW):
+            value ^= tables[i, data[i]]
+        return np.uint32(value)
     for i in range(data.size):
         value ^= tables[i, data[i]]
     return np.uint32(value)
@@ -104,21 +111,44 @@ def flow_bytes(
 # --- crc32 ------------------------------------------------------------------------------------
 
 
-def _crc_table() -> np.ndarray:
-    table = np.arange(256, dtype=np.uint32)
+def _crc_tables() -> np.ndarray:
+    """Return what a byte adds to the crc when 0 .. 3 bytes follow it, uint32[4, 256]."""
+    tables = np.zeros((4, 256), np.uint32)
+    tables[0] = np.arange(256)
     for _ in range(8):
-        table = np.where(table & 1, (table >> 1) ^ np.uint32(0xEDB88320), table >> 1)
-    return table.astype(np.uint32)
+        odd = tables[0] & 1 == 1
+        tables[0] = (tables[0] >> 1) ^ np.where(odd, np.uint32(0xEDB88320), np.uint32(0))
+    for k in range(1, 4):
+        tables[k] = tables[0, tables[k - 1] & BYTE] ^ (tables[k - 1] >> 8)
+    return tables
 
 
-CRC_TABLE = _crc_table()
+CRC_TABLES = _crc_tables()
 
 
 def crc32_continue(crc: np.uint32, data: np.ndarray) -> np.uint32:
-    """Return zlib's crc32 of ``data`` (uint8[n]) continued from ``crc``; compiles."""
+    """Return zlib's crc32 of ``data`` (uint8[n]) continued from ``crc``; compiles.
+
+    Four bytes at a time: their look-ups do not wait for each other ("slicing by 4", M. Kounavis and
+    F. Berry, IEEE Transactions on Computers 57, 2008).
+    """
     value = crc ^ ONES
-    for i in range(data.size):
-        value = CRC_TABLE[(value ^ np.uint32(data[i])) & BYTE] ^ (value >> U8)
+    whole = data.size - data.size % 4
+    for i in range(0, whole, 4):
+        value ^= (
+            np.uint32(data[i])
+            | (np.uint32(data[i + 1]) << U8)
+            | (np.uint32(data[i + 2]) << U16)
+            | (np.uint32(data[i + 3]) << U24)
+        )
+        value = (
+            CRC_TABLES[3, value & BYTE]
+            ^ CRC_TABLES[2, (value >> U8) & BYTE]
+            ^ CRC_TABLES[1, (value >> U16) & BYTE]
+            ^ CRC_TABLES[0, (value >> U24) & BYTE]
+        )
+    for i in range(whole, data.size):
+        value = CRC_TABLES[0, (value ^ np.uint32(data[i])) & BYTE] ^ (value >> U8)
     return np.uint32(value ^ ONES)
 
 

@@ -17,6 +17,8 @@ from typing import Literal
 import numpy as np
 
 POINTS_PER_WEIGHT = 160  # chash.lua: CONSISTENT_POINTS
+NEAR = 4  # points that a look-up compares without a branch; 0 and 8 took longer
+HIGHEST = np.uint32(2**32 - 1)
 
 
 def ketama_points(
@@ -42,22 +44,48 @@ def ketama_points(
     return made[order], np.array(owners, np.int64)[order]
 
 
-def ring_find(hashes: np.ndarray, n: int, key: int) -> int:
+def empty_ring(points: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (hashes, owners, guide) of a ring without points, with room for ``points``.
+
+    uint32[points + NEAR], int32[points], int32[points / 2, at least 1]. Behind the points in use
+    there are `NEAR` hashes that no key exceeds. The guide has the position of the first point of
+    every part of [0, 2^32), two points to a part when all are in use.
+    """
+    hashes = np.full(points + NEAR, HIGHEST, np.uint32)
+    return hashes, np.zeros(points, np.int32), np.zeros(max(points // 2, 1), np.int32)
+
+
+def ring_find(hashes: np.ndarray, guide: np.ndarray, n: int, key: int) -> int:
     """Return the position of the first of ``n`` sorted points with hash >= ``key``, wrapping to 0.
 
-    ``hashes`` is uint32[>= n], ``key`` a uint32 in an int64; compiles. O(log n).
+    ``key`` is a uint32 in an int64; compiles. O(1) where the hashes are spread evenly: one look at
+    the guide and one at `NEAR` points, which does not branch on the key, for
+    ``(hash - key) >> 32`` is -1 for a hash below it, else 0.
     """
-    low = 0
-    high = n
-    while low < high:
-        middle = (low + high) >> 1
-        if np.int64(hashes[middle]) < key:
-            low = middle + 1
-        else:
-            high = middle
-    if low == n:
+    first = int(guide[(key * guide.size) >> 32])
+    at = first
+    for k in range(NEAR):
+        at -= int((np.int64(hashes[first + k]) - key) >> 32)
+    while np.int64(hashes[at]) < key:  # seldom: more points of this part are below the key
+        at += 1
+    if at == n:
         return 0
-    return low
+    return at
+
+
+def ring_guide(hashes: np.ndarray, guide: np.ndarray, n: int) -> None:
+    """Fill the guide for the first ``n`` hashes, and close their row; compiles. O(points)."""
+    for k in range(NEAR):
+        hashes[n + k] = HIGHEST
+    part = 0
+    for at in range(n):
+        own = (np.int64(hashes[at]) * guide.size) >> 32
+        while part <= own:
+            guide[part] = at
+            part += 1
+    while part < guide.size:
+        guide[part] = n
+        part += 1
 
 
 def ring_keep(
@@ -67,6 +95,7 @@ def ring_keep(
     seat: np.ndarray,
     hashes: np.ndarray,
     owners: np.ndarray,
+    guide: np.ndarray,
 ) -> int:
     """Copy the points of the ``listed`` owners out of the ring of all owners; return their number.
 
@@ -81,8 +110,8 @@ def ring_keep(
         int64[n]: owners in list order.
     seat
         int64[E] scratch, all -1 before and after.
-    hashes, owners
-        uint32[M], int64[M]: filled from 0; owners are positions in ``listed``.
+    hashes, owners, guide
+        An `empty_ring` for M points: filled from 0; owners are positions in ``listed``.
     """
     for k in range(len(listed)):
         seat[listed[k]] = k
@@ -95,6 +124,7 @@ def ring_keep(
             size += 1
     for k in range(len(listed)):
         seat[listed[k]] = -1
+    ring_guide(hashes, guide, size)
     return size
 
 
