@@ -37,15 +37,25 @@ def count(
 ) -> None:
     """Count a request whose answer reaches the client at its ``ends``."""
     request = w.request[slot]
-    c.parts[0] = request.sent - request.arrival
-    c.parts[1] = request.written - request.sent
+    opening = request.written - request.sent
+    at_worker = 0.0
     if f.ingress:
-        c.parts[1] += request.connected - request.left
-        c.parts[3] = request.left - request.at_worker
-    c.parts[4] = start - at_pod
-    c.parts[5] = end - start
-    latency = request.ends - request.arrival
-    count_completed(c, request.segment, f.settled, request.window, request.pod, latency)
+        opening += request.connected - request.left
+        at_worker = request.left - request.at_worker
+    count_completed(
+        c,
+        request.segment,
+        f.settled,
+        request.window,
+        request.pod,
+        request.ends - request.arrival,
+        request.sent - request.arrival,
+        opening,
+        at_worker,
+        start - at_pod,
+        end - start,
+        0.0,
+    )
 
 
 def record(
