@@ -28,6 +28,8 @@ from typing import Any
 
 import numpy as np
 
+from lbbench.core.held import apart, hold, is_apart, lend
+
 KEEP_SECONDS = 60 * 86_400.0
 """Cache entries that no process has used for this long are dropped."""
 
@@ -119,14 +121,21 @@ def bind(
     seen = _Walk(parts, jit=_as_it_is)
     seen.copy(kernel)
     seen.note("options", sorted({**OUTER_OPTIONS, **chosen}.items()), sorted(INNER_OPTIONS.items()))
+    seen.note("lowering", _lowering())
     seen.note("versions", sys.version_info[:3], numba.__version__, np.__version__)
     digest = seen.digest()
     known = _bound.get((digest, tuple(seen.classes)))
     if known is not None:
         return known
-    copied = _Walk(parts, jit=numba.njit(**{**INNER_OPTIONS, **chosen})).copy(kernel)
+    from lbbench.core.inlined import InnerCompiler, OuterCompiler
+
+    def inner(function: Callable[..., Any]) -> Any:
+        given = {**INNER_OPTIONS, "forceinline": not is_apart(function), **chosen}
+        return numba.njit(**given, pipeline_class=InnerCompiler)(function)
+
+    copied = _Walk(parts, jit=inner).copy(kernel)
     copied.__qualname__ = f"{kernel.__qualname__}_{digest[:24]}"
-    dispatcher = numba.njit(**{**OUTER_OPTIONS, **chosen})(copied)
+    dispatcher = numba.njit(**{**OUTER_OPTIONS, **chosen}, pipeline_class=OuterCompiler)(copied)
     _enable_cache(dispatcher)
     made = _bound[digest, tuple(seen.classes)] = Bound(dispatcher, digest)
     return made
@@ -145,6 +154,21 @@ def plain(kernel: Callable[..., Any], **parts: Any) -> Callable[..., Any]:
     """Return a copy of ``kernel`` with ``parts`` as its globals, as ordinary Python."""
     made: Callable[..., Any] = _Walk(parts, jit=_as_it_is).copy(kernel)
     return made
+
+
+@cache
+def _lowering() -> str:
+    """Return the digest of our own part of the compiler."""
+    seen = hashlib.sha256()
+    for name in ("held_types.py", "inlined.py"):
+        seen.update(Path(__file__).with_name(name).read_bytes())
+    return seen.hexdigest()
+
+
+def _compiled(name: str) -> Any:
+    from lbbench.core import held_types
+
+    return getattr(held_types, name)
 
 
 def _as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -204,6 +228,9 @@ class _Walk:
         made = types.FunctionType(code, names, function.__name__, function.__defaults__, cells)
         made.__kwdefaults__ = function.__kwdefaults__
         made.__qualname__ = function.__qualname__
+        if is_apart(function):
+            self.note("apart")
+            apart(made)
         made.__module__ = function.__module__
         self.open.discard(id(function))
         return made
@@ -220,6 +247,9 @@ class _Walk:
 
     def _reach(self, value: Any, place: str) -> Any:
         value = getattr(value, "py_func", value)
+        if value is hold or value is lend:
+            self.note("reference", value.__name__)
+            return value if self.jit is _as_it_is else _compiled(value.__name__)
         if isinstance(value, types.FunctionType):
             if id(value) in self.made:
                 self.note("again", self.order[id(value)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from lbbench.core.held import hold
 from lbbench.core.rng import lua_random
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import ANSWER, FLOW_TIMER, REACH_POD, TIMER, event_order
@@ -81,7 +82,7 @@ def attempt(
     if f.cookies == 0:
         here = 1 if f.target_node[conn.target] == conn.node else 0
         key = hash_key(f, request.client, conn.node, here, request.key)
-    state = pod_at(s.pod, view, desk.common)
+    state = hold(pod_at(s.pod, view, desk.common))
     by_id = w.in_system if f.sees_pods else w.pod_busy[desk.busy]
     see_busy(w, by_id, listed, n)
     busy = by_id if n == by_id.size else w.busy_seen[:n]
@@ -182,7 +183,7 @@ def end_attempt(f: Facts, w: World, c: Counters, s: States, slot: int, now: floa
             return False
         w.lock_until[desk.busy, pod] = now + f.lock_hold
         w.lock_owner[desk.busy, pod] = worker
-    state = pod_at(s.pod, desk.own + request.backend, desk.common)
+    state = hold(pod_at(s.pod, desk.own + request.backend, desk.common))
     pod_done(state, pod, clock(now, f.ms_clock), rtt, not failed)
     return False
 

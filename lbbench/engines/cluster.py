@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from lbbench.core.held import hold
 from lbbench.engines.clients import free, send_answer, wait_in_silence
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import ANSWER
@@ -74,15 +75,15 @@ def take_step(f: Facts, w: World, c: Counters, s: States, now: float) -> None:
         w.clock[T_CUT] = now
     elif step.op == LB_VIEW:
         old = w.old_list[: take_list(w, w.lists.azure, w.lists.azure_seen, 0, listed, 0)]
-        azure_changed(azure_at(s.azure, 0, 0), s.azure_rng[0], old, listed, now)
+        azure_changed(hold(azure_at(s.azure, 0, 0)), s.azure_rng[0], old, listed, now)
     elif step.op == NODE_VIEW:
         old = w.old_list[: take_list(w, w.lists.node, w.lists.node_seen, a, listed, step.b)]
-        node_changed(node_at(s.node, a, 0), s.node_rng[a], old, listed, now)
+        node_changed(hold(node_at(s.node, a, 0)), s.node_rng[a], old, listed, now)
     elif step.op == WORKER_VIEW:
         old = w.old_list[: take_list(w, w.lists.pod, w.lists.pod_seen, a, listed, 0)]
         w.lists.pod_seen[a].version = step.b
         of = f.view_of[a]
-        state = pod_at(s.pod, a, of.common)
+        state = hold(pod_at(s.pod, a, of.common))
         pod_changed(state, s.pod_rng[of.rng], old, listed, clock(now, f.ms_clock))
 
 
@@ -141,7 +142,7 @@ def _node(f: Facts, w: World, s: States, node: int, up: int, now: float) -> None
     seen = w.lists.node_seen[node].n
     nothing = w.old_list[:0]
     listed = w.lists.node[node, :seen]
-    node_changed(node_at(s.node, node, 0), s.node_rng[node], nothing, listed, now)
+    node_changed(hold(node_at(s.node, node, 0)), s.node_rng[node], nothing, listed, now)
     for worker in range(f.worker.size):
         desk = f.worker[worker]
         if desk.node != node or f.ingress == 0:
@@ -158,5 +159,5 @@ def _node(f: Facts, w: World, s: States, node: int, up: int, now: float) -> None
         for view in range(desk.own, desk.own + f.backends):
             listed = w.lists.pod[view, : w.lists.pod_seen[view].n]
             of = f.view_of[view]
-            state = pod_at(s.pod, view, of.common)
+            state = hold(pod_at(s.pod, view, of.common))
             pod_changed(state, s.pod_rng[of.rng], nothing, listed, clock(now, f.ms_clock))

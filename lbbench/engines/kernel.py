@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 from lbbench.core.heap import heap_pop, heap_push
+from lbbench.core.held import apart, lend
 from lbbench.engines.attempts import (
     answer_at_worker,
     attempt,
@@ -109,10 +110,17 @@ LAST_ORDER = 2**63 - 1
 SLOTS_AT_ONCE = 2  # that one event takes: a request and its ghost
 
 
-def run_block(  # noqa: C901  (each step has one call site)
+def run_block(
     f: Facts, w: World, c: Counters, s: States, records: Records, block: Trace, final: int
 ) -> int:
     """Run until every request of ``block`` has come; with ``final``, until nothing is left."""
+    return _run(lend(f), lend(w), lend(c), lend(s), lend(records), lend(block), final)
+
+
+@apart
+def _run(  # noqa: C901  (each step has one call site)
+    f: Facts, w: World, c: Counters, s: States, records: Records, block: Trace, final: int
+) -> int:
     while True:
         if w.number[N_HEAP] + w.number[N_OUT] > w.heap_time.size:
             return NEEDS_HEAP

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from lbbench.core.held import hold
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import CLIENT, SYN_TIMER, TIMER, event_order
 from lbbench.engines.l4 import PORTS_PER_TARGET, flow_hash, worker_of
@@ -112,7 +113,7 @@ def _pick_node(w: World, s: States, key: int, now: float) -> int:
     see_busy(w, w.azure_busy[0], w.lists.azure[0], n)
     busy = w.azure_busy[0] if n == w.lists.azure.shape[1] else w.busy_seen[:n]
     nothing = w.tried_seen[:0]
-    place = azure_pick(azure_at(s.azure, 0, 0), s.azure_rng[0], now, key, busy, nothing)
+    place = azure_pick(hold(azure_at(s.azure, 0, 0)), s.azure_rng[0], now, key, busy, nothing)
     return w.lists.azure[0, place] if place >= 0 else NOBODY
 
 
@@ -122,7 +123,7 @@ def _pick_target(w: World, s: States, node: int, source: int, now: float) -> int
     see_busy(w, w.node_busy[node], w.lists.node[node], n)
     busy = w.node_busy[node] if n == w.lists.node.shape[1] else w.busy_seen[:n]
     nothing = w.tried_seen[:0]
-    place = node_pick(node_at(s.node, node, 0), s.node_rng[node], now, source, busy, nothing)
+    place = node_pick(hold(node_at(s.node, node, 0)), s.node_rng[node], now, source, busy, nothing)
     return w.lists.node[node, place] if place >= 0 else NOBODY
 
 
