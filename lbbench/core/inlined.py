@@ -5,20 +5,89 @@ makes machine code of it, which nobody runs: everything is inlined into the oute
 inner function is only translated; the outer one collects all that it reaches and optimises once.
 Passes for closures, array expressions and literals are left out: compiled code has none of these.
 
+In our own modules an index is one from 0 on: counting from the end, which costs a comparison per
+access, is only looked for where somebody else wrote the code, or where the index is a constant.
+
 Only `jit.py` imports this, when it compiles.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import llvmlite.binding as ll
-from numba import _dynfunc
+import llvmlite.ir
+from numba import _dynfunc, types
 from numba.core import cgutils, typed_passes, untyped_passes
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase
 from numba.core.compiler_machinery import PassManager, register_pass
 from numba.core.typed_passes import NativeLowering
+from numba.np import arrayobj
+
+OURS = "lbbench."
+
+
+@contextmanager
+def indices_from_zero(module: str) -> Iterator[None]:
+    """Let what is lowered inside take an index as it is, if ``module`` is ours."""
+    usual = arrayobj.fix_integer_index
+
+    def taken(context: Any, builder: Any, kind: Any, index: Any, size: Any) -> Any:
+        if isinstance(index, llvmlite.ir.Constant):
+            return usual(context, builder, kind, index, size)
+        return context.cast(builder, index, kind, types.intp)
+
+    try:
+        if module.startswith(OURS):
+            arrayobj.fix_integer_index = taken
+        yield
+    finally:
+        arrayobj.fix_integer_index = usual
+
+
+class Typing:
+    """Numba's typing context, which remembers what an operation on given types comes to.
+
+    Asking it costs a search among dozens of candidates, and kernels ask the same again and again.
+    """
+
+    def __init__(self, context: Any) -> None:
+        self.context = context
+
+    def __getattr__(self, name: str) -> Any:
+        """Return anything else of the context."""
+        return getattr(self.context, name)
+
+    def resolve_function_type(self, function: Any, args: Any, kws: Any) -> Any:
+        """Return the signature of a call; a compiled function of ours may come to a new one."""
+        if kws or isinstance(function, types.Dispatcher):
+            return self.context.resolve_function_type(function, args, kws)
+        return self._remembered("resolve_function_type", function, tuple(args), kws)
+
+    def resolve_getattr(self, kind: Any, name: str) -> Any:
+        """Return the type of an attribute."""
+        return self._remembered("resolve_getattr", kind, name)
+
+    def resolve_getitem(self, target: Any, index: Any) -> Any:
+        """Return the signature of an access."""
+        return self._remembered("resolve_getitem", target, index)
+
+    def resolve_setitem(self, target: Any, index: Any, value: Any) -> Any:
+        """Return the signature of an assignment."""
+        return self._remembered("resolve_setitem", target, index, value)
+
+    def _remembered(self, what: str, *args: Any) -> Any:
+        key = (what, *(arg for arg in args if not isinstance(arg, dict)))
+        found = _resolved.get(key)
+        if found is None:
+            found = _resolved[key] = getattr(self.context, what)(*args)
+        return found
+
+
+_resolved: dict[tuple[Any, ...], Any] = {}
 
 
 class InnerLibrary(JITCodeLibrary):  # type: ignore[misc]
@@ -72,7 +141,8 @@ class _LowerInner(NativeLowering):  # type: ignore[misc]
         state.library = InnerLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
         state.library.apart = not state.flags.forceinline
         state.flags.no_compile = True
-        super().run_pass(state)
+        with indices_from_zero(state.func_id.modname):
+            super().run_pass(state)
         lowered = state["cr"]
         known = lowered.fndesc
         name = known.qualname
@@ -93,13 +163,15 @@ class _LowerOuter(NativeLowering):  # type: ignore[misc]
     def run_pass(self, state: Any) -> bool:
         state.library = OuterLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
         state.library.enable_object_caching()
-        return bool(super().run_pass(state))
+        with indices_from_zero(state.func_id.modname):
+            return bool(super().run_pass(state))
 
 
 class _Compiler(CompilerBase):  # type: ignore[misc]
     lowering: type[NativeLowering]
 
     def define_pipelines(self) -> list[PassManager]:
+        self.state.typingctx = Typing(self.state.typingctx)
         made = PassManager("lbbench")
         for step in (
             untyped_passes.TranslateByteCode,
