@@ -40,7 +40,7 @@ INNER_OPTIONS = {
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
 }
-OUTER_OPTIONS = {"nogil": True, "_nrt": False, "error_model": "numpy"}
+OUTER_OPTIONS = {"nogil": True, "_nrt": False, "error_model": "numpy", "no_cfunc_wrapper": True}
 # Small functions that take a NamedTuple of arrays cost hundreds of reference-count calls each
 # unless they are inlined and compiled without numba's runtime; kernels allocate nothing.
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from lbbench.core.held import apart
 from lbbench.engines.counters import Counters
 from lbbench.engines.world import Facts, World
 
 REQUESTS, KEPT, SESSION_LOSS, FORCED_LOSS, COMPARED, MOVED, MOVED_BY_FORCE = range(7)
 
 
+@apart
 def remember(f: Facts, w: World, c: Counters, slot: int) -> None:
     """Compare the pod of an answered request with those before it of its session or key.
 

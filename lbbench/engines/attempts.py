@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from lbbench.core.held import hold
+from lbbench.core.held import apart, hold
 from lbbench.core.rng import lua_random
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import ANSWER, FLOW_TIMER, REACH_POD, TIMER, event_order
@@ -188,6 +188,7 @@ def end_attempt(f: Facts, w: World, c: Counters, s: States, slot: int, now: floa
     return False
 
 
+@apart
 def time_out(f: Facts, w: World, slot: int) -> int:
     """Give up the attempt in ``slot``; return the slot in which its request goes on.
 
@@ -202,6 +203,7 @@ def time_out(f: Facts, w: World, slot: int) -> int:
     return at
 
 
+@apart
 def leave_ghost(f: Facts, w: World, slot: int) -> int:
     """Separate a request from its attempt, if that is anywhere; return the request's slot."""
     if w.request[slot].place == AWAY:
@@ -247,6 +249,7 @@ def expect_answer(f: Facts, w: World, slot: int) -> None:
     request.expects = LISTED
 
 
+@apart
 def set_read_timer(f: Facts, w: World) -> None:
     """Let the timer of the attempt that has waited longest go off when it is due."""
     slot = w.number[N_OLDEST]

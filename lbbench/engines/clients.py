@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lbbench.core.held import apart
 from lbbench.engines.affinity import remember
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import (
@@ -185,6 +186,7 @@ def reach_worker(f: Facts, w: World, c: Counters, slot: int, now: float) -> None
     plan_event(w, taken, TAKE, slot, slot)
 
 
+@apart
 def wait_in_silence(f: Facts, w: World, slot: int, since: float) -> None:
     """Let the client wait for an answer that will not come, until it gives up."""
     request = w.request[slot]
@@ -237,7 +239,7 @@ def finish(f: Facts, w: World, c: Counters, records: Records, slot: int, now: fl
     if f.cookies and request.session >= 0 and request.new_cookie >= 0:
         w.jar[request.session].cookie = request.new_cookie
         w.jar[request.session].backend = request.backend
-    if request.error < 0:
+    if request.error < 0 and (f.by_key or request.session >= 0):
         remember(f, w, c, slot)
     if f.records:
         flow_out(c.flow, SYSTEM, request.arrival, now)
@@ -252,6 +254,7 @@ def free(w: World, slot: int) -> None:
     w.number[N_FREE] += 1
 
 
+@apart
 def record(f: Facts, w: World, records: Records, slot: int, error: int) -> None:
     """Write the row of the request in ``slot``; ``error`` -1: none, -2: unfinished."""
     request = w.request[slot]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from lbbench.core.held import hold
+from lbbench.core.held import apart, hold
 from lbbench.engines.clients import free, send_answer, wait_in_silence
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import ANSWER
@@ -47,6 +47,7 @@ def no_step(f: Facts, w: World, c: Counters, s: States, now: float) -> None:
     """Stand in for `take_step` where the cluster does not change."""
 
 
+@apart
 def take_step(f: Facts, w: World, c: Counters, s: States, now: float) -> None:
     """Let the next step of the script happen."""
     step = f.step[w.number[N_STEP]]
@@ -87,6 +88,7 @@ def take_step(f: Facts, w: World, c: Counters, s: States, now: float) -> None:
         pod_changed(state, s.pod_rng[of.rng], old, listed, clock(now, f.ms_clock))
 
 
+@apart
 def _clear(f: Facts, w: World, c: Counters, pod: int, how: int, now: float) -> None:
     """Take everything out of a pod that dies; ``how``: whether those who wait are told."""
     empty(f, w, pod, now)
@@ -123,6 +125,7 @@ def _drop_upstream(w: World, pod: int) -> None:
             remove_idle(w, worker, w.idle_top[worker, pod])
 
 
+@apart
 def _part_with_all(f: Facts, w: World, pod: int, now: float) -> None:
     """Close the client connections to a pod as soon as what is on them has ended."""
     for at in range(w.conn.size):
@@ -132,6 +135,7 @@ def _part_with_all(f: Facts, w: World, pod: int, now: float) -> None:
             settle(f, w, at, now)
 
 
+@apart
 def _node(f: Facts, w: World, s: States, node: int, up: int, now: float) -> None:
     """Let a node go down, or start anew: its kube-proxy and workers with nothing learnt."""
     w.host[node].up = up

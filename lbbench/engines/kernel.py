@@ -124,12 +124,8 @@ def _run(  # noqa: C901  (each step has one call site)
     while True:
         if w.number[N_HEAP] + w.number[N_OUT] > w.heap_time.size:
             return NEEDS_HEAP
-        for i in range(w.number[N_OUT]):
-            w.number[N_HEAP] = heap_push(
-                w.heap_time, w.heap_order, w.heap_load, w.number[N_HEAP],
-                w.out_time[i], w.out_order[i], w.out_load[i],
-            )  # fmt: skip
-        w.number[N_OUT] = 0
+        if w.number[N_OUT] > 1:
+            _push(w)
         if w.number[N_FREE] < SLOTS_AT_ONCE:
             return NEEDS_SLOTS
         if w.number[N_CONN_FREE] == 0:
@@ -160,6 +156,14 @@ def _run(  # noqa: C901  (each step has one call site)
         if from_heap:
             now = w.heap_time[0]
             order = w.heap_order[0]
+        from_tray = False
+        if w.number[N_OUT] == 1:  # often what was scheduled last is what comes next
+            from_tray = _is_before(w.out_time[0], w.out_order[0], now, order)
+            if from_tray:
+                now = w.out_time[0]
+                order = w.out_order[0]
+            else:
+                _push(w)
         step = w.number[N_STEP]
         from_script = step < f.step.size and _is_before(
             f.step[step].time, f.step[step].order, now, order
@@ -178,9 +182,15 @@ def _run(  # noqa: C901  (each step has one call site)
         if from_script:
             take_step(f, w, c, s, now)
             continue
-        if from_heap:
-            load = w.heap_load[0]
-            w.number[N_HEAP] = heap_pop(w.heap_time, w.heap_order, w.heap_load, w.number[N_HEAP])
+        if from_tray or from_heap:
+            if from_tray:
+                load = w.out_load[0]
+                w.number[N_OUT] = 0
+            else:
+                load = w.heap_load[0]
+                w.number[N_HEAP] = heap_pop(
+                    w.heap_time, w.heap_order, w.heap_load, w.number[N_HEAP]
+                )
             if event_kind(order) == CHANGE:
                 turn(f, w, c, load, now)
                 continue
@@ -194,6 +204,16 @@ def _run(  # noqa: C901  (each step has one call site)
             w.number[N_CURSOR] += 1
             slot = _come(f, w, block, row)
         _happen(f, w, c, s, records, order, slot, now)
+
+
+def _push(w: World) -> None:
+    """Put the events of the out tray into the heap."""
+    for i in range(w.number[N_OUT]):
+        w.number[N_HEAP] = heap_push(
+            w.heap_time, w.heap_order, w.heap_load, w.number[N_HEAP],
+            w.out_time[i], w.out_order[i], w.out_load[i],
+        )  # fmt: skip
+    w.number[N_OUT] = 0
 
 
 def _is_before(time: float, order: int, other_time: float, other_order: int) -> bool:
@@ -361,6 +381,7 @@ def _happen(  # noqa: C901  (each step has one call site)
         free(w, slot)
 
 
+@apart
 def _open_segments(f: Facts, w: World, c: Counters, last: int, now: float) -> None:
     close_segments(c, w.queue, w.in_system, f.pod, w.number[N_SEGMENT], last, now)
     w.number[N_SEGMENT] = last + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lbbench.core.held import apart
 from lbbench.engines.clients import record
 from lbbench.engines.counters import Counters
 from lbbench.engines.flow import PODS, SYSTEM, UPSTREAM, WORKER, flow_stays
@@ -13,6 +14,7 @@ from lbbench.engines.timing import nanoseconds
 from lbbench.engines.world import T_DEADLINE, Facts, World
 
 
+@apart
 def give_up(f: Facts, w: World, c: Counters, records: Records) -> None:
     """Count what is still in flight when the drain ends, with its elapsed time."""
     for slot in range(w.request.size):

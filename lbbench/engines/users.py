@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lbbench.core.held import apart
 from lbbench.engines.clients import free, new_request
 from lbbench.engines.events import SEND
 from lbbench.engines.lines import part_with, settle
@@ -19,6 +20,7 @@ from lbbench.engines.world import (
 from lbbench.traffic.closed import CHUNK
 
 
+@apart
 def begin_users(f: Facts, w: World) -> None:
     """Let every user of closed traffic think before the first request."""
     if f.n_requests > 0:
@@ -58,6 +60,7 @@ def next_of_user(f: Facts, w: World, user: int, now: float) -> None:
         w.number[N_HUNGRY] += 1
 
 
+@apart
 def follow_up(f: Facts, w: World, slot: int, now: float) -> None:
     """Let the next request of the connection come after its gap; without one, free the lane."""
     request = w.request[slot]
