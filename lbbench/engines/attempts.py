@@ -6,12 +6,13 @@ import math
 
 from lbbench.core.held import apart, hold
 from lbbench.core.rng import lua_random
+from lbbench.engines.condition import door_of, is_cut_off
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import ANSWER, FLOW_TIMER, REACH_POD, TIMER, event_order
 from lbbench.engines.flow import UPSTREAM, flow_in
 from lbbench.engines.hashkey import hash_key
 from lbbench.engines.keepalive import put_idle, take_idle
-from lbbench.engines.parts import pod_at, pod_cookie, pod_done, pod_pick
+from lbbench.engines.parts import CHANGES, pod_at, pod_cookie, pod_done, pod_pick
 from lbbench.engines.pods import plan_event, plan_order
 from lbbench.engines.recording import count_dead, window_of
 from lbbench.engines.script import REFUSE, SILENT
@@ -22,7 +23,6 @@ from lbbench.engines.world import (
     N_FREE,
     N_NEWEST,
     N_OLDEST,
-    N_ROUTES,
     T_READ,
     Facts,
     States,
@@ -47,6 +47,8 @@ TIMED = 2  # its timer is set
 
 def worker_is_gone(f: Facts, w: World, slot: int) -> bool:
     """Tell whether the worker that had the request has died, perhaps to start anew."""
+    if not CHANGES:
+        return False
     conn = w.conn[w.request[slot].conn]
     host = w.host[f.target_node[conn.target]]
     return host.up == 0 or host.boot != conn.target_boot
@@ -117,9 +119,9 @@ def attempt(
         c.totals[CROSS_NODE] += 1
     rtt = f.hop_rtt[desk.node, there]
     carried = take_idle(f, w, conn.worker, pod, now)
-    site = w.site[pod]
-    silent = site.door == SILENT or (there != desk.node and w.number[N_ROUTES] == 0)
-    if silent or site.door == REFUSE:
+    door = door_of(w, pod)
+    silent = door == SILENT or is_cut_off(w, there, desk.node)
+    if silent or door == REFUSE:
         count_dead(c, pod, now)
     request.place = AWAY
     request.connected = leave
@@ -132,7 +134,7 @@ def attempt(
             plan_event(w, request.due, TIMER, slot, slot)
             return True
         request.connected = leave + rtt
-        if site.door == REFUSE:
+        if door == REFUSE:
             request.error = CONNECT_REFUSED
             request.again = f.retry_on_error
             request.phase = TRYING

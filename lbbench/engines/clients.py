@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lbbench.core.held import apart
 from lbbench.engines.affinity import remember
+from lbbench.engines.condition import is_cut_off
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import (
     CLIENT,
@@ -17,6 +18,7 @@ from lbbench.engines.events import (
 )
 from lbbench.engines.flow import SYSTEM, WORKER, flow_in, flow_out
 from lbbench.engines.lines import release
+from lbbench.engines.parts import CHANGES
 from lbbench.engines.pods import plan_event, plan_order
 from lbbench.engines.recording import (
     Records,
@@ -34,7 +36,7 @@ from lbbench.engines.tables import (
     TRYING,
 )
 from lbbench.engines.timing import TO_BALANCER, TO_CLIENT, jitter
-from lbbench.engines.world import N_FREE, N_ROUTES, T_CUT, Facts, World
+from lbbench.engines.world import N_FREE, T_CUT, Facts, World
 from lbbench.model.tally import ATTEMPTS, CROSS_NODE, RESET, RETRIED, SAVED
 from lbbench.model.trace import Trace
 
@@ -127,7 +129,7 @@ def transmit(f: Facts, w: World, c: Counters, slot: int, now: float) -> None:
     if f.ingress:
         c.replica[segment, conn.target].requests += 1
         c.worker[segment, conn.worker].requests += 1
-    if conn.cut or conn.opened < w.clock[T_CUT]:
+    if conn.cut or (CHANGES and conn.opened < w.clock[T_CUT]):
         wait_in_silence(f, w, slot, request.written)
         return
     request.phase = TRAVELLING
@@ -163,11 +165,13 @@ def transmit(f: Facts, w: World, c: Counters, slot: int, now: float) -> None:
 
 def way(f: Facts, w: World, slot: int) -> int:
     """Return whether packets pass on the request's connection: REACHED, BROKEN or LOST."""
+    if not CHANGES:
+        return REACHED
     conn = w.conn[w.request[slot].conn]
     there = f.target_node[conn.target]
     if w.host[conn.node].up == 0 or w.host[there].up == 0:
         return LOST
-    if there != conn.node and w.number[N_ROUTES] == 0:
+    if is_cut_off(w, there, conn.node):
         return LOST
     if w.host[conn.node].boot != conn.node_boot or w.host[there].boot != conn.target_boot:
         return BROKEN

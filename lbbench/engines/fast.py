@@ -73,6 +73,7 @@ def kernel_of(plan: Plan, *, options: Mapping[str, Any] | None = None) -> Bound:
         pod_reset=instance_reset(states.pod, plan.common),
         pod_cookie=set_cookie if pod.cookies else no_cookie,
         take_step=take_step if len(plan.facts.step) else no_step,
+        CHANGES=len(plan.facts.step) > 0,
     )
 
 

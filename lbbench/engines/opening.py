@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from lbbench.core.held import hold
+from lbbench.engines.condition import door_of, is_cut_off, is_down
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import CLIENT, SYN_TIMER, TIMER, event_order
 from lbbench.engines.l4 import PORTS_PER_TARGET, flow_hash, worker_of
@@ -13,7 +14,7 @@ from lbbench.engines.pods import plan_event, plan_order
 from lbbench.engines.recording import count_dead
 from lbbench.engines.script import REFUSE, SILENT
 from lbbench.engines.views import see_busy
-from lbbench.engines.world import N_ROUTES, Facts, States, World
+from lbbench.engines.world import Facts, States, World
 from lbbench.model.tally import (
     CONNECT_REFUSED,
     CONNECT_TIMEOUT,
@@ -54,7 +55,7 @@ def send_syn(  # noqa: C901  (the ways in which a SYN ends)
         request.error = LB_DROP
         return _lost(c, conn.syns)
     request.error = CONNECT_TIMEOUT
-    if w.host[node].up == 0:
+    if is_down(w, node):
         return _lost(c, conn.syns)
     if conn.node != node or conn.target < 0 or conn.node_boot != w.host[node].boot:
         conn.node = node
@@ -69,13 +70,13 @@ def send_syn(  # noqa: C901  (the ways in which a SYN ends)
     target = conn.target
     there = f.target_node[target]
     conn.rtt = f.client_rtt + f.hop_rtt[node, there]
-    if there != node and w.number[N_ROUTES] == 0:
+    if is_cut_off(w, there, node):
         return _lost(c, conn.syns)
-    if f.ingress == 0 and w.site[target].door == REFUSE:
+    if f.ingress == 0 and door_of(w, target) == REFUSE:
         count_dead(c, target, now)
         request.error = CONNECT_REFUSED
         return REFUSED
-    if w.host[there].up == 0 or (f.ingress == 0 and w.site[target].door == SILENT):
+    if is_down(w, there) or (f.ingress == 0 and door_of(w, target) == SILENT):
         if f.ingress == 0:
             count_dead(c, target, now)
         return _lost(c, conn.syns)

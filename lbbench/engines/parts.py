@@ -31,6 +31,8 @@ pod_changed: Callable[..., None] = _unbound
 pod_reset: Callable[..., None] = _unbound
 pod_cookie: Callable[[Any], int] = _unbound
 take_step: Callable[..., None] = _unbound
+CHANGES: bool = True
+"""False: the cluster does not change, so every node is up and every pod's door open, always."""
 
 
 def no_feedback(state: Any, endpoint: int, now: float, rtt: float, ok: bool) -> None:  # noqa: FBT001
