@@ -177,6 +177,7 @@ class _Compiler(CompilerBase):  # type: ignore[misc]
             untyped_passes.TranslateByteCode,
             untyped_passes.FixupArgs,
             untyped_passes.IRProcessing,
+            untyped_passes.DeadBranchPrune,
             untyped_passes.ReconstructSSA,
             typed_passes.NopythonTypeInference,
             typed_passes.PreLowerStripPhis,

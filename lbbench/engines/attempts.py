@@ -12,7 +12,17 @@ from lbbench.engines.events import ANSWER, FLOW_TIMER, REACH_POD, TIMER, event_o
 from lbbench.engines.flow import UPSTREAM, flow_in
 from lbbench.engines.hashkey import hash_key
 from lbbench.engines.keepalive import put_idle, take_idle
-from lbbench.engines.parts import CHANGES, pod_at, pod_cookie, pod_done, pod_pick
+from lbbench.engines.parts import (
+    CHANGES,
+    COOKIES,
+    FIRST_COUNTS,
+    MS_CLOCK,
+    SEES_PODS,
+    pod_at,
+    pod_cookie,
+    pod_done,
+    pod_pick,
+)
 from lbbench.engines.pods import plan_event, plan_order
 from lbbench.engines.recording import count_dead, window_of
 from lbbench.engines.script import REFUSE, SILENT
@@ -81,15 +91,15 @@ def attempt(
     n = w.lists.pod_seen[view].n
     listed = w.lists.pod[view]
     key = request.cookie
-    if f.cookies == 0:
+    if COOKIES == 0:
         here = 1 if f.target_node[conn.target] == conn.node else 0
         key = hash_key(f, request.client, conn.node, here, request.key)
     state = hold(pod_at(s.pod, view, desk.common))
-    by_id = w.in_system if f.sees_pods else w.pod_busy[desk.busy]
+    by_id = w.in_system if SEES_PODS else w.pod_busy[desk.busy]
     see_busy(w, by_id, listed, n)
     busy = by_id if n == by_id.size else w.busy_seen[:n]
     tried = w.tried_seen[: see_tried(w, w.tried[slot], request.n_tried, listed, n)]
-    place = pod_pick(state, s.pod_rng[desk.rng], clock(now, f.ms_clock), key, busy, tried)
+    place = pod_pick(state, s.pod_rng[desk.rng], clock(now, MS_CLOCK), key, busy, tried)
     cookie = pod_cookie(state)
     if cookie >= 0:
         request.new_cookie = cookie
@@ -168,7 +178,7 @@ def end_attempt(f: Facts, w: World, c: Counters, s: States, slot: int, now: floa
     if failed:
         c.pod[request.segment, pod].errors += 1
     kept = 0 if request.served == 1 else 1  # nothing to wait for, or never connected
-    rtt = observed_rtt(request.picked, request.connected, kept, now, f.ms_clock)
+    rtt = observed_rtt(request.picked, request.connected, kept, now, MS_CLOCK)
     if request.attempts == 1:
         request.first_pod = pod
         request.first_rtt = rtt
@@ -176,7 +186,7 @@ def end_attempt(f: Facts, w: World, c: Counters, s: States, slot: int, now: floa
         w.tried[slot, request.n_tried] = pod
         request.n_tried += 1
         return True
-    if f.first_counts:
+    if FIRST_COUNTS:
         pod = request.first_pod
         rtt = request.first_rtt
     if f.lock_hold > 0.0:
@@ -186,7 +196,7 @@ def end_attempt(f: Facts, w: World, c: Counters, s: States, slot: int, now: floa
         w.lock_until[desk.busy, pod] = now + f.lock_hold
         w.lock_owner[desk.busy, pod] = worker
     state = hold(pod_at(s.pod, desk.own + request.backend, desk.common))
-    pod_done(state, pod, clock(now, f.ms_clock), rtt, not failed)
+    pod_done(state, pod, clock(now, MS_CLOCK), rtt, not failed)
     return False
 
 

@@ -18,7 +18,7 @@ from lbbench.engines.events import (
 )
 from lbbench.engines.flow import SYSTEM, WORKER, flow_in, flow_out
 from lbbench.engines.lines import release
-from lbbench.engines.parts import CHANGES
+from lbbench.engines.parts import CHANGES, COOKIES, INGRESS
 from lbbench.engines.pods import plan_event, plan_order
 from lbbench.engines.recording import (
     Records,
@@ -126,7 +126,7 @@ def transmit(f: Facts, w: World, c: Counters, slot: int, now: float) -> None:
     request.written = max(now, conn.ready)
     conn.touched = max(conn.touched, request.written)
     c.node[segment, conn.node].requests += 1
-    if f.ingress:
+    if INGRESS:
         c.replica[segment, conn.target].requests += 1
         c.worker[segment, conn.worker].requests += 1
     if conn.cut or (CHANGES and conn.opened < w.clock[T_CUT]):
@@ -138,8 +138,8 @@ def transmit(f: Facts, w: World, c: Counters, slot: int, now: float) -> None:
         plan_order(w, request.written + f.flow_idle, order, slot)
     delay = f.path_delay + jitter(f.jitter_salt[0], request.number, TO_BALANCER, f.path_jitter)
     arrives = (request.written + 0.5 * conn.rtt) + delay
-    if f.ingress:
-        if f.cookies and request.session >= 0:
+    if INGRESS:
+        if COOKIES and request.session >= 0:
             jar = w.jar[request.session]
             request.cookie = jar.cookie
             if jar.cookie >= 0:
@@ -227,7 +227,7 @@ def finish(f: Facts, w: World, c: Counters, records: Records, slot: int, now: fl
         c.parts[1] = request.written - request.sent
         c.parts[3] = 0.0
         c.parts[6] = 0.0
-        if f.ingress:
+        if INGRESS:
             c.parts[1] += request.connected - request.leave
             c.parts[3] = request.left - request.at_worker
             c.parts[6] = request.leave - request.left
@@ -236,18 +236,18 @@ def finish(f: Facts, w: World, c: Counters, records: Records, slot: int, now: fl
         count_completed(c, request.segment, f.settled, window, request.pod, latency)
         if request.attempts > 1:
             c.totals[SAVED] += 1
-    if f.ingress == 0 and request.error >= 0 and request.pod >= 0:
+    if INGRESS == 0 and request.error >= 0 and request.pod >= 0:
         c.pod[request.segment, request.pod].errors += 1
     if request.attempts > 1:
         c.totals[RETRIED] += 1
-    if f.cookies and request.session >= 0 and request.new_cookie >= 0:
+    if COOKIES and request.session >= 0 and request.new_cookie >= 0:
         w.jar[request.session].cookie = request.new_cookie
         w.jar[request.session].backend = request.backend
     if request.error < 0 and (f.by_key or request.session >= 0):
         remember(f, w, c, slot)
     if f.records:
         flow_out(c.flow, SYSTEM, request.arrival, now)
-        record(f, w, records, slot, request.error)
+        record(w, records, slot, request.error)
     release(f, w, slot, now)
 
 
@@ -259,7 +259,7 @@ def free(w: World, slot: int) -> None:
 
 
 @apart
-def record(f: Facts, w: World, records: Records, slot: int, error: int) -> None:
+def record(w: World, records: Records, slot: int, error: int) -> None:
     """Write the row of the request in ``slot``; ``error`` -1: none, -2: unfinished."""
     request = w.request[slot]
     row = request.number
@@ -275,7 +275,7 @@ def record(f: Facts, w: World, records: Records, slot: int, error: int) -> None:
         conn = w.conn[request.conn]
         records.node[row] = conn.node
         records.port[row] = conn.port
-        if f.ingress:
+        if INGRESS:
             records.replica[row] = conn.target
             records.worker[row] = conn.worker
     records.pod[row] = request.pod

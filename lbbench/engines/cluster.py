@@ -12,6 +12,8 @@ from lbbench.engines.flow import PODS, flow_out
 from lbbench.engines.keepalive import remove_idle
 from lbbench.engines.lines import part_with, settle
 from lbbench.engines.parts import (
+    INGRESS,
+    MS_CLOCK,
     azure_at,
     azure_changed,
     node_at,
@@ -62,7 +64,7 @@ def take_step(f: Facts, w: World, c: Counters, s: States, now: float) -> None:
     elif step.op == EMPTY:
         _clear(f, w, c, a, step.b, now)
     elif step.op == DROP_IDLE:
-        if f.ingress:
+        if INGRESS:
             _drop_upstream(w, a)
         else:
             _part_with_all(f, w, a, now)
@@ -85,7 +87,7 @@ def take_step(f: Facts, w: World, c: Counters, s: States, now: float) -> None:
         w.lists.pod_seen[a].version = step.b
         of = f.view_of[a]
         state = hold(pod_at(s.pod, a, of.common))
-        pod_changed(state, s.pod_rng[of.rng], old, listed, clock(now, f.ms_clock))
+        pod_changed(state, s.pod_rng[of.rng], old, listed, clock(now, MS_CLOCK))
 
 
 @apart
@@ -105,16 +107,16 @@ def _clear(f: Facts, w: World, c: Counters, pod: int, how: int, now: float) -> N
         elif how == WITH_RESET:
             request.error = RESET
             request.again = f.retry_on_error
-            if f.ingress:
+            if INGRESS:
                 rtt = f.hop_rtt[request.origin, f.pod[pod].node]
                 request.place = TO_WORKER
                 plan_event(w, now + 0.5 * rtt, ANSWER, slot, slot)
             else:
                 request.breaks = 1
                 send_answer(f, w, slot, now)
-        elif f.ingress == 0:
+        elif INGRESS == 0:
             wait_in_silence(f, w, slot, now)
-    if how == WITH_RESET and f.ingress == 0:
+    if how == WITH_RESET and INGRESS == 0:
         _part_with_all(f, w, pod, now)
 
 
@@ -149,7 +151,7 @@ def _node(f: Facts, w: World, s: States, node: int, up: int, now: float) -> None
     node_changed(hold(node_at(s.node, node, 0)), s.node_rng[node], nothing, listed, now)
     for worker in range(f.worker.size):
         desk = f.worker[worker]
-        if desk.node != node or f.ingress == 0:
+        if desk.node != node or INGRESS == 0:
             continue
         w.desk[worker].free_at = 0.0
         while w.desk[worker].first >= 0:
@@ -158,10 +160,10 @@ def _node(f: Facts, w: World, s: States, node: int, up: int, now: float) -> None
             pod_reset(s.pod, s.new_pod, view, desk.common)
     for worker in range(f.worker.size):
         desk = f.worker[worker]
-        if desk.node != node or f.ingress == 0:
+        if desk.node != node or INGRESS == 0:
             continue
         for view in range(desk.own, desk.own + f.backends):
             listed = w.lists.pod[view, : w.lists.pod_seen[view].n]
             of = f.view_of[view]
             state = hold(pod_at(s.pod, view, of.common))
-            pod_changed(state, s.pod_rng[of.rng], nothing, listed, clock(now, f.ms_clock))
+            pod_changed(state, s.pod_rng[of.rng], nothing, listed, clock(now, MS_CLOCK))

@@ -56,6 +56,7 @@ def kernel_of(plan: Plan, *, options: Mapping[str, Any] | None = None) -> Bound:
     ``options`` are further options of `bind`, for instance ``{"boundscheck": True}``.
     """
     azure, node, pod, states = plan.azure, plan.node, plan.pod, plan.states
+    facts = plan.facts
     return bind(
         run_block,
         options=options,
@@ -72,8 +73,15 @@ def kernel_of(plan: Plan, *, options: Mapping[str, Any] | None = None) -> Bound:
         pod_changed=pod.on_endpoints or no_change,
         pod_reset=instance_reset(states.pod, plan.common),
         pod_cookie=set_cookie if pod.cookies else no_cookie,
-        take_step=take_step if len(plan.facts.step) else no_step,
-        CHANGES=len(plan.facts.step) > 0,
+        take_step=take_step if len(facts.step) else no_step,
+        CHANGES=len(facts.step) > 0,
+        INGRESS=facts.ingress,
+        COOKIES=facts.cookies,
+        SEES_PODS=facts.sees_pods,
+        MS_CLOCK=facts.ms_clock,
+        FIRST_COUNTS=facts.first_counts,
+        SHARED=facts.shared,
+        QUOTA=int(facts.quota > 0.0),
     )
 
 

@@ -56,7 +56,7 @@ from lbbench.engines.flow import PODS, SYSTEM, UPSTREAM, WORKER, flow_in, flow_o
 from lbbench.engines.leftovers import give_up
 from lbbench.engines.lines import GO, OPENS, idle_too_long, pump, set_idle_timer, take_line
 from lbbench.engines.opening import open_line
-from lbbench.engines.parts import take_step
+from lbbench.engines.parts import INGRESS, SHARED, take_step
 from lbbench.engines.pods import is_overtaken, leave, turn
 from lbbench.engines.recording import Records, close_segments
 from lbbench.engines.tables import (
@@ -197,7 +197,7 @@ def _run(  # noqa: C901  (each step has one call site)
             if load < 0:
                 idle_too_long(f, w, -1 - load, order, now)
                 continue
-            slot = _whose(f, w, order, load, now)
+            slot = _whose(w, order, load, now)
             if slot < 0:
                 continue
         else:
@@ -249,10 +249,10 @@ def _chain(w: World, block: Trace, row: int) -> None:
     w.number[N_TAIL] = slot
 
 
-def _whose(f: Facts, w: World, order: int, load: int, now: float) -> int:
+def _whose(w: World, order: int, load: int, now: float) -> int:
     """Return the slot that an event of the heap is about, -1 when it is void by now."""
     kind = event_kind(order)
-    if kind == FINISH and f.shared:
+    if kind == FINISH and SHARED:
         if is_overtaken(w, now, order, load):
             return -1
         return w.queue[load].head
@@ -355,7 +355,7 @@ def _happen(  # noqa: C901  (each step has one call site)
         else:
             answer = now
     if answered:
-        if f.ingress:
+        if INGRESS:
             back_to_worker(f, w, slot, now)
         else:
             answer = now

@@ -9,7 +9,7 @@ from lbbench.engines.condition import door_of, is_cut_off, is_down
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import CLIENT, SYN_TIMER, TIMER, event_order
 from lbbench.engines.l4 import PORTS_PER_TARGET, flow_hash, worker_of
-from lbbench.engines.parts import azure_at, azure_pick, node_at, node_pick
+from lbbench.engines.parts import INGRESS, azure_at, azure_pick, node_at, node_pick
 from lbbench.engines.pods import plan_event, plan_order
 from lbbench.engines.recording import count_dead
 from lbbench.engines.script import REFUSE, SILENT
@@ -72,12 +72,12 @@ def send_syn(  # noqa: C901  (the ways in which a SYN ends)
     conn.rtt = f.client_rtt + f.hop_rtt[node, there]
     if is_cut_off(w, there, node):
         return _lost(c, conn.syns)
-    if f.ingress == 0 and door_of(w, target) == REFUSE:
+    if INGRESS == 0 and door_of(w, target) == REFUSE:
         count_dead(c, target, now)
         request.error = CONNECT_REFUSED
         return REFUSED
-    if is_down(w, there) or (f.ingress == 0 and door_of(w, target) == SILENT):
-        if f.ingress == 0:
+    if is_down(w, there) or (INGRESS == 0 and door_of(w, target) == SILENT):
+        if INGRESS == 0:
             count_dead(c, target, now)
         return _lost(c, conn.syns)
     if f.local == 0 and w.node_busy[node, target] >= PORTS_PER_TARGET:
@@ -94,7 +94,7 @@ def send_syn(  # noqa: C901  (the ways in which a SYN ends)
     c.snat_peak[0] = max(c.snat_peak[0], (1 - f.local) * w.node_busy[node, target])
     segment = request.segment
     c.node[segment, node].connections += 1
-    if f.ingress == 0:
+    if INGRESS == 0:
         c.pod[segment, target].connections += 1
         return CONNECTED
     source = address.number

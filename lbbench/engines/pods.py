@@ -7,6 +7,7 @@ import math
 from lbbench.core.held import apart
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import CHANGE, FINISH, QUOTA_TIMER, event_order
+from lbbench.engines.parts import QUOTA, SHARED
 from lbbench.engines.recording import bring_up, count_stall
 from lbbench.engines.sharing import leaving_time, virtual_now, work_left
 from lbbench.engines.tables import AWAY, QUEUED, SERVED
@@ -42,7 +43,7 @@ def join(f: Facts, w: World, slot: int, now: float) -> bool:
         return False
     _bring(f, w, pod, now)
     queue = w.queue[pod]
-    if f.shared:
+    if SHARED:
         request.start = now
         request.place = SERVED
         request.leaves_at = queue.virtual + request.todo
@@ -63,7 +64,7 @@ def join(f: Facts, w: World, slot: int, now: float) -> bool:
                 w.request[queue.tail].next = slot
             queue.tail = slot
     queue.highest = max(queue.highest, w.in_system[pod])
-    if f.quota > 0.0:
+    if QUOTA:
         _announce_turn(f, w, pod, now)
     return True
 
@@ -74,7 +75,7 @@ def leave(f: Facts, w: World, slot: int, now: float) -> None:
     _bring(f, w, pod, now)
     queue = w.queue[pod]
     w.request[slot].place = AWAY
-    if f.shared:
+    if SHARED:
         w.in_system[pod] -= 1
         queue.head = w.request[slot].next
         w.request[slot].end = now
@@ -87,7 +88,7 @@ def leave(f: Facts, w: World, slot: int, now: float) -> None:
             _begin(w, waiting, now)
         else:
             queue.serving -= 1
-    if f.quota > 0.0:
+    if QUOTA:
         _announce_turn(f, w, pod, now)
 
 
@@ -104,7 +105,7 @@ def set_speed(f: Facts, w: World, pod: int, speed: float, now: float) -> None:
         _bring(f, w, pod, now)
         w.site[pod].speed = speed
         _change_pace(f, w, pod, old, now)
-        if f.quota > 0.0:
+        if QUOTA:
             _announce_turn(f, w, pod, now)
 
 
@@ -123,14 +124,14 @@ def turn(f: Facts, w: World, c: Counters, pod: int, now: float) -> None:
         queue.throttled = 1
         count_stall(c, pod, nanoseconds((before + 1) * f.period - now))
     _change_pace(f, w, pod, old, now)
-    if f.quota > 0.0:
+    if QUOTA:
         _announce_turn(f, w, pod, now)
 
 
 @apart
 def _change_pace(f: Facts, w: World, pod: int, old: float, now: float) -> None:
     """Let the ends of what is in service follow the pod's pace, which was ``old``."""
-    if f.shared:
+    if SHARED:
         announce_next(f, w, pod, now)
         return
     for slot in range(w.request.size):
@@ -155,7 +156,7 @@ def empty(f: Facts, w: World, pod: int, now: float) -> None:
     queue.serving = 0
     queue.head = -1
     announce_next(f, w, pod, now)
-    if f.quota > 0.0:
+    if QUOTA:
         _announce_turn(f, w, pod, now)
 
 
@@ -181,13 +182,13 @@ def _bring(f: Facts, w: World, pod: int, now: float) -> None:
     """Bring the pod's integrals, virtual time and CPU budget up to now."""
     bring_up(w.queue, w.in_system, f.pod[pod].places, pod, now)
     queue = w.queue[pod]
-    if f.shared:
+    if SHARED:
         dt = now - queue.virtual_at
         queue.virtual = virtual_now(
             queue.virtual, dt, _pace(w, pod), f.pod[pod].places, w.in_system[pod]
         )
         queue.virtual_at = now
-    if f.quota > 0.0:
+    if QUOTA:
         queue.budget = budget_left(
             queue.budget, queue.period, queue.budget_at, now, _running(f, w, pod), f.quota, f.period
         )
@@ -199,7 +200,7 @@ def _running(f: Facts, w: World, pod: int) -> int:
     """Return how many cores the pod uses."""
     if _pace(w, pod) <= 0.0:
         return 0
-    if f.shared:
+    if SHARED:
         return min(w.in_system[pod], f.pod[pod].places)
     return w.queue[pod].serving
 
@@ -245,7 +246,7 @@ def _insert_by_leaving(w: World, pod: int, slot: int) -> None:
 @apart
 def announce_next(f: Facts, w: World, pod: int, now: float) -> None:
     """Announce the next end of a sharing pod; an earlier announcement is void."""
-    if f.shared == 0:
+    if SHARED == 0:
         return
     queue = w.queue[pod]
     queue.due_order = VOID

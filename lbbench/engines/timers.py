@@ -7,6 +7,7 @@ from lbbench.engines.attempts import expect_no_answer, leave_ghost
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import FLOW_TIMER, GIVE_UP_TIMER, SYN_TIMER, TIMER, event_order
 from lbbench.engines.flow import UPSTREAM, WORKER, flow_out
+from lbbench.engines.parts import INGRESS
 from lbbench.engines.pods import plan_order
 from lbbench.engines.tables import OPENING, SILENCE, TRAVELLING, TRYING, UNCONNECTED
 from lbbench.engines.world import Facts, World
@@ -54,7 +55,7 @@ def timer(f: Facts, w: World, slot: int, code: int, now: float) -> int:
 def abandon(f: Facts, w: World, c: Counters, slot: int, now: float) -> int:
     """Let the client's connection end under a request; return the slot in which it goes on."""
     request = w.request[slot]
-    if f.ingress and request.phase in (TRYING, UNCONNECTED):
+    if INGRESS and request.phase in (TRYING, UNCONNECTED):
         expect_no_answer(f, w, slot)
         if f.records:
             flow_out(c.flow, UPSTREAM, request.picked, now)

@@ -6,6 +6,7 @@ from lbbench.engines.clients import REACHED, free, way
 from lbbench.engines.condition import door_of, is_cut_off
 from lbbench.engines.counters import Counters
 from lbbench.engines.flow import PODS, flow_in
+from lbbench.engines.parts import INGRESS
 from lbbench.engines.pods import join
 from lbbench.engines.recording import count_dead
 from lbbench.engines.script import ERROR, ERROR_RETRIED, REFUSE, SILENT
@@ -27,19 +28,19 @@ def reach_pod(f: Facts, w: World, c: Counters, slot: int, now: float) -> int:
     ghost = request.phase == GHOST
     request.at_pod = now
     request.place = AWAY
-    if f.ingress == 0 and not ghost and way(f, w, slot) != REACHED:
+    if INGRESS == 0 and not ghost and way(f, w, slot) != REACHED:
         return NO_WAY
     if _is_unreachable(f, w, slot) or (ghost and door == REFUSE):
         if ghost:
             free(w, slot)
-        elif f.ingress == 0:
+        elif INGRESS == 0:
             count_dead(c, pod, now)
             return SILENT_POD
         return NOTHING
     if door == REFUSE:
         request.error = RESET
         request.again = f.retry_on_error
-        request.breaks = 1 - f.ingress
+        request.breaks = 1 - INGRESS
         return ANSWERED
     request.todo = request.work
     if door >= ERROR:
@@ -64,7 +65,7 @@ def after_service(f: Facts, w: World, slot: int) -> int:
         free(w, slot)
         return NOTHING
     if _is_unreachable(f, w, slot):
-        return NOTHING if f.ingress else SILENT_POD
+        return NOTHING if INGRESS else SILENT_POD
     return ANSWERED
 
 
