@@ -74,13 +74,13 @@ from lbbench.engines.world import (
     N_CURSOR,
     N_FREE,
     N_HEAP,
-    N_HUNGRY,
     N_IDLE_OLDEST,
     N_LANE_FREE,
     N_OLDEST,
     N_OUT,
     N_REQUEST,
     N_SEGMENT,
+    N_STARVED,
     N_STEP,
     N_STOPPED,
     N_TAIL,
@@ -133,7 +133,7 @@ def _run(  # noqa: C901  (each step has one call site)
         if f.chained and w.number[N_LANE_FREE] == 0:
             return NEEDS_LANES
         if f.users > 0:
-            if w.number[N_HUNGRY] > 0:
+            if w.number[N_STARVED] > 0:
                 return NEEDS_ROWS
             if w.number[N_BEGUN] == 0:
                 w.number[N_BEGUN] = 1
