@@ -28,6 +28,8 @@ from typing import Any
 
 import numpy as np
 
+from lbbench.core.held import apart, hold, is_apart, lend
+
 KEEP_SECONDS = 60 * 86_400.0
 """Cache entries that no process has used for this long are dropped."""
 
@@ -38,7 +40,7 @@ INNER_OPTIONS = {
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
 }
-OUTER_OPTIONS = {"nogil": True, "_nrt": False, "error_model": "numpy"}
+OUTER_OPTIONS = {"nogil": True, "_nrt": False, "error_model": "numpy", "no_cfunc_wrapper": True}
 # Small functions that take a NamedTuple of arrays cost hundreds of reference-count calls each
 # unless they are inlined and compiled without numba's runtime; kernels allocate nothing.
 
@@ -116,38 +118,71 @@ def bind(
     chosen = dict(options or {})
     if kernel.__closure__:
         raise TypeError(f"{kernel.__qualname__} is a closure; pass its values as parts")
-    seen = _Walk(parts, jit=_as_it_is)
-    seen.copy(kernel)
-    seen.note("options", sorted({**OUTER_OPTIONS, **chosen}.items()), sorted(INNER_OPTIONS.items()))
-    seen.note("versions", sys.version_info[:3], numba.__version__, np.__version__)
-    digest = seen.digest()
-    known = _bound.get((digest, tuple(seen.classes)))
+    _, (reached, *classes) = _Walk(parts, jit=_as_it_is).copy(kernel)
+    facts = (
+        reached,
+        sorted({**OUTER_OPTIONS, **chosen}.items()),
+        sorted(INNER_OPTIONS.items()),
+        _lowering(),
+        (sys.version_info[:3], numba.__version__, np.__version__),
+    )
+    digest = hashlib.sha256(repr(facts).encode()).hexdigest()
+    known = _bound.get((digest, *classes))
     if known is not None:
         return known
-    copied = _Walk(parts, jit=numba.njit(**{**INNER_OPTIONS, **chosen})).copy(kernel)
+    from lbbench.core.inlined import InnerCompiler, OuterCompiler
+
+    def inner(function: Callable[..., Any], key: tuple[Any, ...]) -> Any:
+        key = (repr(sorted(chosen.items())), *key)
+        if key not in _inner:
+            given = {**INNER_OPTIONS, "forceinline": not is_apart(function), **chosen}
+            _inner[key] = numba.njit(**given, pipeline_class=InnerCompiler)(function)
+        return _inner[key]
+
+    copied, _ = _Walk(parts, jit=inner).copy(kernel)
     copied.__qualname__ = f"{kernel.__qualname__}_{digest[:24]}"
-    dispatcher = numba.njit(**{**OUTER_OPTIONS, **chosen})(copied)
+    dispatcher = numba.njit(**{**OUTER_OPTIONS, **chosen}, pipeline_class=OuterCompiler)(copied)
     _enable_cache(dispatcher)
-    made = _bound[digest, tuple(seen.classes)] = Bound(dispatcher, digest)
+    made = _bound[digest, *classes] = Bound(dispatcher, digest)
     return made
 
 
-_bound: dict[tuple[str, tuple[type, ...]], Bound] = {}
+_bound: dict[tuple[Any, ...], Bound] = {}
 """Kernels of this process. A class belongs to the key: an edited file brings a new one."""
+
+_inner: dict[tuple[Any, ...], Any] = {}
+"""Inner functions by digest: another kernel of this process need not translate them again."""
 
 
 def forget() -> None:
     """Let the next `bind` of every kernel start from the disk cache, as a new process does."""
     _bound.clear()
+    _inner.clear()
 
 
 def plain(kernel: Callable[..., Any], **parts: Any) -> Callable[..., Any]:
     """Return a copy of ``kernel`` with ``parts`` as its globals, as ordinary Python."""
-    made: Callable[..., Any] = _Walk(parts, jit=_as_it_is).copy(kernel)
+    made: Callable[..., Any]
+    made, _ = _Walk(parts, jit=_as_it_is).copy(kernel)
     return made
 
 
-def _as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
+@cache
+def _lowering() -> str:
+    """Return the digest of our own part of the compiler."""
+    seen = hashlib.sha256()
+    for name in ("held_types.py", "inlined.py"):
+        seen.update(Path(__file__).with_name(name).read_bytes())
+    return seen.hexdigest()
+
+
+def _compiled(name: str) -> Any:
+    from lbbench.core import held_types
+
+    return getattr(held_types, name)
+
+
+def _as_it_is(function: Callable[..., Any], _key: tuple[Any, ...]) -> Callable[..., Any]:
     return function
 
 
@@ -157,34 +192,44 @@ def is_disabled() -> bool:
 
 
 class _Walk:
-    """Copies functions with all that they reach, and feeds what it sees to a digest."""
+    """Copies functions with all that they reach, and makes a digest of each with what it reaches.
 
-    def __init__(self, parts: Mapping[str, Any], jit: Callable[[Callable[..., Any]], Any]) -> None:
+    ``jit`` makes of a copied function what its callers call; it is given the digest too.
+    """
+
+    def __init__(
+        self, parts: Mapping[str, Any], jit: Callable[[Callable[..., Any], tuple[Any, ...]], Any]
+    ) -> None:
         self.parts = parts
         self.jit = jit
-        self.hash = hashlib.sha256()
-        self.made: dict[int, Any] = {}
-        self.order: dict[int, int] = {}
-        self.open: set[int] = set()
+        self.made: dict[int, tuple[Any, tuple[Any, ...]]] = {}
+        self.open: list[int] = []
+        self.hashes: list[Any] = []  # of the functions that are open, outermost first
+        self.classes: list[list[type]] = []
         self.keep: list[Any] = []  # ids stay valid only while the objects live
-        self.classes: list[type] = []
 
     def note(self, *facts: object) -> None:
-        self.hash.update(repr(facts).encode())
+        self.hashes[-1].update(repr(facts).encode())
 
-    def digest(self) -> str:
-        return self.hash.hexdigest()
-
-    def copy(self, function: Callable[..., Any]) -> Any:
+    def copy(self, function: Callable[..., Any]) -> tuple[Any, tuple[Any, ...]]:
+        """Return the copy and what tells it from others: its digest, then the classes in it."""
         if not isinstance(function, types.FunctionType):
             raise TypeError(f"{function!r} is not a plain Python function")
         if id(function) in self.open:
             raise TypeError(f"{function.__qualname__} calls itself; compiled code may not recurse")
-        self.open.add(id(function))
-        self.order[id(function)] = len(self.order)
+        self.open.append(id(function))
+        self.hashes.append(hashlib.sha256())
+        self.classes.append([])
+        made = self._copy(function)
+        self.open.pop()
+        return made, (self.hashes.pop().hexdigest(), *self.classes.pop())
+
+    def _copy(self, function: types.FunctionType) -> Any:
         code = function.__code__
         self.note("function", function.__name__, code.co_argcount, code.co_kwonlyargcount)
         self._note_code(code)
+        self.note("ours", function.__module__.startswith("lbbench."))
+        self.note("apart", is_apart(function))
         self.note("defaults", function.__defaults__, function.__kwdefaults__)
         names: dict[str, Any] = {}
         for name in _global_names(code):
@@ -205,8 +250,7 @@ class _Walk:
         made.__kwdefaults__ = function.__kwdefaults__
         made.__qualname__ = function.__qualname__
         made.__module__ = function.__module__
-        self.open.discard(id(function))
-        return made
+        return apart(made) if is_apart(function) else made
 
     def _cells(self, function: types.FunctionType) -> tuple[types.CellType, ...] | None:
         if not function.__closure__:
@@ -220,13 +264,17 @@ class _Walk:
 
     def _reach(self, value: Any, place: str) -> Any:
         value = getattr(value, "py_func", value)
+        if value is hold or value is lend:
+            self.note("reference", value.__name__)
+            return value if self.jit is _as_it_is else _compiled(value.__name__)
         if isinstance(value, types.FunctionType):
-            if id(value) in self.made:
-                self.note("again", self.order[id(value)])
-                return self.made[id(value)]
-            self.keep.append(value)
-            made = self.jit(self.copy(value))
-            self.made[id(value)] = made
+            if id(value) not in self.made:
+                self.keep.append(value)
+                copied, key = self.copy(value)
+                self.made[id(value)] = self.jit(copied, key), key
+            made, key = self.made[id(value)]
+            self.note("calls", key[0])
+            self.classes[-1].extend(kind for kind in key[1:] if kind not in self.classes[-1])
             return made
         if isinstance(value, types.ModuleType):
             if value.__name__ not in _MODULES:
@@ -249,7 +297,7 @@ class _Walk:
             items = [self._reach(item, place) for item in value]
             return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
         if isinstance(value, type):
-            self.classes.append(value)
+            self.classes[-1].append(value)
             self.note("type", value.__module__, value.__qualname__, getattr(value, "_fields", ()))
             return value
         if isinstance(value, (types.BuiltinFunctionType, np.ufunc)):

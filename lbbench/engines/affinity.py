@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from lbbench.core.held import apart
 from lbbench.engines.counters import Counters
+from lbbench.engines.parts import COOKIES
 from lbbench.engines.world import Facts, World
 
 REQUESTS, KEPT, SESSION_LOSS, FORCED_LOSS, COMPARED, MOVED, MOVED_BY_FORCE = range(7)
 
 
+@apart
 def remember(f: Facts, w: World, c: Counters, slot: int) -> None:
     """Compare the pod of an answered request with those before it of its session or key.
 
@@ -21,7 +24,7 @@ def remember(f: Facts, w: World, c: Counters, slot: int) -> None:
     if which < 0:
         return
     comparable = True
-    if f.cookies:
+    if COOKIES:
         mine = request.new_cookie if request.new_cookie >= 0 else request.cookie
         if w.jar[request.session].cookie != mine:
             return  # the cookie of another answer has taken its place

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import math
 
+from lbbench.core.held import apart, hold
 from lbbench.core.rng import lua_random
+from lbbench.engines.condition import door_of, is_cut_off
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import ANSWER, FLOW_TIMER, REACH_POD, TIMER, event_order
 from lbbench.engines.flow import UPSTREAM, flow_in
 from lbbench.engines.hashkey import hash_key
 from lbbench.engines.keepalive import put_idle, take_idle
-from lbbench.engines.parts import pod_at, pod_cookie, pod_done, pod_pick
+from lbbench.engines.parts import (
+    CHANGES,
+    COOKIES,
+    FIRST_COUNTS,
+    MS_CLOCK,
+    SEES_PODS,
+    pod_at,
+    pod_cookie,
+    pod_done,
+    pod_pick,
+)
 from lbbench.engines.pods import plan_event, plan_order
 from lbbench.engines.recording import count_dead, window_of
 from lbbench.engines.script import REFUSE, SILENT
@@ -21,7 +33,6 @@ from lbbench.engines.world import (
     N_FREE,
     N_NEWEST,
     N_OLDEST,
-    N_ROUTES,
     T_READ,
     Facts,
     States,
@@ -46,6 +57,8 @@ TIMED = 2  # its timer is set
 
 def worker_is_gone(f: Facts, w: World, slot: int) -> bool:
     """Tell whether the worker that had the request has died, perhaps to start anew."""
+    if not CHANGES:
+        return False
     conn = w.conn[w.request[slot].conn]
     host = w.host[f.target_node[conn.target]]
     return host.up == 0 or host.boot != conn.target_boot
@@ -78,15 +91,15 @@ def attempt(
     n = w.lists.pod_seen[view].n
     listed = w.lists.pod[view]
     key = request.cookie
-    if f.cookies == 0:
+    if COOKIES == 0:
         here = 1 if f.target_node[conn.target] == conn.node else 0
         key = hash_key(f, request.client, conn.node, here, request.key)
-    state = pod_at(s.pod, view, desk.common)
-    by_id = w.in_system if f.sees_pods else w.pod_busy[desk.busy]
+    state = hold(pod_at(s.pod, view, desk.common))
+    by_id = w.in_system if SEES_PODS else w.pod_busy[desk.busy]
     see_busy(w, by_id, listed, n)
     busy = by_id if n == by_id.size else w.busy_seen[:n]
     tried = w.tried_seen[: see_tried(w, w.tried[slot], request.n_tried, listed, n)]
-    place = pod_pick(state, s.pod_rng[desk.rng], clock(now, f.ms_clock), key, busy, tried)
+    place = pod_pick(state, s.pod_rng[desk.rng], clock(now, MS_CLOCK), key, busy, tried)
     cookie = pod_cookie(state)
     if cookie >= 0:
         request.new_cookie = cookie
@@ -116,9 +129,9 @@ def attempt(
         c.totals[CROSS_NODE] += 1
     rtt = f.hop_rtt[desk.node, there]
     carried = take_idle(f, w, conn.worker, pod, now)
-    site = w.site[pod]
-    silent = site.door == SILENT or (there != desk.node and w.number[N_ROUTES] == 0)
-    if silent or site.door == REFUSE:
+    door = door_of(w, pod)
+    silent = door == SILENT or is_cut_off(w, there, desk.node)
+    if silent or door == REFUSE:
         count_dead(c, pod, now)
     request.place = AWAY
     request.connected = leave
@@ -131,7 +144,7 @@ def attempt(
             plan_event(w, request.due, TIMER, slot, slot)
             return True
         request.connected = leave + rtt
-        if site.door == REFUSE:
+        if door == REFUSE:
             request.error = CONNECT_REFUSED
             request.again = f.retry_on_error
             request.phase = TRYING
@@ -165,7 +178,7 @@ def end_attempt(f: Facts, w: World, c: Counters, s: States, slot: int, now: floa
     if failed:
         c.pod[request.segment, pod].errors += 1
     kept = 0 if request.served == 1 else 1  # nothing to wait for, or never connected
-    rtt = observed_rtt(request.picked, request.connected, kept, now, f.ms_clock)
+    rtt = observed_rtt(request.picked, request.connected, kept, now, MS_CLOCK)
     if request.attempts == 1:
         request.first_pod = pod
         request.first_rtt = rtt
@@ -173,7 +186,7 @@ def end_attempt(f: Facts, w: World, c: Counters, s: States, slot: int, now: floa
         w.tried[slot, request.n_tried] = pod
         request.n_tried += 1
         return True
-    if f.first_counts:
+    if FIRST_COUNTS:
         pod = request.first_pod
         rtt = request.first_rtt
     if f.lock_hold > 0.0:
@@ -182,11 +195,12 @@ def end_attempt(f: Facts, w: World, c: Counters, s: States, slot: int, now: floa
             return False
         w.lock_until[desk.busy, pod] = now + f.lock_hold
         w.lock_owner[desk.busy, pod] = worker
-    state = pod_at(s.pod, desk.own + request.backend, desk.common)
-    pod_done(state, pod, clock(now, f.ms_clock), rtt, not failed)
+    state = hold(pod_at(s.pod, desk.own + request.backend, desk.common))
+    pod_done(state, pod, clock(now, MS_CLOCK), rtt, not failed)
     return False
 
 
+@apart
 def time_out(f: Facts, w: World, slot: int) -> int:
     """Give up the attempt in ``slot``; return the slot in which its request goes on.
 
@@ -201,6 +215,7 @@ def time_out(f: Facts, w: World, slot: int) -> int:
     return at
 
 
+@apart
 def leave_ghost(f: Facts, w: World, slot: int) -> int:
     """Separate a request from its attempt, if that is anywhere; return the request's slot."""
     if w.request[slot].place == AWAY:
@@ -246,6 +261,7 @@ def expect_answer(f: Facts, w: World, slot: int) -> None:
     request.expects = LISTED
 
 
+@apart
 def set_read_timer(f: Facts, w: World) -> None:
     """Let the timer of the attempt that has waited longest go off when it is due."""
     slot = w.number[N_OLDEST]

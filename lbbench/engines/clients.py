@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from lbbench.core.held import apart
 from lbbench.engines.affinity import remember
+from lbbench.engines.condition import is_cut_off
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import (
     CLIENT,
@@ -16,6 +18,7 @@ from lbbench.engines.events import (
 )
 from lbbench.engines.flow import SYSTEM, WORKER, flow_in, flow_out
 from lbbench.engines.lines import release
+from lbbench.engines.parts import CHANGES, COOKIES, INGRESS
 from lbbench.engines.pods import plan_event, plan_order
 from lbbench.engines.recording import (
     Records,
@@ -33,7 +36,7 @@ from lbbench.engines.tables import (
     TRYING,
 )
 from lbbench.engines.timing import TO_BALANCER, TO_CLIENT, jitter
-from lbbench.engines.world import N_FREE, N_ROUTES, T_CUT, Facts, World
+from lbbench.engines.world import N_FREE, T_CUT, Facts, World
 from lbbench.model.tally import ATTEMPTS, CROSS_NODE, RESET, RETRIED, SAVED
 from lbbench.model.trace import Trace
 
@@ -123,10 +126,10 @@ def transmit(f: Facts, w: World, c: Counters, slot: int, now: float) -> None:
     request.written = max(now, conn.ready)
     conn.touched = max(conn.touched, request.written)
     c.node[segment, conn.node].requests += 1
-    if f.ingress:
+    if INGRESS:
         c.replica[segment, conn.target].requests += 1
         c.worker[segment, conn.worker].requests += 1
-    if conn.cut or conn.opened < w.clock[T_CUT]:
+    if conn.cut or (CHANGES and conn.opened < w.clock[T_CUT]):
         wait_in_silence(f, w, slot, request.written)
         return
     request.phase = TRAVELLING
@@ -135,8 +138,8 @@ def transmit(f: Facts, w: World, c: Counters, slot: int, now: float) -> None:
         plan_order(w, request.written + f.flow_idle, order, slot)
     delay = f.path_delay + jitter(f.jitter_salt[0], request.number, TO_BALANCER, f.path_jitter)
     arrives = (request.written + 0.5 * conn.rtt) + delay
-    if f.ingress:
-        if f.cookies and request.session >= 0:
+    if INGRESS:
+        if COOKIES and request.session >= 0:
             jar = w.jar[request.session]
             request.cookie = jar.cookie
             if jar.cookie >= 0:
@@ -162,11 +165,13 @@ def transmit(f: Facts, w: World, c: Counters, slot: int, now: float) -> None:
 
 def way(f: Facts, w: World, slot: int) -> int:
     """Return whether packets pass on the request's connection: REACHED, BROKEN or LOST."""
+    if not CHANGES:
+        return REACHED
     conn = w.conn[w.request[slot].conn]
     there = f.target_node[conn.target]
     if w.host[conn.node].up == 0 or w.host[there].up == 0:
         return LOST
-    if there != conn.node and w.number[N_ROUTES] == 0:
+    if is_cut_off(w, there, conn.node):
         return LOST
     if w.host[conn.node].boot != conn.node_boot or w.host[there].boot != conn.target_boot:
         return BROKEN
@@ -185,6 +190,7 @@ def reach_worker(f: Facts, w: World, c: Counters, slot: int, now: float) -> None
     plan_event(w, taken, TAKE, slot, slot)
 
 
+@apart
 def wait_in_silence(f: Facts, w: World, slot: int, since: float) -> None:
     """Let the client wait for an answer that will not come, until it gives up."""
     request = w.request[slot]
@@ -220,7 +226,7 @@ def finish(f: Facts, w: World, c: Counters, records: Records, slot: int, now: fl
         opening = request.written - request.sent
         at_worker = 0.0
         retries = 0.0
-        if f.ingress:
+        if INGRESS:
             opening += request.connected - request.leave
             at_worker = request.left - request.at_worker
             retries = request.leave - request.left
@@ -240,18 +246,18 @@ def finish(f: Facts, w: World, c: Counters, records: Records, slot: int, now: fl
         )
         if request.attempts > 1:
             c.totals[SAVED] += 1
-    if f.ingress == 0 and request.error >= 0 and request.pod >= 0:
+    if INGRESS == 0 and request.error >= 0 and request.pod >= 0:
         c.pod[request.segment, request.pod].errors += 1
     if request.attempts > 1:
         c.totals[RETRIED] += 1
-    if f.cookies and request.session >= 0 and request.new_cookie >= 0:
+    if COOKIES and request.session >= 0 and request.new_cookie >= 0:
         w.jar[request.session].cookie = request.new_cookie
         w.jar[request.session].backend = request.backend
-    if request.error < 0:
+    if request.error < 0 and (f.by_key or request.session >= 0):
         remember(f, w, c, slot)
     if f.records:
         flow_out(c.flow, SYSTEM, request.arrival, now)
-        record(f, w, records, slot, request.error)
+        record(w, records, slot, request.error)
     release(f, w, slot, now)
 
 
@@ -262,7 +268,8 @@ def free(w: World, slot: int) -> None:
     w.number[N_FREE] += 1
 
 
-def record(f: Facts, w: World, records: Records, slot: int, error: int) -> None:
+@apart
+def record(w: World, records: Records, slot: int, error: int) -> None:
     """Write the row of the request in ``slot``; ``error`` -1: none, -2: unfinished."""
     request = w.request[slot]
     row = request.number
@@ -278,7 +285,7 @@ def record(f: Facts, w: World, records: Records, slot: int, error: int) -> None:
         conn = w.conn[request.conn]
         records.node[row] = conn.node
         records.port[row] = conn.port
-        if f.ingress:
+        if INGRESS:
             records.replica[row] = conn.target
             records.worker[row] = conn.worker
     records.pod[row] = request.pod

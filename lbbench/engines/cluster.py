@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from lbbench.core.held import apart, hold
 from lbbench.engines.clients import free, send_answer, wait_in_silence
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import ANSWER
@@ -11,6 +12,8 @@ from lbbench.engines.flow import PODS, flow_out
 from lbbench.engines.keepalive import remove_idle
 from lbbench.engines.lines import part_with, settle
 from lbbench.engines.parts import (
+    INGRESS,
+    MS_CLOCK,
     azure_at,
     azure_changed,
     node_at,
@@ -46,6 +49,7 @@ def no_step(f: Facts, w: World, c: Counters, s: States, now: float) -> None:
     """Stand in for `take_step` where the cluster does not change."""
 
 
+@apart
 def take_step(f: Facts, w: World, c: Counters, s: States, now: float) -> None:
     """Let the next step of the script happen."""
     step = f.step[w.number[N_STEP]]
@@ -60,7 +64,7 @@ def take_step(f: Facts, w: World, c: Counters, s: States, now: float) -> None:
     elif step.op == EMPTY:
         _clear(f, w, c, a, step.b, now)
     elif step.op == DROP_IDLE:
-        if f.ingress:
+        if INGRESS:
             _drop_upstream(w, a)
         else:
             _part_with_all(f, w, a, now)
@@ -74,18 +78,19 @@ def take_step(f: Facts, w: World, c: Counters, s: States, now: float) -> None:
         w.clock[T_CUT] = now
     elif step.op == LB_VIEW:
         old = w.old_list[: take_list(w, w.lists.azure, w.lists.azure_seen, 0, listed, 0)]
-        azure_changed(azure_at(s.azure, 0, 0), s.azure_rng[0], old, listed, now)
+        azure_changed(hold(azure_at(s.azure, 0, 0)), s.azure_rng[0], old, listed, now)
     elif step.op == NODE_VIEW:
         old = w.old_list[: take_list(w, w.lists.node, w.lists.node_seen, a, listed, step.b)]
-        node_changed(node_at(s.node, a, 0), s.node_rng[a], old, listed, now)
+        node_changed(hold(node_at(s.node, a, 0)), s.node_rng[a], old, listed, now)
     elif step.op == WORKER_VIEW:
         old = w.old_list[: take_list(w, w.lists.pod, w.lists.pod_seen, a, listed, 0)]
         w.lists.pod_seen[a].version = step.b
         of = f.view_of[a]
-        state = pod_at(s.pod, a, of.common)
-        pod_changed(state, s.pod_rng[of.rng], old, listed, clock(now, f.ms_clock))
+        state = hold(pod_at(s.pod, a, of.common))
+        pod_changed(state, s.pod_rng[of.rng], old, listed, clock(now, MS_CLOCK))
 
 
+@apart
 def _clear(f: Facts, w: World, c: Counters, pod: int, how: int, now: float) -> None:
     """Take everything out of a pod that dies; ``how``: whether those who wait are told."""
     empty(f, w, pod, now)
@@ -102,16 +107,16 @@ def _clear(f: Facts, w: World, c: Counters, pod: int, how: int, now: float) -> N
         elif how == WITH_RESET:
             request.error = RESET
             request.again = f.retry_on_error
-            if f.ingress:
+            if INGRESS:
                 rtt = f.hop_rtt[request.origin, f.pod[pod].node]
                 request.place = TO_WORKER
                 plan_event(w, now + 0.5 * rtt, ANSWER, slot, slot)
             else:
                 request.breaks = 1
                 send_answer(f, w, slot, now)
-        elif f.ingress == 0:
+        elif INGRESS == 0:
             wait_in_silence(f, w, slot, now)
-    if how == WITH_RESET and f.ingress == 0:
+    if how == WITH_RESET and INGRESS == 0:
         _part_with_all(f, w, pod, now)
 
 
@@ -122,6 +127,7 @@ def _drop_upstream(w: World, pod: int) -> None:
             remove_idle(w, worker, w.idle_top[worker, pod])
 
 
+@apart
 def _part_with_all(f: Facts, w: World, pod: int, now: float) -> None:
     """Close the client connections to a pod as soon as what is on them has ended."""
     for at in range(w.conn.size):
@@ -131,6 +137,7 @@ def _part_with_all(f: Facts, w: World, pod: int, now: float) -> None:
             settle(f, w, at, now)
 
 
+@apart
 def _node(f: Facts, w: World, s: States, node: int, up: int, now: float) -> None:
     """Let a node go down, or start anew: its kube-proxy and workers with nothing learnt."""
     w.host[node].up = up
@@ -141,10 +148,10 @@ def _node(f: Facts, w: World, s: States, node: int, up: int, now: float) -> None
     seen = w.lists.node_seen[node].n
     nothing = w.old_list[:0]
     listed = w.lists.node[node, :seen]
-    node_changed(node_at(s.node, node, 0), s.node_rng[node], nothing, listed, now)
+    node_changed(hold(node_at(s.node, node, 0)), s.node_rng[node], nothing, listed, now)
     for worker in range(f.worker.size):
         desk = f.worker[worker]
-        if desk.node != node or f.ingress == 0:
+        if desk.node != node or INGRESS == 0:
             continue
         w.desk[worker].free_at = 0.0
         while w.desk[worker].first >= 0:
@@ -153,10 +160,10 @@ def _node(f: Facts, w: World, s: States, node: int, up: int, now: float) -> None
             pod_reset(s.pod, s.new_pod, view, desk.common)
     for worker in range(f.worker.size):
         desk = f.worker[worker]
-        if desk.node != node or f.ingress == 0:
+        if desk.node != node or INGRESS == 0:
             continue
         for view in range(desk.own, desk.own + f.backends):
             listed = w.lists.pod[view, : w.lists.pod_seen[view].n]
             of = f.view_of[view]
-            state = pod_at(s.pod, view, of.common)
-            pod_changed(state, s.pod_rng[of.rng], nothing, listed, clock(now, f.ms_clock))
+            state = hold(pod_at(s.pod, view, of.common))
+            pod_changed(state, s.pod_rng[of.rng], nothing, listed, clock(now, MS_CLOCK))

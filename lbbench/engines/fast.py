@@ -37,6 +37,7 @@ from lbbench.engines.steady.fit import why_not
 from lbbench.engines.world import (
     N_HUNGRY,
     N_REQUEST,
+    N_STARVED,
     T_LAST,
     Facts,
     States,
@@ -57,6 +58,7 @@ def kernel_of(plan: Plan, *, options: Mapping[str, Any] | None = None) -> Bound:
     ``options`` are further options of `bind`, for instance ``{"boundscheck": True}``.
     """
     azure, node, pod, states = plan.azure, plan.node, plan.pod, plan.states
+    facts = plan.facts
     return bind(
         run_block,
         options=options,
@@ -73,7 +75,15 @@ def kernel_of(plan: Plan, *, options: Mapping[str, Any] | None = None) -> Bound:
         pod_changed=pod.on_endpoints or no_change,
         pod_reset=instance_reset(states.pod, plan.common),
         pod_cookie=set_cookie if pod.cookies else no_cookie,
-        take_step=take_step if len(plan.facts.step) else no_step,
+        take_step=take_step if len(facts.step) else no_step,
+        CHANGES=len(facts.step) > 0,
+        INGRESS=facts.ingress,
+        COOKIES=facts.cookies,
+        SEES_PODS=facts.sees_pods,
+        MS_CLOCK=facts.ms_clock,
+        FIRST_COUNTS=facts.first_counts,
+        SHARED=facts.shared,
+        QUOTA=int(facts.quota > 0.0),
     )
 
 
@@ -159,18 +169,27 @@ def _fill_users(world: World, users: Users | None) -> None:
     """Give every user of closed traffic the first two chunks of rows."""
     if users is not None:
         everybody = np.arange(users.count)
-        for chunk in (0, 1):
-            _give_rows(world, users, everybody, np.full(users.count, chunk))
+        for _ in range(2):
+            _give_rows(world, users, everybody)
 
 
 def _feed_users(world: World, users: Users) -> None:
-    """Give the users that have used up a chunk the one after the next."""
+    """Give the users that have used up a chunk another one, those without any two.
+
+    That is done for all at once when one has none left: a user at a time would cost ten times the
+    simulation.
+    """
     hungry = world.hungry[: world.number[N_HUNGRY]].copy()
-    _give_rows(world, users, hungry, world.user_at[hungry] // CHUNK + 1)
-    world.number[N_HUNGRY] = 0
+    starved = hungry[world.user_at[hungry] == world.user_fed[hungry] * CHUNK]
+    _give_rows(world, users, hungry)
+    _give_rows(world, users, starved)
+    world.number[N_HUNGRY] = world.number[N_STARVED] = 0
 
 
-def _give_rows(world: World, users: Users, who: np.ndarray, chunks: np.ndarray) -> None:
+def _give_rows(world: World, users: Users, who: np.ndarray) -> None:
+    """Give each of the users ``who`` its next chunk of rows."""
+    chunks = world.user_fed[who]
+    world.user_fed[who] += 1
     rows = users.table(who.tolist(), chunks.tolist())
     half = (chunks % 2)[:, None] * CHUNK + np.arange(CHUNK)[None, :]
     for name in ("think", "work", "key", "last", "life"):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 from lbbench.core.heap import heap_pop, heap_push
+from lbbench.core.held import apart, lend
 from lbbench.engines.attempts import (
     answer_at_worker,
     attempt,
@@ -55,7 +56,7 @@ from lbbench.engines.flow import PODS, SYSTEM, UPSTREAM, WORKER, flow_in, flow_o
 from lbbench.engines.leftovers import give_up
 from lbbench.engines.lines import GO, OPENS, idle_too_long, pump, set_idle_timer, take_line
 from lbbench.engines.opening import open_line
-from lbbench.engines.parts import take_step
+from lbbench.engines.parts import INGRESS, SHARED, take_step
 from lbbench.engines.pods import is_overtaken, leave, turn
 from lbbench.engines.recording import Records, close_segments
 from lbbench.engines.tables import (
@@ -73,13 +74,13 @@ from lbbench.engines.world import (
     N_CURSOR,
     N_FREE,
     N_HEAP,
-    N_HUNGRY,
     N_IDLE_OLDEST,
     N_LANE_FREE,
     N_OLDEST,
     N_OUT,
     N_REQUEST,
     N_SEGMENT,
+    N_STARVED,
     N_STEP,
     N_STOPPED,
     N_TAIL,
@@ -109,19 +110,22 @@ LAST_ORDER = 2**63 - 1
 SLOTS_AT_ONCE = 2  # that one event takes: a request and its ghost
 
 
-def run_block(  # noqa: C901  (each step has one call site)
+def run_block(
     f: Facts, w: World, c: Counters, s: States, records: Records, block: Trace, final: int
 ) -> int:
     """Run until every request of ``block`` has come; with ``final``, until nothing is left."""
+    return _run(lend(f), lend(w), lend(c), lend(s), lend(records), lend(block), final)
+
+
+@apart
+def _run(  # noqa: C901  (each step has one call site)
+    f: Facts, w: World, c: Counters, s: States, records: Records, block: Trace, final: int
+) -> int:
     while True:
         if w.number[N_HEAP] + w.number[N_OUT] > w.heap_time.size:
             return NEEDS_HEAP
-        for i in range(w.number[N_OUT]):
-            w.number[N_HEAP] = heap_push(
-                w.heap_time, w.heap_order, w.heap_load, w.number[N_HEAP],
-                w.out_time[i], w.out_order[i], w.out_load[i],
-            )  # fmt: skip
-        w.number[N_OUT] = 0
+        if w.number[N_OUT] > 1:
+            _push(w)
         if w.number[N_FREE] < SLOTS_AT_ONCE:
             return NEEDS_SLOTS
         if w.number[N_CONN_FREE] == 0:
@@ -129,7 +133,7 @@ def run_block(  # noqa: C901  (each step has one call site)
         if f.chained and w.number[N_LANE_FREE] == 0:
             return NEEDS_LANES
         if f.users > 0:
-            if w.number[N_HUNGRY] > 0:
+            if w.number[N_STARVED] > 0:
                 return NEEDS_ROWS
             if w.number[N_BEGUN] == 0:
                 w.number[N_BEGUN] = 1
@@ -152,6 +156,14 @@ def run_block(  # noqa: C901  (each step has one call site)
         if from_heap:
             now = w.heap_time[0]
             order = w.heap_order[0]
+        from_tray = False
+        if w.number[N_OUT] == 1:  # often what was scheduled last is what comes next
+            from_tray = _is_before(w.out_time[0], w.out_order[0], now, order)
+            if from_tray:
+                now = w.out_time[0]
+                order = w.out_order[0]
+            else:
+                _push(w)
         step = w.number[N_STEP]
         from_script = step < f.step.size and _is_before(
             f.step[step].time, f.step[step].order, now, order
@@ -170,22 +182,38 @@ def run_block(  # noqa: C901  (each step has one call site)
         if from_script:
             take_step(f, w, c, s, now)
             continue
-        if from_heap:
-            load = w.heap_load[0]
-            w.number[N_HEAP] = heap_pop(w.heap_time, w.heap_order, w.heap_load, w.number[N_HEAP])
+        if from_tray or from_heap:
+            if from_tray:
+                load = w.out_load[0]
+                w.number[N_OUT] = 0
+            else:
+                load = w.heap_load[0]
+                w.number[N_HEAP] = heap_pop(
+                    w.heap_time, w.heap_order, w.heap_load, w.number[N_HEAP]
+                )
             if event_kind(order) == CHANGE:
                 turn(f, w, c, load, now)
                 continue
             if load < 0:
                 idle_too_long(f, w, -1 - load, order, now)
                 continue
-            slot = _whose(f, w, order, load, now)
+            slot = _whose(w, order, load, now)
             if slot < 0:
                 continue
         else:
             w.number[N_CURSOR] += 1
             slot = _come(f, w, block, row)
         _happen(f, w, c, s, records, order, slot, now)
+
+
+def _push(w: World) -> None:
+    """Put the events of the out tray into the heap."""
+    for i in range(w.number[N_OUT]):
+        w.number[N_HEAP] = heap_push(
+            w.heap_time, w.heap_order, w.heap_load, w.number[N_HEAP],
+            w.out_time[i], w.out_order[i], w.out_load[i],
+        )  # fmt: skip
+    w.number[N_OUT] = 0
 
 
 def _is_before(time: float, order: int, other_time: float, other_order: int) -> bool:
@@ -221,10 +249,10 @@ def _chain(w: World, block: Trace, row: int) -> None:
     w.number[N_TAIL] = slot
 
 
-def _whose(f: Facts, w: World, order: int, load: int, now: float) -> int:
+def _whose(w: World, order: int, load: int, now: float) -> int:
     """Return the slot that an event of the heap is about, -1 when it is void by now."""
     kind = event_kind(order)
-    if kind == FINISH and f.shared:
+    if kind == FINISH and SHARED:
         if is_overtaken(w, now, order, load):
             return -1
         return w.queue[load].head
@@ -327,7 +355,7 @@ def _happen(  # noqa: C901  (each step has one call site)
         else:
             answer = now
     if answered:
-        if f.ingress:
+        if INGRESS:
             back_to_worker(f, w, slot, now)
         else:
             answer = now
@@ -353,6 +381,7 @@ def _happen(  # noqa: C901  (each step has one call site)
         free(w, slot)
 
 
+@apart
 def _open_segments(f: Facts, w: World, c: Counters, last: int, now: float) -> None:
     close_segments(c, w.queue, w.in_system, f.pod, w.number[N_SEGMENT], last, now)
     w.number[N_SEGMENT] = last + 1

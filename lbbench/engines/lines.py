@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from lbbench.core.held import apart
 from lbbench.engines.events import IDLE_TIMER, SEND, TIMER, event_order
 from lbbench.engines.l4 import source_port
 from lbbench.engines.pods import plan_event, plan_order
@@ -122,9 +123,10 @@ def release(f: Facts, w: World, slot: int, now: float) -> None:
         part_with(w, at, now)
     if conn.dead == 0:
         pump(f, w, at, now)
-    settle(f, w, at, now)
+    settle_here(f, w, at, now)
 
 
+@apart
 def part_with(w: World, at: int, now: float) -> None:
     """Send nothing more on a connection; who waits for it looks for another one now."""
     conn = w.conn[at]
@@ -139,7 +141,13 @@ def part_with(w: World, at: int, now: float) -> None:
         plan_event(w, now, SEND, slot, slot)
 
 
+@apart
 def settle(f: Facts, w: World, at: int, now: float) -> None:
+    """Do what `settle_here` does, where that is called seldom."""
+    settle_here(f, w, at, now)
+
+
+def settle_here(f: Facts, w: World, at: int, now: float) -> None:
     """Close a connection that nobody uses and nobody will; else it is idle from now on."""
     conn = w.conn[at]
     if conn.users > 0:
@@ -189,6 +197,7 @@ def leave_idle(f: Facts, w: World, at: int) -> None:
     conn.is_idle = 0
 
 
+@apart
 def set_idle_timer(f: Facts, w: World) -> None:
     """Let the timer of the connection that has been idle longest go off when it is due."""
     at = w.number[N_IDLE_OLDEST]
@@ -198,6 +207,7 @@ def set_idle_timer(f: Facts, w: World) -> None:
     plan_order(w, due, event_order(TIMER, w.conn[at].last, IDLE_TIMER), -1 - at)
 
 
+@apart
 def idle_too_long(f: Facts, w: World, at: int, order: int, now: float) -> None:
     """Let the idle timer of a connection go off, unless it has been used since.
 

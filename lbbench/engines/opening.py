@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 
+from lbbench.core.held import hold
+from lbbench.engines.condition import door_of, is_cut_off, is_down
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import CLIENT, SYN_TIMER, TIMER, event_order
 from lbbench.engines.l4 import PORTS_PER_TARGET, flow_hash, worker_of
-from lbbench.engines.parts import azure_at, azure_pick, node_at, node_pick
+from lbbench.engines.parts import INGRESS, azure_at, azure_pick, node_at, node_pick
 from lbbench.engines.pods import plan_event, plan_order
 from lbbench.engines.recording import count_dead
 from lbbench.engines.script import REFUSE, SILENT
 from lbbench.engines.views import see_busy
-from lbbench.engines.world import N_ROUTES, Facts, States, World
+from lbbench.engines.world import Facts, States, World
 from lbbench.model.tally import (
     CONNECT_REFUSED,
     CONNECT_TIMEOUT,
@@ -53,7 +55,7 @@ def send_syn(  # noqa: C901  (the ways in which a SYN ends)
         request.error = LB_DROP
         return _lost(c, conn.syns)
     request.error = CONNECT_TIMEOUT
-    if w.host[node].up == 0:
+    if is_down(w, node):
         return _lost(c, conn.syns)
     if conn.node != node or conn.target < 0 or conn.node_boot != w.host[node].boot:
         conn.node = node
@@ -68,14 +70,14 @@ def send_syn(  # noqa: C901  (the ways in which a SYN ends)
     target = conn.target
     there = f.target_node[target]
     conn.rtt = f.client_rtt + f.hop_rtt[node, there]
-    if there != node and w.number[N_ROUTES] == 0:
+    if is_cut_off(w, there, node):
         return _lost(c, conn.syns)
-    if f.ingress == 0 and w.site[target].door == REFUSE:
+    if INGRESS == 0 and door_of(w, target) == REFUSE:
         count_dead(c, target, now)
         request.error = CONNECT_REFUSED
         return REFUSED
-    if w.host[there].up == 0 or (f.ingress == 0 and w.site[target].door == SILENT):
-        if f.ingress == 0:
+    if is_down(w, there) or (INGRESS == 0 and door_of(w, target) == SILENT):
+        if INGRESS == 0:
             count_dead(c, target, now)
         return _lost(c, conn.syns)
     if f.local == 0 and w.node_busy[node, target] >= PORTS_PER_TARGET:
@@ -92,7 +94,7 @@ def send_syn(  # noqa: C901  (the ways in which a SYN ends)
     c.snat_peak[0] = max(c.snat_peak[0], (1 - f.local) * w.node_busy[node, target])
     segment = request.segment
     c.node[segment, node].connections += 1
-    if f.ingress == 0:
+    if INGRESS == 0:
         c.pod[segment, target].connections += 1
         return CONNECTED
     source = address.number
@@ -112,7 +114,7 @@ def _pick_node(w: World, s: States, key: int, now: float) -> int:
     see_busy(w, w.azure_busy[0], w.lists.azure[0], n)
     busy = w.azure_busy[0] if n == w.lists.azure.shape[1] else w.busy_seen[:n]
     nothing = w.tried_seen[:0]
-    place = azure_pick(azure_at(s.azure, 0, 0), s.azure_rng[0], now, key, busy, nothing)
+    place = azure_pick(hold(azure_at(s.azure, 0, 0)), s.azure_rng[0], now, key, busy, nothing)
     return w.lists.azure[0, place] if place >= 0 else NOBODY
 
 
@@ -122,7 +124,7 @@ def _pick_target(w: World, s: States, node: int, source: int, now: float) -> int
     see_busy(w, w.node_busy[node], w.lists.node[node], n)
     busy = w.node_busy[node] if n == w.lists.node.shape[1] else w.busy_seen[:n]
     nothing = w.tried_seen[:0]
-    place = node_pick(node_at(s.node, node, 0), s.node_rng[node], now, source, busy, nothing)
+    place = node_pick(hold(node_at(s.node, node, 0)), s.node_rng[node], now, source, busy, nothing)
     return w.lists.node[node, place] if place >= 0 else NOBODY
 
 

@@ -31,6 +31,16 @@ pod_changed: Callable[..., None] = _unbound
 pod_reset: Callable[..., None] = _unbound
 pod_cookie: Callable[[Any], int] = _unbound
 take_step: Callable[..., None] = _unbound
+CHANGES: bool = True
+"""False: the cluster does not change, so every node is up and every pod's door open, always."""
+INGRESS: int = 1
+COOKIES: int = 1
+SEES_PODS: int = 1
+MS_CLOCK: int = 1
+FIRST_COUNTS: int = 1
+SHARED: int = 1
+QUOTA: int = 1
+"""What `Facts` says under these names (0: no quota), known when the kernel is compiled."""
 
 
 def no_feedback(state: Any, endpoint: int, now: float, rtt: float, ok: bool) -> None:  # noqa: FBT001

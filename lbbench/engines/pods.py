@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 
+from lbbench.core.held import apart
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import CHANGE, FINISH, QUOTA_TIMER, event_order
+from lbbench.engines.parts import QUOTA, SHARED
 from lbbench.engines.recording import bring_up, count_stall
 from lbbench.engines.sharing import leaving_time, virtual_now, work_left
 from lbbench.engines.tables import AWAY, QUEUED, SERVED
@@ -41,7 +43,7 @@ def join(f: Facts, w: World, slot: int, now: float) -> bool:
         return False
     _bring(f, w, pod, now)
     queue = w.queue[pod]
-    if f.shared:
+    if SHARED:
         request.start = now
         request.place = SERVED
         request.leaves_at = queue.virtual + request.todo
@@ -62,7 +64,8 @@ def join(f: Facts, w: World, slot: int, now: float) -> bool:
                 w.request[queue.tail].next = slot
             queue.tail = slot
     queue.highest = max(queue.highest, w.in_system[pod])
-    _announce_turn(f, w, pod, now)
+    if QUOTA:
+        _announce_turn(f, w, pod, now)
     return True
 
 
@@ -72,7 +75,7 @@ def leave(f: Facts, w: World, slot: int, now: float) -> None:
     _bring(f, w, pod, now)
     queue = w.queue[pod]
     w.request[slot].place = AWAY
-    if f.shared:
+    if SHARED:
         w.in_system[pod] -= 1
         queue.head = w.request[slot].next
         w.request[slot].end = now
@@ -85,7 +88,8 @@ def leave(f: Facts, w: World, slot: int, now: float) -> None:
             _begin(w, waiting, now)
         else:
             queue.serving -= 1
-    _announce_turn(f, w, pod, now)
+    if QUOTA:
+        _announce_turn(f, w, pod, now)
 
 
 def is_overtaken(w: World, time: float, order: int, pod: int) -> bool:
@@ -93,6 +97,7 @@ def is_overtaken(w: World, time: float, order: int, pod: int) -> bool:
     return w.queue[pod].due_order != order or w.queue[pod].due_time != time
 
 
+@apart
 def set_speed(f: Facts, w: World, pod: int, speed: float, now: float) -> None:
     """Let the pod work at another speed from now on; what is in service ends at another time."""
     if speed != w.site[pod].speed:
@@ -100,9 +105,11 @@ def set_speed(f: Facts, w: World, pod: int, speed: float, now: float) -> None:
         _bring(f, w, pod, now)
         w.site[pod].speed = speed
         _change_pace(f, w, pod, old, now)
-        _announce_turn(f, w, pod, now)
+        if QUOTA:
+            _announce_turn(f, w, pod, now)
 
 
+@apart
 def turn(f: Facts, w: World, c: Counters, pod: int, now: float) -> None:
     """Let the pod's CPU budget be used up, or renewed, unless its turn has moved."""
     queue = w.queue[pod]
@@ -117,12 +124,14 @@ def turn(f: Facts, w: World, c: Counters, pod: int, now: float) -> None:
         queue.throttled = 1
         count_stall(c, pod, nanoseconds((before + 1) * f.period - now))
     _change_pace(f, w, pod, old, now)
-    _announce_turn(f, w, pod, now)
+    if QUOTA:
+        _announce_turn(f, w, pod, now)
 
 
+@apart
 def _change_pace(f: Facts, w: World, pod: int, old: float, now: float) -> None:
     """Let the ends of what is in service follow the pod's pace, which was ``old``."""
-    if f.shared:
+    if SHARED:
         announce_next(f, w, pod, now)
         return
     for slot in range(w.request.size):
@@ -138,6 +147,7 @@ def _pace(w: World, pod: int) -> float:
     return 0.0 if w.queue[pod].throttled else w.site[pod].speed
 
 
+@apart
 def empty(f: Facts, w: World, pod: int, now: float) -> None:
     """Take everything out of the pod; whose it was sees to what becomes of it."""
     _bring(f, w, pod, now)
@@ -146,7 +156,8 @@ def empty(f: Facts, w: World, pod: int, now: float) -> None:
     queue.serving = 0
     queue.head = -1
     announce_next(f, w, pod, now)
-    _announce_turn(f, w, pod, now)
+    if QUOTA:
+        _announce_turn(f, w, pod, now)
 
 
 def _begin(w: World, slot: int, now: float) -> None:
@@ -171,13 +182,13 @@ def _bring(f: Facts, w: World, pod: int, now: float) -> None:
     """Bring the pod's integrals, virtual time and CPU budget up to now."""
     bring_up(w.queue, w.in_system, f.pod[pod].places, pod, now)
     queue = w.queue[pod]
-    if f.shared:
+    if SHARED:
         dt = now - queue.virtual_at
         queue.virtual = virtual_now(
             queue.virtual, dt, _pace(w, pod), f.pod[pod].places, w.in_system[pod]
         )
         queue.virtual_at = now
-    if f.quota > 0.0:
+    if QUOTA:
         queue.budget = budget_left(
             queue.budget, queue.period, queue.budget_at, now, _running(f, w, pod), f.quota, f.period
         )
@@ -189,15 +200,14 @@ def _running(f: Facts, w: World, pod: int) -> int:
     """Return how many cores the pod uses."""
     if _pace(w, pod) <= 0.0:
         return 0
-    if f.shared:
+    if SHARED:
         return min(w.in_system[pod], f.pod[pod].places)
     return w.queue[pod].serving
 
 
+@apart
 def _announce_turn(f: Facts, w: World, pod: int, now: float) -> None:
     """Announce when the CPU budget ends or is renewed; an earlier announcement is void."""
-    if f.quota <= 0.0:
-        return
     queue = w.queue[pod]
     if queue.throttled:
         queue.turn = (queue.period + 1) * f.period
@@ -209,6 +219,7 @@ def _announce_turn(f: Facts, w: World, pod: int, now: float) -> None:
         plan_order(w, queue.turn, event_order(CHANGE, pod, QUOTA_TIMER), pod)
 
 
+@apart
 def _insert_by_leaving(w: World, pod: int, slot: int) -> None:
     """Keep the pod's jobs in order of (virtual time of leaving, request number, attempt)."""
     new = w.request[slot]
@@ -232,9 +243,10 @@ def _insert_by_leaving(w: World, pod: int, slot: int) -> None:
         w.request[before].next = slot
 
 
+@apart
 def announce_next(f: Facts, w: World, pod: int, now: float) -> None:
     """Announce the next end of a sharing pod; an earlier announcement is void."""
-    if f.shared == 0:
+    if SHARED == 0:
         return
     queue = w.queue[pod]
     queue.due_order = VOID

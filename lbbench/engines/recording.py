@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lbbench.core.held import apart
 from lbbench.core.histogram import HIGHEST_NS, coarse_index, fine_index
 from lbbench.engines.counters import Counters
 from lbbench.engines.timing import nanoseconds
@@ -108,6 +109,7 @@ def count_completed(
     c.part[RETRIES, coarse_index(retries_ns)] += 1
 
 
+@apart
 def count_failed(c: Counters, segment: int, window: int, error: int, latency: float) -> None:
     """Count a request that failed with the error class ``error`` after ``latency`` seconds."""
     ns = nanoseconds(latency)
@@ -119,6 +121,7 @@ def count_failed(c: Counters, segment: int, window: int, error: int, latency: fl
     c.window[window].failed += 1
 
 
+@apart
 def count_dead(c: Counters, pod: int, now: float) -> None:
     """Count something that was sent to a pod which takes nothing."""
     row = c.dead[pod]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from lbbench.core.held import apart
 from lbbench.engines.attempts import expect_no_answer, leave_ghost
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import FLOW_TIMER, GIVE_UP_TIMER, SYN_TIMER, TIMER, event_order
 from lbbench.engines.flow import UPSTREAM, WORKER, flow_out
+from lbbench.engines.parts import INGRESS
 from lbbench.engines.pods import plan_order
 from lbbench.engines.tables import OPENING, SILENCE, TRAVELLING, TRYING, UNCONNECTED
 from lbbench.engines.world import Facts, World
@@ -18,6 +20,7 @@ TIMES_OUT = 3
 FLOW_ENDS = 4
 
 
+@apart
 def timer(f: Facts, w: World, slot: int, code: int, now: float) -> int:
     """Return what the timer of a request comes to."""
     request = w.request[slot]
@@ -48,10 +51,11 @@ def timer(f: Facts, w: World, slot: int, code: int, now: float) -> int:
     return NOTHING
 
 
+@apart
 def abandon(f: Facts, w: World, c: Counters, slot: int, now: float) -> int:
     """Let the client's connection end under a request; return the slot in which it goes on."""
     request = w.request[slot]
-    if f.ingress and request.phase in (TRYING, UNCONNECTED):
+    if INGRESS and request.phase in (TRYING, UNCONNECTED):
         expect_no_answer(f, w, slot)
         if f.records:
             flow_out(c.flow, UPSTREAM, request.picked, now)

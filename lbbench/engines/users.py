@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lbbench.core.held import apart
 from lbbench.engines.clients import free, new_request
 from lbbench.engines.events import SEND
 from lbbench.engines.lines import part_with, settle
@@ -12,6 +13,7 @@ from lbbench.engines.world import (
     N_HUNGRY,
     N_LANE_FREE,
     N_REQUEST,
+    N_STARVED,
     N_THINKING,
     Facts,
     World,
@@ -19,6 +21,7 @@ from lbbench.engines.world import (
 from lbbench.traffic.closed import CHUNK
 
 
+@apart
 def begin_users(f: Facts, w: World) -> None:
     """Let every user of closed traffic think before the first request."""
     if f.n_requests > 0:
@@ -53,11 +56,20 @@ def next_of_user(f: Facts, w: World, user: int, now: float) -> None:
     if f.n_requests == 0:
         w.number[N_COMING] += 1
     w.user_at[user] = at + 1
-    if (at + 1) % CHUNK == 0:  # the other chunk is being used now
+    if (at + 1) % CHUNK == 0:
+        _end_chunk(w, user)
+
+
+def _end_chunk(w: World, user: int) -> None:
+    """Note that the user needs rows: some time while another chunk lasts, else at once."""
+    if w.user_at[user] == w.user_fed[user] * CHUNK:
+        w.number[N_STARVED] += 1
+    else:
         w.hungry[w.number[N_HUNGRY]] = user
         w.number[N_HUNGRY] += 1
 
 
+@apart
 def follow_up(f: Facts, w: World, slot: int, now: float) -> None:
     """Let the next request of the connection come after its gap; without one, free the lane."""
     request = w.request[slot]

@@ -146,6 +146,7 @@ class World(NamedTuple):
     old_list: np.ndarray  # int64[] scratch: the list before a change
     user_row: np.ndarray  # USER_ROW[U, 2 CHUNK] rows of each user, one chunk ahead
     user_at: np.ndarray  # int64[U] rows used
+    user_fed: np.ndarray  # int64[U] chunks of rows given
     hungry: np.ndarray  # int64[U] users whose older chunk is used up
 
 
@@ -164,13 +165,14 @@ class World(NamedTuple):
     N_THINKING,
     N_TAIL,
     N_HUNGRY,
+    N_STARVED,
     N_BEGUN,
     N_OLDEST,
     N_NEWEST,
     N_IDLE_OLDEST,
     N_IDLE_NEWEST,
     N_ROUTES,
-) = range(20)
+) = range(21)
 T_LAST, T_ARRIVAL, T_DEADLINE, T_READ, T_IDLE, T_CUT = range(6)
 
 OUT = 64  # events that one event can schedule, beside two for each request
@@ -245,6 +247,7 @@ def new_world(
         old_list=np.zeros(max(nodes, pods, targets), INT),
         user_row=table(USER_ROW, facts.users, 2 * CHUNK),
         user_at=np.zeros(facts.users, INT),
+        user_fed=np.zeros(facts.users, INT),
         hungry=np.zeros(facts.users, INT),
     )
     world.request["number"] = -1
