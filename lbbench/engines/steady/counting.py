@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lbbench.engines.counters import Counters
+from lbbench.engines.parts import INGRESS
 from lbbench.engines.recording import Records, count_completed, segment_of, window_of
 from lbbench.engines.steady.world import N_NEXT_SEGMENT, N_SEGMENT, Steady
 from lbbench.engines.world import Facts
@@ -39,7 +40,7 @@ def count(
     request = w.request[slot]
     opening = request.written - request.sent
     at_worker = 0.0
-    if f.ingress:
+    if INGRESS:
         opening += request.connected - request.left
         at_worker = request.left - request.at_worker
     count_completed(
@@ -58,9 +59,7 @@ def count(
     )
 
 
-def record(
-    f: Facts, w: Steady, records: Records, slot: int, start: float, end: float
-) -> None:
+def record(f: Facts, w: Steady, records: Records, slot: int, start: float, end: float) -> None:
     """Write the row of a request."""
     request = w.request[slot]
     conn = w.conn[request.conn]
@@ -71,8 +70,8 @@ def record(
     records.key[row] = request.key
     records.session[row] = request.session
     records.node[row] = conn.node
-    records.replica[row] = conn.target if f.ingress else -1
-    records.worker[row] = conn.worker if f.ingress else -1
+    records.replica[row] = conn.target if INGRESS else -1
+    records.worker[row] = conn.worker if INGRESS else -1
     records.pod[row] = request.pod
     records.attempts[row] = 1
     records.start[row] = start

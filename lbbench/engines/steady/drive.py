@@ -44,6 +44,11 @@ def steady_kernel(plan: Plan, *, options: Mapping[str, Any] | None = None) -> Bo
         pod_done=plan.pod.done or no_feedback,
         pod_at=instance_view(type(states.pod), plan.common),
         pod_cookie=set_cookie if plan.pod.cookies else no_cookie,
+        CHANGES=False,
+        INGRESS=plan.facts.ingress,
+        COOKIES=plan.facts.cookies,
+        MS_CLOCK=plan.facts.ms_clock,
+        SEES_PODS=plan.facts.sees_pods,
     )
 
 
@@ -78,7 +83,11 @@ def run_steady_plan(
 ) -> Outcome | None:
     """Run a steady ``plan``; None when something happened that this kernel cannot take."""
     facts = plan.facts._replace(records=int(record))
-    states, counters, world = copied_states(plan.states), counters_for(plan), steady_world(plan, facts)
+    states, counters, world = (
+        copied_states(plan.states),
+        counters_for(plan),
+        steady_world(plan, facts),
+    )
     records = new_records(FIRST_SLOTS if record else 0)
     started = time.perf_counter()
     kernel = steady_kernel(plan)

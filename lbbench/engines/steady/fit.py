@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-
-
 from lbbench.balancers.base import registry
 from lbbench.engines.plan import Plan
 
@@ -42,5 +40,3 @@ def counts_ports(plan: Plan) -> bool:
     """Tell whether open connections are counted, for SNAT or for somebody's own L4 balancer."""
     own = {plan.azure.name, plan.node.name} - set(registry())
     return plan.facts.local == 0 or bool(own)
-
-

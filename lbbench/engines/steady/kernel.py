@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from lbbench.core.calendar import NEAR, NEVER, add_event, day_of, drop_next, turn_to
+from lbbench.core.held import apart, lend
 from lbbench.engines.affinity import remember
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import (
@@ -22,6 +23,7 @@ from lbbench.engines.events import (
     event_kind,
     event_order,
 )
+from lbbench.engines.parts import COOKIES, INGRESS
 from lbbench.engines.recording import Records, close_segments
 from lbbench.engines.steady.counting import arrive, count, record
 from lbbench.engines.steady.lines import answered, call_next, close, look_at_idle, send, stray
@@ -56,7 +58,7 @@ STRAYED = 4
 LAST_ORDER = 2**63 - 1
 
 
-def run_steady(  # noqa: C901  (each step has one call site)
+def run_steady(
     f: Facts,
     lists: Lists,
     w: Steady,
@@ -67,6 +69,20 @@ def run_steady(  # noqa: C901  (each step has one call site)
     final: int,
 ) -> int:
     """Run until every request of ``block`` has come; with ``final``, until nothing is left."""
+    return _run(lend(f), lend(lists), lend(w), lend(c), lend(s), lend(records), lend(block), final)
+
+
+@apart
+def _run(  # noqa: C901  (each step has one call site)
+    f: Facts,
+    lists: Lists,
+    w: Steady,
+    c: Counters,
+    s: States,
+    records: Records,
+    block: Trace,
+    final: int,
+) -> int:
     near_time = w.calendar.near_time
     while True:
         if w.number[N_STRAYED]:
@@ -125,7 +141,7 @@ def run_steady(  # noqa: C901  (each step has one call site)
             if kind == SEND:
                 time = send(f, lists, w, c, s, slot, time)
                 order = event_order(REACH_WORKER, number, 0)
-                if f.ingress == 0:
+                if not INGRESS:
                     order = event_order(REACH_POD, number, 1)
             elif kind == REACH_WORKER:
                 time = reach_worker(f, w, slot, time)
@@ -136,7 +152,7 @@ def run_steady(  # noqa: C901  (each step has one call site)
             elif kind == REACH_POD:
                 time = _serve(f, w, c, records, slot, time)
                 order = event_order(ANSWER, number, 1)
-                if f.ingress == 0:
+                if not INGRESS:
                     order = event_order(CLIENT, number, 1)
             elif kind == ANSWER:
                 log(f, w, c, s, slot, time)
@@ -207,7 +223,7 @@ def _serve(f: Facts, w: Steady, c: Counters, records: Records, slot: int, now: f
     conn = w.conn[request.conn]
     start, end = join(f, w, request.pod, request.work, now)
     answer = end
-    if f.ingress:
+    if INGRESS:
         answer = end + 0.5 * f.hop_rtt[f.worker[conn.worker].node, f.pod[request.pod].node]
         if answer > request.connected + f.read_timeout:
             stray(w)
@@ -224,10 +240,10 @@ def _serve(f: Facts, w: Steady, c: Counters, records: Records, slot: int, now: f
     request.seen = 1 if unit >= 0 or conn.dying or (conn.ended and w.number[N_COUNTS_PORTS]) else 0
     if request.seen == 0:
         _release(w, slot)
-        if f.ingress == 0:
+        if not INGRESS:
             _free(w, slot)
             return math.inf
-    return answer if f.ingress else ends
+    return answer if INGRESS else ends
 
 
 def _release(w: Steady, slot: int) -> None:
@@ -246,7 +262,7 @@ def _release(w: Steady, slot: int) -> None:
 def _reach_client(f: Facts, w: Steady, c: Counters, slot: int, now: float) -> None:
     """Let an answer that is seen reach its client."""
     request = w.request[slot]
-    if f.cookies and request.session >= 0 and request.new_cookie >= 0:
+    if COOKIES and request.session >= 0 and request.new_cookie >= 0:
         w.jar[request.session].cookie = request.new_cookie
     remember(f, w, c, slot)
     conn = w.conn[request.conn]

@@ -13,7 +13,7 @@ from lbbench.core.heap import heap_pop, heap_push
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import SEND, event_order
 from lbbench.engines.l4 import PORTS_PER_TARGET, flow_hash, source_port, worker_of
-from lbbench.engines.parts import azure_at, azure_pick, node_at, node_pick
+from lbbench.engines.parts import COOKIES, INGRESS, azure_at, azure_pick, node_at, node_pick
 from lbbench.engines.steady.world import N_CONN_FREE, N_IDLE, N_STRAYED, Steady
 from lbbench.engines.timing import TO_BALANCER, jitter
 from lbbench.engines.world import Facts, Lists, States
@@ -153,7 +153,7 @@ def _open(f: Facts, lists: Lists, w: Steady, c: Counters, s: States, slot: int, 
         c.snat_peak[0] = max(c.snat_peak[0], w.node_busy[node, target])
     segment = request.segment
     c.node[segment, node].connections += 1
-    if f.ingress == 0:
+    if not INGRESS:
         c.pod[segment, target].connections += 1
     else:
         source = address.number
@@ -178,10 +178,10 @@ def _transmit(f: Facts, w: Steady, c: Counters, slot: int, now: float) -> float:
     c.node[segment, conn.node].requests += 1
     delay = f.path_delay + jitter(f.jitter_salt[0], request.number, TO_BALANCER, f.path_jitter)
     arrives = (request.written + 0.5 * conn.rtt) + delay
-    if f.ingress:
+    if INGRESS:
         c.replica[segment, conn.target].requests += 1
         c.worker[segment, conn.worker].requests += 1
-        if f.cookies and request.session >= 0:
+        if COOKIES and request.session >= 0:
             request.cookie = w.jar[request.session].cookie
         return arrives
     pod = conn.target

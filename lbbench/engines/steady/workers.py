@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from lbbench.core.held import hold
 from lbbench.engines.counters import Counters
 from lbbench.engines.hashkey import hash_key
 from lbbench.engines.keepalive import put_idle, take_idle
-from lbbench.engines.parts import pod_at, pod_cookie, pod_done, pod_pick
+from lbbench.engines.parts import (
+    COOKIES,
+    MS_CLOCK,
+    SEES_PODS,
+    pod_at,
+    pod_cookie,
+    pod_done,
+    pod_pick,
+)
 from lbbench.engines.steady.lines import stray
 from lbbench.engines.steady.world import Steady
 from lbbench.engines.timing import clock, observed_rtt
@@ -29,14 +38,12 @@ def take(f: Facts, w: Steady, c: Counters, s: States, slot: int, now: float) -> 
     conn = w.conn[request.conn]
     desk = f.worker[conn.worker]
     key = request.cookie
-    if f.cookies == 0:
+    if not COOKIES:
         here = 1 if f.target_node[conn.target] == conn.node else 0
         key = hash_key(f, request.client, conn.node, here, request.key)
-    busy = w.in_system if f.sees_pods else w.pod_busy[desk.busy]
-    state = pod_at(s.pod, desk.own, desk.common)
-    pod = pod_pick(
-        state, s.pod_rng[desk.rng], clock(now, f.ms_clock), key, busy, w.busy_seen[:0]
-    )
+    busy = w.in_system if SEES_PODS else w.pod_busy[desk.busy]
+    state = hold(pod_at(s.pod, desk.own, desk.common))
+    pod = pod_pick(state, s.pod_rng[desk.rng], clock(now, MS_CLOCK), key, busy, w.busy_seen[:0])
     if pod < 0:
         stray(w)
         pod = 0
@@ -79,12 +86,12 @@ def log(f: Facts, w: Steady, c: Counters, s: States, slot: int, now: float) -> N
     put_idle(f, w, worker, pod, request.served, now)
     w.pod_busy[desk.busy, pod] -= 1
     kept = 0 if request.served == 1 else 1
-    rtt = observed_rtt(request.picked, request.connected, kept, now, f.ms_clock)
+    rtt = observed_rtt(request.picked, request.connected, kept, now, MS_CLOCK)
     if f.lock_hold > 0.0:
         if now < w.lock_until[desk.busy, pod] and w.lock_owner[desk.busy, pod] != worker:
             c.totals[DROPPED_SAMPLES] += 1
             return
         w.lock_until[desk.busy, pod] = now + f.lock_hold
         w.lock_owner[desk.busy, pod] = worker
-    state = pod_at(s.pod, desk.own, desk.common)
-    pod_done(state, pod, clock(now, f.ms_clock), rtt, True)
+    state = hold(pod_at(s.pod, desk.own, desk.common))
+    pod_done(state, pod, clock(now, MS_CLOCK), rtt, True)
