@@ -41,8 +41,9 @@ def count(
     opening = request.written - request.sent
     at_worker = 0.0
     if INGRESS:
-        opening += request.connected - request.left
-        at_worker = request.left - request.at_worker
+        left = request.picked + f.worker_cpu
+        opening += request.connected - left
+        at_worker = left - request.at_worker
     count_completed(
         c,
         request.segment,
@@ -59,19 +60,18 @@ def count(
     )
 
 
-def record(f: Facts, w: Steady, records: Records, slot: int, start: float, end: float) -> None:
+def record(w: Steady, records: Records, slot: int, start: float, end: float) -> None:
     """Write the row of a request."""
     request = w.request[slot]
-    conn = w.conn[request.conn]
     row = request.number
     records.arrival[row] = request.arrival
     records.client[row] = request.client
-    records.port[row] = conn.port
+    records.port[row] = request.port
     records.key[row] = request.key
     records.session[row] = request.session
-    records.node[row] = conn.node
-    records.replica[row] = conn.target if INGRESS else -1
-    records.worker[row] = conn.worker if INGRESS else -1
+    records.node[row] = request.node
+    records.replica[row] = request.target if INGRESS else -1
+    records.worker[row] = request.worker if INGRESS else -1
     records.pod[row] = request.pod
     records.attempts[row] = 1
     records.start[row] = start

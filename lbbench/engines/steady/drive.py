@@ -13,7 +13,6 @@ from lbbench.engines.feed import Progress, blocks_and_end, compiling, copied_sta
 from lbbench.engines.outcome import Outcome, counters_for, finish, grown_records, new_records
 from lbbench.engines.parts import instance_view, no_cookie, no_feedback, set_cookie
 from lbbench.engines.plan import Plan
-from lbbench.engines.steady.fit import counts_ports
 from lbbench.engines.steady.kernel import (
     DONE,
     NEEDS_CONNS,
@@ -64,7 +63,6 @@ def steady_world(plan: Plan, facts: Facts) -> Steady:
         rate=people.rate,
         inside=people.rate * stay,
         slots=FIRST_SLOTS,
-        counts_ports=counts_ports(plan),
     )
 
 

@@ -26,12 +26,11 @@ from lbbench.engines.events import (
 from lbbench.engines.parts import COOKIES, INGRESS
 from lbbench.engines.recording import Records, close_segments
 from lbbench.engines.steady.counting import arrive, count, record
-from lbbench.engines.steady.lines import answered, call_next, close, look_at_idle, send, stray
+from lbbench.engines.steady.lines import answered, call_next, close_later, look_at_idle, send, stray
 from lbbench.engines.steady.pods import join, retire_all
 from lbbench.engines.steady.workers import log, reach_worker, take
 from lbbench.engines.steady.world import (
     N_CONN_FREE,
-    N_COUNTS_PORTS,
     N_CURSOR,
     N_FREE,
     N_IDLE,
@@ -56,6 +55,7 @@ NEEDS_STAYS = 3
 STRAYED = 4
 
 LAST_ORDER = 2**63 - 1
+STAYS_AT_ONCE = 2  # that one event takes: at the pod, and of a port
 
 
 def run_steady(
@@ -103,7 +103,7 @@ def _run(  # noqa: C901  (each step has one call site)
             return DONE
         if w.number[N_CONN_FREE] == 0:
             return NEEDS_CONNS
-        if w.number[N_STAY_FREE] == 0:
+        if w.number[N_STAY_FREE] < STAYS_AT_ONCE:
             return NEEDS_STAYS
         turn_to(w.calendar, day)
         waits = w.calendar.number[NEAR] > 0 and _is_before(
@@ -224,29 +224,29 @@ def _serve(f: Facts, w: Steady, c: Counters, records: Records, slot: int, now: f
     start, end = join(f, w, request.pod, request.work, now)
     answer = end
     if INGRESS:
-        answer = end + 0.5 * f.hop_rtt[f.worker[conn.worker].node, f.pod[request.pod].node]
+        answer = end + 0.5 * f.hop_rtt[f.worker[request.worker].node, f.pod[request.pod].node]
         if answer > request.connected + f.read_timeout:
             stray(w)
     wait = jitter(f.jitter_salt[0], request.number, TO_CLIENT, 0.5 * f.path_jitter)
-    ends = (answer + 0.5 * conn.rtt) + wait
+    ends = (answer + 0.5 * request.rtt) + wait
     request.ends = ends
     if ends - request.written >= f.flow_idle:
         stray(w)
     w.clock[T_LAST] = max(w.clock[T_LAST], ends)
     count(f, w, c, slot, now, start, end)
     if f.records:
-        record(f, w, records, slot, start, end)
+        record(w, records, slot, start, end)
     unit = request.key if f.by_key else request.session
-    request.seen = 1 if unit >= 0 or conn.dying or (conn.ended and w.number[N_COUNTS_PORTS]) else 0
+    request.seen = 1 if unit >= 0 or conn.dying else 0
     if request.seen == 0:
-        _release(w, slot)
+        _release(f, w, slot)
         if not INGRESS:
             _free(w, slot)
             return math.inf
     return answer if INGRESS else ends
 
 
-def _release(w: Steady, slot: int) -> None:
+def _release(f: Facts, w: Steady, slot: int) -> None:
     """Take a request off its connection ahead of its answer, which nobody else sees."""
     request = w.request[slot]
     at = request.conn
@@ -254,7 +254,7 @@ def _release(w: Steady, slot: int) -> None:
     conn.users -= 1
     conn.free_at = request.ends
     if conn.ended and conn.users == 0:
-        close(w, at)
+        close_later(f, w, at, request.ends)
     else:
         call_next(w, at)
 

@@ -12,12 +12,12 @@ from lbbench.core.calendar import add_event
 from lbbench.core.heap import heap_pop, heap_push
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import SEND, event_order
-from lbbench.engines.l4 import PORTS_PER_TARGET, flow_hash, source_port, worker_of
-from lbbench.engines.parts import COOKIES, INGRESS, azure_at, azure_pick, node_at, node_pick
+from lbbench.engines.parts import COOKIES
+from lbbench.engines.steady.opening import count_sent, open_connection
+from lbbench.engines.steady.ports import will_close
 from lbbench.engines.steady.world import N_CONN_FREE, N_IDLE, N_STRAYED, Steady
 from lbbench.engines.timing import TO_BALANCER, jitter
 from lbbench.engines.world import Facts, Lists, States
-from lbbench.model.tally import ATTEMPTS, CONNECTIONS, CROSS_NODE, SNAT
 
 CLOSED = -1
 WAITS = math.inf
@@ -31,7 +31,7 @@ def stray(w: Steady) -> None:
 def send(f: Facts, lists: Lists, w: Steady, c: Counters, s: States, slot: int, now: float) -> float:
     """Let a client send; return when the request arrives, infinite when it has to wait."""
     request = w.request[slot]
-    at = np_int(request.conn)
+    at = request.conn + 0
     opens = False
     if at < 0:
         at = w.lane_conn[request.lane]
@@ -64,11 +64,6 @@ def send(f: Facts, lists: Lists, w: Steady, c: Counters, s: States, slot: int, n
     return _transmit(f, w, c, slot, now)
 
 
-def np_int(value: int) -> int:
-    """Return a small integer of a record as one that loops can change."""
-    return value + 0
-
-
 def _wait(w: Steady, at: int, slot: int) -> None:
     """Put a request at the end of those that wait for a connection."""
     conn = w.conn[at]
@@ -91,54 +86,19 @@ def call_next(w: Steady, at: int) -> None:
 
 
 def _open(f: Facts, lists: Lists, w: Steady, c: Counters, s: States, slot: int, now: float) -> int:
-    """Open a connection: the load balancer and a node's rules pick; return its slot."""
+    """Open a connection for the request; return its slot."""
+    open_connection(f, lists, w, c, s, slot, now)
     request = w.request[slot]
     w.number[N_CONN_FREE] -= 1
     at = w.conn_free[w.number[N_CONN_FREE]]
     conn = w.conn[at]
-    where = f.client_address[request.client]
-    address = f.address[where]
-    port = source_port(address.salt, w.opened[where])
-    w.opened[where] += 1
-    node = np_int(request.given_node)
-    by_balancer = node < 0
-    if by_balancer:
-        n = lists.azure_seen[0].n
-        busy = w.azure_busy[0]
-        key = flow_hash(address.hash, f.port_hash[address.family], port)
-        if n < lists.azure.shape[1]:
-            for k in range(n):
-                w.busy_seen[k] = busy[lists.azure[0, k]]
-            busy = w.busy_seen[:n]
-        place = azure_pick(azure_at(s.azure, 0, 0), s.azure_rng[0], now, key, busy, w.busy_seen[:0])
-        if place < 0:
-            stray(w)
-            place = 0
-        node = lists.azure[0, place]
-        w.azure_busy[0, node] += 1
-    n = lists.node_seen[node].n
-    busy = w.node_busy[node]
-    if n < lists.node.shape[1]:
-        for k in range(n):
-            w.busy_seen[k] = busy[lists.node[node, k]]
-        busy = w.busy_seen[:n]
-    place = node_pick(
-        node_at(s.node, node, 0), s.node_rng[node], now, address.number, busy, w.busy_seen[:0]
-    )
-    if place < 0:
-        stray(w)
-        place = 0
-    target = lists.node[node, place]
-    there = f.target_node[target]
-    if f.local == 0 and w.node_busy[node, target] >= PORTS_PER_TARGET:
-        stray(w)
-    w.node_busy[node, target] += 1
-    conn.rtt = f.client_rtt + f.hop_rtt[node, there]
+    conn.rtt = request.rtt
     conn.ready = now + conn.rtt
     conn.lane = request.lane
-    conn.node = node
-    conn.target = target
-    conn.port = port
+    conn.node = request.node
+    conn.target = request.target
+    conn.worker = request.worker
+    conn.port = request.port
     conn.users = 0
     conn.carried = 0
     conn.head = -1
@@ -147,68 +107,40 @@ def _open(f: Facts, lists: Lists, w: Steady, c: Counters, s: States, slot: int, 
     conn.dying = 0
     conn.cut = 0
     w.lane_conn[request.lane] = at
-    c.totals[CONNECTIONS] += 1
-    if f.local == 0:
-        c.totals[SNAT] += 1
-        c.snat_peak[0] = max(c.snat_peak[0], w.node_busy[node, target])
-    segment = request.segment
-    c.node[segment, node].connections += 1
-    if not INGRESS:
-        c.pod[segment, target].connections += 1
-    else:
-        source = address.number
-        if f.local == 0:
-            source = f.node[node].bridge if there == node else f.node[node].number
-        conn.worker = target * f.replica_workers + worker_of(
-            f.replica_salt[target], source, port, f.replica_workers
-        )
-        c.replica[segment, target].connections += 1
-        c.worker[segment, conn.worker].connections += 1
     if request.last == 0 and conn.watched == 0:
         look_again(w, at, now + idle_limit(f))
-    return at
+    return int(at)
 
 
 def _transmit(f: Facts, w: Steady, c: Counters, slot: int, now: float) -> float:
     """Put a request on the wire; return when it arrives at the worker, or at the pod."""
     request = w.request[slot]
     conn = w.conn[request.conn]
-    segment = request.segment
     request.written = max(now, conn.ready)
-    c.node[segment, conn.node].requests += 1
+    request.rtt = conn.rtt
+    request.node = conn.node
+    request.target = conn.target
+    request.worker = conn.worker
+    request.port = conn.port
+    count_sent(f, w, c, slot)
+    if COOKIES and request.session >= 0:
+        request.cookie = w.jar[request.session].cookie
     delay = f.path_delay + jitter(f.jitter_salt[0], request.number, TO_BALANCER, f.path_jitter)
-    arrives = (request.written + 0.5 * conn.rtt) + delay
-    if INGRESS:
-        c.replica[segment, conn.target].requests += 1
-        c.worker[segment, conn.worker].requests += 1
-        if COOKIES and request.session >= 0:
-            request.cookie = w.jar[request.session].cookie
-        return arrives
-    pod = conn.target
-    request.pod = pod
-    c.totals[ATTEMPTS] += 1
-    if f.target_node[pod] != conn.node:
-        c.totals[CROSS_NODE] += 1
-    served = c.pod[segment, pod]
-    served.attempts += 1
-    served.first += 1
-    if c.window_pods.shape[1] > 0:
-        c.window_pods[request.window, pod] += 1
-    return arrives
+    return (request.written + 0.5 * request.rtt) + delay
 
 
 def answered(w: Steady, slot: int, now: float) -> None:
     """Let the answer reach its client at ``now``, as an event: a connection may end with it."""
     request = w.request[slot]
-    at = np_int(request.conn)
+    at = request.conn + 0
     conn = w.conn[at]
     if conn.dying:
         conn.ended = 1
         if w.lane_conn[conn.lane] == at:
             w.lane_conn[conn.lane] = CLOSED
-        waiting = np_int(conn.head)
+        waiting = conn.head + 0
         while waiting >= 0:
-            after = np_int(w.request[waiting].next)
+            after = w.request[waiting].next + 0
             w.request[waiting].conn = -1
             conn.users -= 1
             order = event_order(SEND, w.request[waiting].number, 0)
@@ -216,15 +148,28 @@ def answered(w: Steady, slot: int, now: float) -> None:
             waiting = after
         conn.head = -1
     if conn.ended and conn.users == 0:
-        close(w, at)
+        close_now(w, at)
 
 
-def close(w: Steady, at: int) -> None:
+def close_now(w: Steady, at: int) -> None:
     """Close a connection that nobody uses and nobody will."""
+    conn = w.conn[at]
+    w.node_busy[conn.node, conn.target] -= 1
+    _leave_slot(w, at)
+
+
+def close_later(f: Facts, w: Steady, at: int, time: float) -> None:
+    """Let a connection that nobody will use any more close at ``time``."""
+    conn = w.conn[at]
+    if f.local == 0:
+        will_close(w, conn.node, conn.target, time)
+    _leave_slot(w, at)
+
+
+def _leave_slot(w: Steady, at: int) -> None:
     conn = w.conn[at]
     if w.lane_conn[conn.lane] == at:
         w.lane_conn[conn.lane] = CLOSED
-    w.node_busy[conn.node, conn.target] -= 1
     conn.lane = CLOSED
     w.conn_free[w.number[N_CONN_FREE]] = at
     w.number[N_CONN_FREE] += 1
@@ -267,11 +212,11 @@ def look_at_idle(f: Facts, w: Steady) -> None:
         if conn.free_at + f.client_idle > now:
             look_again(w, at, conn.free_at + f.client_idle)
         else:
-            close(w, at)
+            close_now(w, at)
     elif conn.free_at + limit > now:
         look_again(w, at, conn.free_at + limit)
     elif f.flow_idle < f.client_idle and f.flow_reset == 0:
         conn.cut = 1
         look_again(w, at, conn.free_at + f.client_idle)
     else:
-        close(w, at)
+        close_now(w, at)

@@ -66,11 +66,17 @@ def _take_place(w: Steady, pod: int, places: int, lasts: float, now: float) -> t
     return start, start + lasts
 
 
-def _stay(w: Steady, pod: int, end: float) -> None:
-    """Put an end into the pod's list, which is in order of the ends."""
+def new_stay(w: Steady, end: float) -> int:
+    """Return a free stay that ends at ``end``."""
     w.number[N_STAY_FREE] -= 1
     made = w.stay_free[w.number[N_STAY_FREE]]
     w.stay[made].end = end
+    return int(made)
+
+
+def _stay(w: Steady, pod: int, end: float) -> None:
+    """Put an end into the pod's list, which is in order of the ends."""
+    made = new_stay(w, end)
     row = w.pod[pod]
     if row.head < 0:
         w.stay[made].next = -1

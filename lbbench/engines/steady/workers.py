@@ -25,7 +25,7 @@ from lbbench.model.tally import ATTEMPTS, CONNECTS, CROSS_NODE, DROPPED_SAMPLES
 def reach_worker(f: Facts, w: Steady, slot: int, now: float) -> float:
     """Let a request queue at its worker; return when the worker takes it."""
     request = w.request[slot]
-    desk = w.desk[w.conn[request.conn].worker]
+    desk = w.desk[request.worker]
     taken = max(now, desk.free_at)
     desk.free_at = taken + f.worker_cpu
     request.at_worker = now
@@ -35,15 +35,14 @@ def reach_worker(f: Facts, w: Steady, slot: int, now: float) -> float:
 def take(f: Facts, w: Steady, c: Counters, s: States, slot: int, now: float) -> float:
     """Let the worker take a request and pick a pod; return when the request reaches it."""
     request = w.request[slot]
-    conn = w.conn[request.conn]
-    desk = f.worker[conn.worker]
+    desk = f.worker[request.worker]
     key = request.cookie
     if not COOKIES:
-        here = 1 if f.target_node[conn.target] == conn.node else 0
-        key = hash_key(f, request.client, conn.node, here, request.key)
+        here = 1 if f.target_node[request.target] == request.node else 0
+        key = hash_key(f, request.client, request.node, here, request.key)
     busy = w.in_system if SEES_PODS else w.pod_busy[desk.busy]
     state = hold(pod_at(s.pod, desk.own, desk.common))
-    pod = pod_pick(state, s.pod_rng[desk.rng], clock(now, MS_CLOCK), key, busy, w.busy_seen[:0])
+    pod = pod_pick(state, s.pod_rng[desk.rng], clock(now, MS_CLOCK), key, busy, w.unseen[:0])
     if pod < 0:
         stray(w)
         pod = 0
@@ -52,8 +51,6 @@ def take(f: Facts, w: Steady, c: Counters, s: States, slot: int, now: float) -> 
         request.new_cookie = cookie
     leaves = now + f.worker_cpu
     request.picked = now
-    request.left = leaves
-    request.worker = conn.worker
     request.pod = pod
     w.pod_busy[desk.busy, pod] += 1
     c.totals[ATTEMPTS] += 1
@@ -66,7 +63,7 @@ def take(f: Facts, w: Steady, c: Counters, s: States, slot: int, now: float) -> 
     if there != desk.node:
         c.totals[CROSS_NODE] += 1
     rtt = f.hop_rtt[desk.node, there]
-    carried = take_idle(f, w, conn.worker, pod, now)
+    carried = take_idle(f, w, request.worker, pod, now)
     connected = leaves
     if carried < 0:
         c.totals[CONNECTS] += 1
@@ -80,7 +77,7 @@ def take(f: Facts, w: Steady, c: Counters, s: States, slot: int, now: float) -> 
 def log(f: Facts, w: Steady, c: Counters, s: States, slot: int, now: float) -> None:
     """Let an answer reach its worker: the connection is kept, the balancer learns of it."""
     request = w.request[slot]
-    worker = request.worker  # its client connection may be another one's by now
+    worker = request.worker
     desk = f.worker[worker]
     pod = request.pod
     put_idle(f, w, worker, pod, request.served, now)

@@ -13,6 +13,7 @@ import numpy as np
 from lbbench.core.calendar import Calendar, grown_calendar, new_calendar
 from lbbench.engines.tables import DESK, FLOAT, IDLE, INT, JAR, UNIT, table
 from lbbench.engines.world import Facts
+from lbbench.model.tally import SEGMENTS
 
 SMALL = np.int32
 
@@ -25,8 +26,8 @@ REQUEST = np.dtype(
         ("written", FLOAT),  # the connection is open and the request is written
         ("at_worker", FLOAT),
         ("picked", FLOAT),
-        ("left", FLOAT),  # it leaves the worker
         ("connected", FLOAT),
+        ("rtt", FLOAT),  # of its connection
         ("ends", FLOAT),  # the answer reaches the client; known when it reaches the pod
         ("life", FLOAT),  # of a session that it begins
         ("cookie", INT),  # key that the client sent
@@ -38,8 +39,11 @@ REQUEST = np.dtype(
         ("segment", SMALL),
         ("window", SMALL),
         ("conn", SMALL),  # connection slot, -1: none
-        ("next", SMALL),  # next of those that wait for the connection
+        ("next", SMALL),  # next of those that wait for the connection, or are on the way
+        ("node", SMALL),  # of its connection
+        ("target", SMALL),
         ("worker", SMALL),
+        ("port", SMALL),
         ("pod", SMALL),
         ("served", SMALL),  # requests that the upstream connection has carried
         ("version", SMALL),  # of the endpoint list: always 0
@@ -98,9 +102,11 @@ class Steady(NamedTuple):
     idle_time: np.ndarray  # float64[C] heap of when to look at a connection that may be idle
     idle_order: np.ndarray  # int64[C] its slot
     idle_conn: np.ndarray  # int64[C] its slot
-    azure_busy: np.ndarray  # int64[1, N] open connections by node
-    node_busy: np.ndarray  # int64[N, T] open connections by node and target
-    busy_seen: np.ndarray  # int64[max(N, T)] scratch: busy by position
+    node_busy: np.ndarray  # int64[N, T] open connections by node and target, see ports.py
+    closing: np.ndarray  # int64[N, T] stays: connections of these that will close, or have closed
+    way: np.ndarray  # int64[2, 2] first and last of those on the way, same node and cross node
+    opening: np.ndarray  # float64[SEGMENTS] when each segment begins
+    unseen: np.ndarray  # int64[max(N, T)] zeros, for what nobody looks at
     desk: np.ndarray  # DESK[W]
     idle: np.ndarray  # IDLE[W, K]
     idle_top: np.ndarray  # int64[W, P]
@@ -130,7 +136,7 @@ MEMBER = np.dtype([("member", INT)])
     N_REQUEST,
     N_STRAYED,
     N_STOPPED,
-    N_COUNTS_PORTS,
+    N_BEGUN,
 ) = range(11)
 T_LAST, T_ARRIVAL = range(2)
 
@@ -144,12 +150,10 @@ def new_steady(
     rate: float,
     inside: float,
     slots: int,
-    counts_ports: bool,
 ) -> Steady:
     """Return the arrays of a run at time 0 with room for ``slots`` requests in flight.
 
-    ``rate`` requests per second are expected, and ``inside`` of them in flight. ``counts_ports``:
-    somebody sees how many connections are open between a node and a target.
+    ``rate`` requests per second are expected, and ``inside`` of them in flight.
     """
     nodes, pods, targets = len(facts.node), len(facts.pod), len(facts.target_node)
     workers, kept = len(facts.worker), max(facts.keepalive, 1)
@@ -169,9 +173,11 @@ def new_steady(
         idle_time=np.zeros(slots + 1),
         idle_order=np.zeros(slots + 1, INT),
         idle_conn=np.zeros(slots + 1, INT),
-        azure_busy=np.zeros((1, nodes), INT),
         node_busy=np.zeros((nodes, targets), INT),
-        busy_seen=np.zeros(max(nodes, targets), INT),
+        closing=np.full((nodes, targets), -1, INT),
+        way=np.full((2, 2), -1, INT),
+        opening=np.zeros(SEGMENTS),
+        unseen=np.zeros(max(nodes, targets), INT),
         desk=table(DESK, workers),
         idle=table(IDLE, workers, kept),
         idle_top=np.full((workers if facts.keepalive else 1, pods), -1, INT),
@@ -199,7 +205,6 @@ def new_steady(
     made.conn["lane"] = -1
     made.site["member"] = 1
     made.number[[N_FREE, N_CONN_FREE, N_STAY_FREE]] = slots, slots, stays
-    made.number[N_COUNTS_PORTS] = int(counts_ports)
     return made
 
 
