@@ -10,32 +10,32 @@ from lbbench.engines.world import Facts
 from lbbench.model.tally import SEGMENTS
 
 
-def arrive(f: Facts, w: Steady, c: Counters, slot: int, now: float) -> None:
-    """Count an arrival; a session whose life is over begins anew."""
-    request = w.request[slot]
+def arrive(f: Facts, w: Steady, c: Counters, number: int, now: float) -> tuple[int, int]:
+    """Count an arrival; return its segment and window."""
     segment = w.number[N_SEGMENT] - 1
-    if f.n_requests == 0 or request.number >= w.number[N_NEXT_SEGMENT]:
-        segment = segment_of(request.number, now, f.n_requests, f.duration)
+    if f.n_requests == 0 or number >= w.number[N_NEXT_SEGMENT]:
+        segment = segment_of(number, now, f.n_requests, f.duration)
         if f.n_requests > 0:  # the first number n with n SEGMENTS // n_requests > segment
             w.number[N_NEXT_SEGMENT] = ((segment + 1) * f.n_requests + SEGMENTS - 1) // SEGMENTS
-    request.segment = segment
-    request.window = window_of(now, f.window, c.window.size)
+    window = window_of(now, f.window, c.window.size)
     c.segment[segment].offered += 1
-    c.window[request.window].offered += 1
-    if request.session >= 0:
-        jar = w.jar[request.session]
-        if now >= jar.expires:
-            jar.expires = now + request.life
-            jar.cookie = -1
-            if f.by_key == 0:
-                w.unit[request.session].last = -1
-                w.unit[request.session].pod = -1
-                w.unit[request.session].before = -1
+    c.window[window].offered += 1
+    return segment, window
 
 
-def count(
-    f: Facts, w: Steady, c: Counters, slot: int, at_pod: float, start: float, end: float
-) -> None:
+def begin_session(f: Facts, w: Steady, session: int, life: float, now: float) -> None:
+    """Let a session whose life is over begin anew."""
+    jar = w.jar[session]
+    if now >= jar.expires:
+        jar.expires = now + life
+        jar.cookie = -1
+        if f.by_key == 0:
+            w.unit[session].last = -1
+            w.unit[session].pod = -1
+            w.unit[session].before = -1
+
+
+def count(f: Facts, w: Steady, c: Counters, slot: int) -> None:
     """Count a request whose answer reaches the client at its ``ends``."""
     request = w.request[slot]
     opening = request.written - request.sent
@@ -54,13 +54,13 @@ def count(
         request.sent - request.arrival,
         opening,
         at_worker,
-        start - at_pod,
-        end - start,
+        request.start - request.at_pod,
+        request.end - request.start,
         0.0,
     )
 
 
-def record(w: Steady, records: Records, slot: int, start: float, end: float) -> None:
+def record(w: Steady, records: Records, slot: int) -> None:
     """Write the row of a request."""
     request = w.request[slot]
     row = request.number
@@ -74,6 +74,6 @@ def record(w: Steady, records: Records, slot: int, start: float, end: float) -> 
     records.worker[row] = request.worker if INGRESS else -1
     records.pod[row] = request.pod
     records.attempts[row] = 1
-    records.start[row] = start
-    records.end[row] = end
+    records.start[row] = request.start
+    records.end[row] = request.end
     records.error[row] = -1

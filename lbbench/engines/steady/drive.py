@@ -13,14 +13,10 @@ from lbbench.engines.feed import Progress, blocks_and_end, compiling, copied_sta
 from lbbench.engines.outcome import Outcome, counters_for, finish, grown_records, new_records
 from lbbench.engines.parts import instance_view, no_cookie, no_feedback, set_cookie
 from lbbench.engines.plan import Plan
-from lbbench.engines.steady.kernel import (
-    DONE,
-    NEEDS_CONNS,
-    NEEDS_SLOTS,
-    NEEDS_STAYS,
-    STRAYED,
-    run_steady,
-)
+from lbbench.engines.steady.codes import DONE, NEEDS_CONNS, NEEDS_SLOTS, NEEDS_STAYS, STRAYED
+from lbbench.engines.steady.fit import is_single
+from lbbench.engines.steady.kernel import run_steady
+from lbbench.engines.steady.single import run_single
 from lbbench.engines.steady.world import N_REQUEST, T_LAST, Steady, grown_steady, new_steady
 from lbbench.engines.world import Facts
 
@@ -33,7 +29,7 @@ def steady_kernel(plan: Plan, *, options: Mapping[str, Any] | None = None) -> Bo
     """Return the steady event loop bound to the plan's balancers."""
     states = plan.states
     return bind(
-        run_steady,
+        run_single if is_single(plan) else run_steady,
         options=options,
         azure_pick=plan.azure.pick,
         azure_at=instance_view(type(states.azure)),

@@ -40,3 +40,14 @@ def _nobody(plan: Plan) -> bool:
 def _own_layer_4(plan: Plan) -> bool:
     """Tell whether a balancer may look at how many connections are open: somebody's own."""
     return bool({plan.azure.name, plan.node.name} - set(registry()))
+
+
+def is_single(plan: Plan) -> bool:
+    """Tell whether every request of a steady ``plan`` has a connection of its own, seen by nobody.
+
+    Then layer 4 can be done by whole arrays. Cookies, and sessions or keys whose pods are
+    remembered, look at answers; jitter changes the order on the way.
+    """
+    traffic = plan.traffic
+    alone = traffic.columns.budget.mean == 1.0 and plan.scenario.traffic.trace is None
+    return alone and plan.units == 0 and not plan.facts.cookies and plan.facts.path_jitter <= 0.0

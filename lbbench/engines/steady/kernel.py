@@ -25,9 +25,11 @@ from lbbench.engines.events import (
 )
 from lbbench.engines.parts import COOKIES, INGRESS
 from lbbench.engines.recording import Records, close_segments
-from lbbench.engines.steady.counting import arrive, count, record
-from lbbench.engines.steady.lines import answered, call_next, close_later, look_at_idle, send, stray
-from lbbench.engines.steady.pods import join, retire_all
+from lbbench.engines.steady.codes import DONE, NEEDS_CONNS, NEEDS_SLOTS, NEEDS_STAYS, STRAYED
+from lbbench.engines.steady.counting import arrive, begin_session, count, record
+from lbbench.engines.steady.lines import answered, call_next, close_later, look_at_idle, send
+from lbbench.engines.steady.pods import retire_all
+from lbbench.engines.steady.serving import serve
 from lbbench.engines.steady.workers import log, reach_worker, take
 from lbbench.engines.steady.world import (
     N_CONN_FREE,
@@ -43,16 +45,9 @@ from lbbench.engines.steady.world import (
     T_LAST,
     Steady,
 )
-from lbbench.engines.timing import TO_CLIENT, jitter
 from lbbench.engines.world import Facts, Lists, States
 from lbbench.model.tally import SEGMENTS
 from lbbench.model.trace import Trace
-
-DONE = 0
-NEEDS_SLOTS = 1
-NEEDS_CONNS = 2
-NEEDS_STAYS = 3
-STRAYED = 4
 
 LAST_ORDER = 2**63 - 1
 STAYS_AT_ONCE = 2  # that one event takes: at the pod, and of a port
@@ -127,7 +122,10 @@ def _run(  # noqa: C901  (each step has one call site)
             drop_next(w.calendar)
         else:
             slot = _come(w, block, row)
-            arrive(f, w, c, slot, time)
+            request = w.request[slot]
+            request.segment, request.window = arrive(f, w, c, request.number, time)
+            if request.session >= 0:
+                begin_session(f, w, request.session, request.life, time)
             w.clock[T_ARRIVAL] = time
             if w.request[slot].segment >= w.number[N_SEGMENT]:
                 _open_segments(f, w, c, w.request[slot].segment, time)
@@ -218,24 +216,13 @@ def _free(w: Steady, slot: int) -> None:
 
 
 def _serve(f: Facts, w: Steady, c: Counters, records: Records, slot: int, now: float) -> float:
-    """Let a request reach its pod: all that follows is known; return when its answer is seen."""
+    """Let a request reach its pod; return when its answer is seen."""
+    answer = serve(f, w, slot, now)
+    count(f, w, c, slot)
     request = w.request[slot]
-    conn = w.conn[request.conn]
-    start, end = join(f, w, request.pod, request.work, now)
-    answer = end
-    if INGRESS:
-        answer = end + 0.5 * f.hop_rtt[f.worker[request.worker].node, f.pod[request.pod].node]
-        if answer > request.connected + f.read_timeout:
-            stray(w)
-    wait = jitter(f.jitter_salt[0], request.number, TO_CLIENT, 0.5 * f.path_jitter)
-    ends = (answer + 0.5 * request.rtt) + wait
-    request.ends = ends
-    if ends - request.written >= f.flow_idle:
-        stray(w)
-    w.clock[T_LAST] = max(w.clock[T_LAST], ends)
-    count(f, w, c, slot, now, start, end)
     if f.records:
-        record(w, records, slot, start, end)
+        record(w, records, slot)
+    conn = w.conn[request.conn]
     unit = request.key if f.by_key else request.session
     request.seen = 1 if unit >= 0 or conn.dying else 0
     if request.seen == 0:
@@ -243,7 +230,7 @@ def _serve(f: Facts, w: Steady, c: Counters, records: Records, slot: int, now: f
         if not INGRESS:
             _free(w, slot)
             return math.inf
-    return answer if INGRESS else ends
+    return answer if INGRESS else request.ends
 
 
 def _release(f: Facts, w: Steady, slot: int) -> None:

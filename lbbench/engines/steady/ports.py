@@ -10,12 +10,10 @@ from lbbench.engines.counters import Counters
 from lbbench.engines.l4 import PORTS_PER_TARGET
 from lbbench.engines.steady.pods import new_stay
 from lbbench.engines.steady.world import N_STAY_FREE, N_STRAYED, Steady
-from lbbench.model.tally import SNAT
 
 
 def open_port(w: Steady, c: Counters, node: int, target: int, now: float) -> None:
     """Count a connection that opens ``now``."""
-    c.totals[SNAT] += 1
     w.node_busy[node, target] += 1
     if w.node_busy[node, target] > c.snat_peak[0]:
         _look_through(w, node, target, now)

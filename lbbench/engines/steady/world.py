@@ -17,6 +17,9 @@ from lbbench.model.tally import SEGMENTS
 
 SMALL = np.int32
 
+BATCH = 256
+"""Requests whose connections are opened at once; what they need stays in the processor's cache."""
+
 REQUEST = np.dtype(
     [
         ("number", INT),
@@ -28,6 +31,9 @@ REQUEST = np.dtype(
         ("picked", FLOAT),
         ("connected", FLOAT),
         ("rtt", FLOAT),  # of its connection
+        ("at_pod", FLOAT),
+        ("start", FLOAT),
+        ("end", FLOAT),
         ("ends", FLOAT),  # the answer reaches the client; known when it reaches the pod
         ("life", FLOAT),  # of a session that it begins
         ("cookie", INT),  # key that the client sent
@@ -84,6 +90,7 @@ POD = np.dtype(
         ("tail", INT),
     ]
 )
+LOT = np.dtype([("where", INT), ("port", INT), ("node", INT), ("target", INT)])
 STAY = np.dtype([("end", FLOAT), ("next", INT)])
 
 
@@ -104,6 +111,8 @@ class Steady(NamedTuple):
     idle_conn: np.ndarray  # int64[C] its slot
     node_busy: np.ndarray  # int64[N, T] open connections by node and target, see ports.py
     closing: np.ndarray  # int64[N, T] stays: connections of these that will close, or have closed
+    lot: np.ndarray  # LOT[BATCH] connections that are being opened
+    done: np.ndarray  # int64[BATCH] slots of requests that are to be counted
     way: np.ndarray  # int64[2, 2] first and last of those on the way, same node and cross node
     opening: np.ndarray  # float64[SEGMENTS] when each segment begins
     unseen: np.ndarray  # int64[max(N, T)] zeros, for what nobody looks at
@@ -137,7 +146,8 @@ MEMBER = np.dtype([("member", INT)])
     N_STRAYED,
     N_STOPPED,
     N_BEGUN,
-) = range(11)
+    N_DONE,
+) = range(12)
 T_LAST, T_ARRIVAL = range(2)
 
 
@@ -175,6 +185,8 @@ def new_steady(
         idle_conn=np.zeros(slots + 1, INT),
         node_busy=np.zeros((nodes, targets), INT),
         closing=np.full((nodes, targets), -1, INT),
+        lot=table(LOT, BATCH),
+        done=np.zeros(BATCH, INT),
         way=np.full((2, 2), -1, INT),
         opening=np.zeros(SEGMENTS),
         unseen=np.zeros(max(nodes, targets), INT),

@@ -1,0 +1,7 @@
+"""What the steady loops return: all has come, or what they ran out of."""
+
+DONE = 0
+NEEDS_SLOTS = 1
+NEEDS_CONNS = 2
+NEEDS_STAYS = 3
+STRAYED = 4  # something happened that is not steady

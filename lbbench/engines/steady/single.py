@@ -1,0 +1,397 @@
+"""The steady loop where every request has a connection of its own: layer 4 by whole arrays.
+
+Nobody waits for a connection, so what layer 4 does to a block does not depend on what comes of it:
+the picks of a batch are made one after the other, before anything else of it. Who is on the way
+comes in order of arrival by merging two queues, same node and cross node, each of which is in order
+because all in it take the same time.
+
+On the service path there is no event list at all: pods take whom they get. On the ingress path
+there is one for what follows the worker.
+"""
+
+from __future__ import annotations
+
+import math
+
+from lbbench.core.calendar import NEAR, add_event, day_of, drop_next, turn_to
+from lbbench.core.held import apart, lend
+from lbbench.engines.counters import Counters
+from lbbench.engines.events import (
+    ANSWER,
+    REACH_POD,
+    REACH_WORKER,
+    TAKE,
+    event_kind,
+    event_order,
+)
+from lbbench.engines.parts import INGRESS
+from lbbench.engines.recording import Records, close_segments
+from lbbench.engines.steady.codes import DONE, NEEDS_SLOTS, NEEDS_STAYS, STRAYED
+from lbbench.engines.steady.counting import arrive, count, record
+from lbbench.engines.steady.opening import pick_node, pick_port, pick_target, worker_for
+from lbbench.engines.steady.pods import retire_all
+from lbbench.engines.steady.ports import open_port, will_close
+from lbbench.engines.steady.serving import serve
+from lbbench.engines.steady.workers import log, reach_worker, take
+from lbbench.engines.steady.world import (
+    BATCH,
+    N_BEGUN,
+    N_CURSOR,
+    N_DONE,
+    N_FREE,
+    N_REQUEST,
+    N_SEGMENT,
+    N_STAY_FREE,
+    N_STOPPED,
+    N_STRAYED,
+    T_ARRIVAL,
+    T_LAST,
+    Steady,
+)
+from lbbench.engines.world import Facts, Lists, States
+from lbbench.model.tally import ATTEMPTS, CONNECTIONS, CROSS_NODE, SEGMENTS, SNAT
+from lbbench.model.trace import Trace
+
+STAYS_AT_ONCE = 2  # that one request takes: at the pod, and of a port
+FIRST, LAST = range(2)
+
+
+def run_single(
+    f: Facts,
+    lists: Lists,
+    w: Steady,
+    c: Counters,
+    s: States,
+    records: Records,
+    block: Trace,
+    final: int,
+) -> int:
+    """Run until every request of ``block`` has come; with ``final``, until nothing is left."""
+    return _run(lend(f), lend(lists), lend(w), lend(c), lend(s), lend(records), lend(block), final)
+
+
+@apart
+def _run(
+    f: Facts,
+    lists: Lists,
+    w: Steady,
+    c: Counters,
+    s: States,
+    records: Records,
+    block: Trace,
+    final: int,
+) -> int:
+    while True:
+        row = w.number[N_CURSOR]
+        end = min(row + BATCH, block.arrival.size)
+        if w.number[N_FREE] < BATCH:
+            return NEEDS_SLOTS
+        _open(f, lists, w, c, s, block, row, end)
+        w.number[N_CURSOR] = end
+        until = math.inf
+        if end < block.arrival.size:
+            until = _earliest(f, block.arrival[end])
+        elif final == 0:
+            until = _earliest(f, w.clock[T_ARRIVAL])
+        if INGRESS:
+            code = _chain(f, w, c, s, records, until, final)
+        else:
+            code = _serve(f, w, c, records, until, final)
+        if code != DONE:
+            return code
+        if end == block.arrival.size:
+            _count(f, w, c, records)
+            if final:
+                return _end(f, w, c)
+            w.number[N_CURSOR] = 0
+            return DONE
+
+
+def _open(
+    f: Facts, lists: Lists, w: Steady, c: Counters, s: States, block: Trace, row: int, end: int
+) -> None:
+    """Let the requests in rows ``row`` .. ``end`` of the block come and open their connections.
+
+    One step after the other for all of them: the processor works on several requests at a time
+    where the code for one is short.
+    """
+    lot = w.lot
+    for at in range(row, end):
+        place = lot[at - row]
+        place.where = f.client_address[block.client[at]]
+        place.node = block.node[at]
+        place.port = pick_port(f, w, place.where)
+    for k in range(end - row):
+        place = lot[k]
+        if place.node < 0:
+            place.node = pick_node(f, lists, w, s, place.where, place.port, block.arrival[row + k])
+    for k in range(end - row):
+        place = lot[k]
+        address = f.address[place.where].number
+        place.target = pick_target(lists, w, s, place.node, address, block.arrival[row + k])
+    for k in range(end - row):
+        _come(f, w, c, block, row + k, lot[k].node, lot[k].target, lot[k].port, lot[k].where)
+
+
+def _come(
+    f: Facts,
+    w: Steady,
+    c: Counters,
+    block: Trace,
+    row: int,
+    node: int,
+    target: int,
+    port: int,
+    where: int,
+) -> None:
+    """Let the request in ``row`` of the block come, on its connection; it goes on its way."""
+    now = block.arrival[row]
+    w.number[N_FREE] -= 1
+    slot = w.free[w.number[N_FREE]]
+    request = w.request[slot]
+    request.number = w.number[N_REQUEST]
+    request.arrival = now
+    request.work = block.work[row]
+    request.client = block.client[row]
+    request.key = block.key[row]
+    request.session = -1
+    request.cookie = -1
+    request.node = node
+    request.target = target
+    request.port = port
+    w.number[N_REQUEST] += 1
+    w.clock[T_ARRIVAL] = now
+    segment, window = arrive(f, w, c, request.number, now)
+    request.segment = segment
+    request.window = window
+    while w.number[N_SEGMENT] <= segment:
+        w.opening[w.number[N_SEGMENT]] = now
+        w.number[N_SEGMENT] += 1
+    there = f.target_node[target]
+    rtt = f.client_rtt + f.hop_rtt[node, there]
+    if f.local == 0:
+        open_port(w, c, node, target, now)
+    c.node[segment, node].connections += 1
+    if INGRESS:
+        request.worker = worker_for(f, where, node, target, port)
+        c.worker[segment, request.worker].connections += 1
+    else:
+        request.pod = target
+        c.pod[segment, target].connections += 1
+        if there != node:
+            c.totals[CROSS_NODE] += 1
+        if c.window_pods.shape[1] > 0:
+            c.window_pods[window, target] += 1
+    request.sent = now
+    request.rtt = rtt
+    request.written = now + rtt
+    request.at_worker = _arrival(f, now, rtt)
+    request.next = -1
+    way = 0 if there == node else 1
+    if w.way[way, FIRST] < 0:
+        w.way[way, FIRST] = slot
+    else:
+        w.request[w.way[way, LAST]].next = slot
+    w.way[way, LAST] = slot
+
+
+def _arrival(f: Facts, sent: float, rtt: float) -> float:
+    """Return when a request arrives whose connection is opened when it is ``sent``."""
+    return ((sent + rtt) + 0.5 * rtt) + f.path_delay
+
+
+def _earliest(f: Facts, sent: float) -> float:
+    """Return a time before which nothing arrives that is sent from ``sent`` on."""
+    least = math.inf
+    for node in range(min(f.hop_rtt.shape[0], 2)):
+        least = min(least, _arrival(f, sent, f.client_rtt + f.hop_rtt[0, node]))
+    return least
+
+
+def _next_on_the_way(w: Steady) -> int:
+    """Return which of the two queues has the request that arrives first, -1 when both are empty."""
+    a = w.way[0, FIRST]
+    b = w.way[1, FIRST]
+    if a < 0:
+        return 1 if b >= 0 else -1
+    if b < 0:
+        return 0
+    first, second = w.request[a], w.request[b]
+    if first.at_worker == second.at_worker:
+        return 0 if first.number < second.number else 1
+    return 0 if first.at_worker < second.at_worker else 1
+
+
+def _serve(f: Facts, w: Steady, c: Counters, records: Records, until: float, final: int) -> int:
+    """Let everybody on the way arrive at their pods who does so before ``until``."""
+    while True:
+        way = _next_on_the_way(w)
+        if way < 0:
+            break
+        slot = w.way[way, FIRST]
+        time = w.request[slot].at_worker
+        if time >= until:
+            break
+        if w.number[N_STAY_FREE] < STAYS_AT_ONCE:
+            return NEEDS_STAYS
+        _open_segments(f, w, c, time, final)
+        w.way[way, FIRST] = w.request[slot].next
+        _reach_pod(f, w, slot, time)
+        _finish(f, w, c, records, slot)
+        if w.number[N_STRAYED]:
+            return STRAYED
+    _open_segments(f, w, c, until, final)
+    return DONE
+
+
+def _chain(
+    f: Facts, w: Steady, c: Counters, s: States, records: Records, until: float, final: int
+) -> int:
+    """Let everything happen that does so before ``until``, on the ingress path."""
+    near_time, near_order = w.calendar.near_time, w.calendar.near_order
+    while True:
+        if w.number[N_STRAYED]:
+            return STRAYED
+        if w.number[N_STAY_FREE] < STAYS_AT_ONCE:
+            return NEEDS_STAYS
+        way = _next_on_the_way(w)
+        slot = -1
+        time = until
+        order = 0
+        if way >= 0:
+            slot = w.way[way, FIRST]
+            time = min(until, w.request[slot].at_worker)
+            order = event_order(REACH_WORKER, w.request[slot].number, 0)
+        turn_to(w.calendar, day_of(w.calendar, time))
+        waits = w.calendar.number[NEAR] > 0 and _is_before(near_time[0], near_order[0], time, order)
+        if waits:
+            time = near_time[0]
+        if time >= until:
+            _open_segments(f, w, c, until, final)
+            return DONE
+        _open_segments(f, w, c, time, final)
+        if waits:
+            order = near_order[0]
+            slot = w.calendar.near_slot[0]
+            drop_next(w.calendar)
+        else:
+            w.way[way, FIRST] = w.request[slot].next
+            way = _next_on_the_way(w)
+        limit = _limit(f, w, until, final)
+        if way >= 0:
+            limit = min(limit, w.request[w.way[way, FIRST]].at_worker)
+        while True:  # what comes next without delay
+            kind = event_kind(order)
+            number = w.request[slot].number
+            if kind == REACH_WORKER:
+                time = reach_worker(f, w, slot, time)
+                order = event_order(TAKE, number, 0)
+            elif kind == TAKE:
+                time = take(f, w, c, s, slot, time)
+                order = event_order(REACH_POD, number, 1)
+            elif kind == REACH_POD:
+                time = _reach_pod(f, w, slot, time)
+                order = event_order(ANSWER, number, 1)
+            else:
+                log(f, w, c, s, slot, time)
+                _finish(f, w, c, records, slot)
+                break
+            if time < limit:
+                turn_to(w.calendar, day_of(w.calendar, time))
+                if w.calendar.number[NEAR] == 0 or time < near_time[0]:
+                    continue
+            add_event(w.calendar, time, order, slot)
+            break
+
+
+def _reach_pod(f: Facts, w: Steady, slot: int, now: float) -> float:
+    """Let a request reach its pod; return when its answer is seen."""
+    answer = serve(f, w, slot, now)
+    request = w.request[slot]
+    if f.local == 0:
+        will_close(w, request.node, request.target, request.ends)
+    return answer
+
+
+def _finish(f: Facts, w: Steady, c: Counters, records: Records, slot: int) -> None:
+    """Put a request that nothing more happens to among those that are to be counted."""
+    w.done[w.number[N_DONE]] = slot
+    w.number[N_DONE] += 1
+    if w.number[N_DONE] == w.done.size:
+        _count(f, w, c, records)
+
+
+def _count(f: Facts, w: Steady, c: Counters, records: Records) -> None:
+    """Count what is done, and give the slots back."""
+    for k in range(w.number[N_DONE]):
+        slot = w.done[k]
+        count(f, w, c, slot)
+        if f.records:
+            record(w, records, slot)
+        _free(w, slot)
+    w.number[N_DONE] = 0
+
+
+def _limit(f: Facts, w: Steady, until: float, final: int) -> float:
+    """Return before what time nothing else happens than events, ``until`` at most."""
+    if w.number[N_BEGUN] < w.number[N_SEGMENT]:
+        until = min(until, w.opening[w.number[N_BEGUN]])
+    if final and w.number[N_STOPPED] == 0:
+        until = min(until, _stop(f, w))
+    return until
+
+
+def _is_before(time: float, order: int, other_time: float, other_order: int) -> bool:
+    return time < other_time or (time == other_time and order < other_order)
+
+
+def _stop(f: Facts, w: Steady) -> float:
+    """Return when arrivals have stopped."""
+    return f.duration if f.duration > 0.0 else w.clock[T_ARRIVAL]
+
+
+def _free(w: Steady, slot: int) -> None:
+    w.free[w.number[N_FREE]] = slot
+    w.number[N_FREE] += 1
+
+
+def _open_segments(f: Facts, w: Steady, c: Counters, time: float, final: int) -> None:
+    """Begin the segments whose first request was sent before ``time``; at last, end the last."""
+    while w.number[N_BEGUN] < w.number[N_SEGMENT] and w.opening[w.number[N_BEGUN]] < time:
+        at = w.opening[w.number[N_BEGUN]]
+        last = w.number[N_BEGUN]
+        while last + 1 < w.number[N_SEGMENT] and w.opening[last + 1] == at:
+            last += 1
+        _write(f, w, c, last, at)
+    stop = _stop(f, w)
+    if final and w.number[N_STOPPED] == 0 and time > stop:
+        w.number[N_STOPPED] = 1
+        _write(f, w, c, SEGMENTS, stop)
+
+
+def _write(f: Facts, w: Steady, c: Counters, last: int, now: float) -> None:
+    retire_all(f, w, now)
+    close_segments(c, w.pod, w.in_system, f.pod, w.number[N_BEGUN], last, now)
+    w.number[N_BEGUN] = last + 1
+
+
+def _end(f: Facts, w: Steady, c: Counters) -> int:
+    """Fill in what follows from other counts; tell whether all was answered within the drain."""
+    n = w.number[N_REQUEST]
+    c.totals[CONNECTIONS] = n
+    c.totals[ATTEMPTS] = n
+    c.totals[SNAT] = n * (1 - f.local)
+    for segment in range(SEGMENTS):
+        for node in range(c.node.shape[1]):
+            c.node[segment, node].requests = c.node[segment, node].connections
+        if not INGRESS:
+            for pod in range(c.pod.shape[1]):
+                c.pod[segment, pod].attempts = c.pod[segment, pod].connections
+                c.pod[segment, pod].first = c.pod[segment, pod].connections
+        for worker in range(c.worker.shape[1]):
+            connections = c.worker[segment, worker].connections
+            c.worker[segment, worker].requests = connections
+            replica = worker // f.replica_workers
+            c.replica[segment, replica].connections += connections
+            c.replica[segment, replica].requests += connections
+    return STRAYED if w.clock[T_LAST] > _stop(f, w) + f.drain else DONE
