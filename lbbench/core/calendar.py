@@ -16,7 +16,7 @@ problem", CACM 31 (1988).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,9 @@ NEVER = 2**62
 
 LEAST_DAYS = 1024
 MOST_DAYS = 2**17
+
+
+ENTRY = np.dtype([("time", np.float64), ("order", np.int64), ("next", np.int64)])
 
 
 class Calendar(NamedTuple):
@@ -42,10 +45,9 @@ class Calendar(NamedTuple):
     days: np.ndarray  # float64[1] days per second
 
 
-ENTRY = np.dtype([("time", np.float64), ("order", np.int64), ("next", np.int64)])
-
-
-def new_calendar(slots: int, *, rate: float, inside: float) -> Calendar:
+def new_calendar(
+    slots: int, *, rate: float, inside: float, entry: np.dtype[Any] = ENTRY
+) -> Calendar:
     """Return an empty calendar at time 0.
 
     Parameters
@@ -56,12 +58,14 @@ def new_calendar(slots: int, *, rate: float, inside: float) -> Calendar:
         Events per second that are expected: a day holds about one.
     inside
         How many are expected to wait at once: a year should be longer than most of them wait.
+    entry
+        What an entry holds: the fields of `ENTRY`, and others that the caller keeps there.
     """
     wanted = min(max(4.0 * inside, LEAST_DAYS), MOST_DAYS)
     days = 1 << int(np.ceil(np.log2(wanted)))
     return Calendar(
         first=np.full(days, -1, np.int64),
-        entry=np.zeros(slots, ENTRY).view(np.recarray),
+        entry=np.zeros(slots, entry).view(np.recarray),
         near_time=np.zeros(slots + 1),
         near_order=np.zeros(slots + 1, np.int64),
         near_slot=np.zeros(slots + 1, np.int64),
@@ -72,7 +76,7 @@ def new_calendar(slots: int, *, rate: float, inside: float) -> Calendar:
 
 def grown_calendar(calendar: Calendar, slots: int) -> Calendar:
     """Return the calendar with room for ``slots`` events; what it holds stays."""
-    entry = np.zeros(slots, ENTRY).view(np.recarray)
+    entry = np.zeros(slots, calendar.entry.dtype).view(np.recarray)
     entry[: len(calendar.entry)] = calendar.entry
     heap = {}
     for name in ("near_time", "near_order", "near_slot"):

@@ -4,4 +4,5 @@ DONE = 0
 NEEDS_SLOTS = 1
 NEEDS_CONNS = 2
 NEEDS_STAYS = 3
-STRAYED = 4  # something happened that is not steady
+NEEDS_REPLIES = 4
+STRAYED = 5  # something happened that is not steady

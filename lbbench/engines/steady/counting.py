@@ -60,6 +60,15 @@ def count(f: Facts, w: Steady, c: Counters, slot: int) -> None:
     )
 
 
+def fill_attempts(c: Counters) -> None:
+    """Fill in at the end that every attempt was a first one and has been answered."""
+    for segment in range(c.pod.shape[0]):
+        for pod in range(c.pod.shape[1]):
+            row = c.pod[segment, pod]
+            row.attempts = row.completed
+            row.first = row.completed
+
+
 def record(w: Steady, records: Records, slot: int) -> None:
     """Write the row of a request."""
     request = w.request[slot]

@@ -13,7 +13,14 @@ from lbbench.engines.feed import Progress, blocks_and_end, compiling, copied_sta
 from lbbench.engines.outcome import Outcome, counters_for, finish, grown_records, new_records
 from lbbench.engines.parts import instance_view, no_cookie, no_feedback, set_cookie
 from lbbench.engines.plan import Plan
-from lbbench.engines.steady.codes import DONE, NEEDS_CONNS, NEEDS_SLOTS, NEEDS_STAYS, STRAYED
+from lbbench.engines.steady.codes import (
+    DONE,
+    NEEDS_CONNS,
+    NEEDS_REPLIES,
+    NEEDS_SLOTS,
+    NEEDS_STAYS,
+    STRAYED,
+)
 from lbbench.engines.steady.fit import is_single
 from lbbench.engines.steady.kernel import run_steady
 from lbbench.engines.steady.single import run_single
@@ -68,6 +75,8 @@ def with_room(world: Steady, code: int) -> Steady:
         return grown_steady(world, slots=2 * len(world.request))
     if code == NEEDS_CONNS:
         return grown_steady(world, conns=2 * len(world.conn))
+    if code == NEEDS_REPLIES:
+        return grown_steady(world, replies=2 * len(world.reply_free))
     assert code == NEEDS_STAYS, code
     return grown_steady(world, stays=2 * len(world.stay))
 

@@ -48,6 +48,6 @@ def is_single(plan: Plan) -> bool:
     Then layer 4 can be done by whole arrays. Cookies, and sessions or keys whose pods are
     remembered, look at answers; jitter changes the order on the way.
     """
-    traffic = plan.traffic
-    alone = traffic.columns.budget.mean == 1.0 and plan.scenario.traffic.trace is None
+    traffic = plan.scenario.traffic
+    alone = traffic.connections.requests == 1 and traffic.trace is None
     return alone and plan.units == 0 and not plan.facts.cookies and plan.facts.path_jitter <= 0.0

@@ -26,11 +26,11 @@ from lbbench.engines.events import (
 from lbbench.engines.parts import COOKIES, INGRESS
 from lbbench.engines.recording import Records, close_segments
 from lbbench.engines.steady.codes import DONE, NEEDS_CONNS, NEEDS_SLOTS, NEEDS_STAYS, STRAYED
-from lbbench.engines.steady.counting import arrive, begin_session, count, record
+from lbbench.engines.steady.counting import arrive, begin_session, count, fill_attempts, record
 from lbbench.engines.steady.lines import answered, call_next, close_later, look_at_idle, send
 from lbbench.engines.steady.pods import retire_all
 from lbbench.engines.steady.serving import serve
-from lbbench.engines.steady.workers import log, reach_worker, take
+from lbbench.engines.steady.workers import log, reach_worker, rtt_of, take
 from lbbench.engines.steady.world import (
     N_CONN_FREE,
     N_CURSOR,
@@ -113,6 +113,7 @@ def _run(  # noqa: C901  (each step has one call site)
         if time == math.inf:
             if w.clock[T_LAST] > _stop(f, w) + f.drain:
                 return STRAYED
+            fill_attempts(c)
             return DONE
         if w.number[N_IDLE] > 0 and w.idle_time[0] < time:
             look_at_idle(f, w)
@@ -153,7 +154,9 @@ def _run(  # noqa: C901  (each step has one call site)
                 if not INGRESS:
                     order = event_order(CLIENT, number, 1)
             elif kind == ANSWER:
-                log(f, w, c, s, slot, time)
+                request = w.request[slot]
+                rtt = rtt_of(w, slot, time)
+                log(f, w, c, s, request.worker, request.pod, request.served, rtt, time)
                 time = w.request[slot].ends
                 order = event_order(CLIENT, number, 1)
                 if w.request[slot].seen == 0:

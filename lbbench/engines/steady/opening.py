@@ -96,8 +96,5 @@ def count_sent(f: Facts, w: Steady, c: Counters, slot: int) -> None:
     c.totals[ATTEMPTS] += 1
     if f.target_node[pod] != request.node:
         c.totals[CROSS_NODE] += 1
-    served = c.pod[segment, pod]
-    served.attempts += 1
-    served.first += 1
     if c.window_pods.shape[1] > 0:
         c.window_pods[request.window, pod] += 1

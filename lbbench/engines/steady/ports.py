@@ -1,46 +1,57 @@
 """How many connections are open from a node to a target at once: the ports that SNAT takes.
 
-Only the peak is asked for. So a connection's end is not an event: it is put into a list of its node
-and target, and the list is looked through only when, without that, the count would be a new peak.
+Only the peak is asked for. So a connection's end is not an event: it is entered on its day in a
+calendar, and the calendar is gone through only when, without that, the count would be a new peak.
 """
 
 from __future__ import annotations
 
+from lbbench.core.calendar import day_of
 from lbbench.engines.counters import Counters
 from lbbench.engines.l4 import PORTS_PER_TARGET
 from lbbench.engines.steady.pods import new_stay
-from lbbench.engines.steady.world import N_STAY_FREE, N_STRAYED, Steady
+from lbbench.engines.steady.world import N_CLOSING_DAY, N_STAY_FREE, N_STRAYED, Steady
 
 
 def open_port(w: Steady, c: Counters, node: int, target: int, now: float) -> None:
     """Count a connection that opens ``now``."""
     w.node_busy[node, target] += 1
     if w.node_busy[node, target] > c.snat_peak[0]:
-        _look_through(w, node, target, now)
+        _close(w, now)
         if w.node_busy[node, target] > PORTS_PER_TARGET:
             w.number[N_STRAYED] = 1
         c.snat_peak[0] = max(c.snat_peak[0], w.node_busy[node, target])
 
 
 def will_close(w: Steady, node: int, target: int, time: float) -> None:
-    """Note that a connection closes at ``time``."""
+    """Note that a connection closes at ``time``, which is not before the last look."""
     made = new_stay(w, time)
-    w.stay[made].next = w.closing[node, target]
-    w.closing[node, target] = made
+    w.stay[made].of = node * w.node_busy.shape[1] + target
+    day = day_of(w.calendar, time) & (w.closing.size - 1)
+    w.stay[made].next = w.closing[day]
+    w.closing[day] = made
 
 
-def _look_through(w: Steady, node: int, target: int, now: float) -> None:
+def _close(w: Steady, now: float) -> None:
     """Count out what has closed by ``now``."""
-    at = w.closing[node, target]
-    kept = -1
-    while at >= 0:
-        after = w.stay[at].next
-        if w.stay[at].end <= now:
-            w.node_busy[node, target] -= 1
-            w.stay_free[w.number[N_STAY_FREE]] = at
-            w.number[N_STAY_FREE] += 1
-        else:
-            w.stay[at].next = kept
-            kept = at
-        at = after
-    w.closing[node, target] = kept
+    today = day_of(w.calendar, now)
+    targets = w.node_busy.shape[1]
+    for day in range(w.number[N_CLOSING_DAY], today + 1):
+        place = day & (w.closing.size - 1)
+        at = w.closing[place]
+        if at < 0:
+            continue
+        kept = -1
+        while at >= 0:
+            stay = w.stay[at]
+            after = stay.next
+            if stay.end <= now:
+                w.node_busy[stay.of // targets, stay.of % targets] -= 1
+                w.stay_free[w.number[N_STAY_FREE]] = at
+                w.number[N_STAY_FREE] += 1
+            else:
+                stay.next = kept
+                kept = at
+            at = after
+        w.closing[place] = kept
+    w.number[N_CLOSING_DAY] = today

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 
-from lbbench.core.calendar import NEAR, add_event, day_of, drop_next, turn_to
+from lbbench.core.calendar import NEAR, Calendar, add_event, day_of, drop_next, turn_to
 from lbbench.core.held import apart, lend
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import (
@@ -26,19 +26,20 @@ from lbbench.engines.events import (
 )
 from lbbench.engines.parts import INGRESS
 from lbbench.engines.recording import Records, close_segments
-from lbbench.engines.steady.codes import DONE, NEEDS_SLOTS, NEEDS_STAYS, STRAYED
-from lbbench.engines.steady.counting import arrive, count, record
+from lbbench.engines.steady.codes import DONE, NEEDS_REPLIES, NEEDS_SLOTS, NEEDS_STAYS, STRAYED
+from lbbench.engines.steady.counting import arrive, count, fill_attempts, record
 from lbbench.engines.steady.opening import pick_node, pick_port, pick_target, worker_for
 from lbbench.engines.steady.pods import retire_all
 from lbbench.engines.steady.ports import open_port, will_close
 from lbbench.engines.steady.serving import serve
-from lbbench.engines.steady.workers import log, reach_worker, take
+from lbbench.engines.steady.workers import log, reach_worker, rtt_of, take
 from lbbench.engines.steady.world import (
     BATCH,
     N_BEGUN,
     N_CURSOR,
     N_DONE,
     N_FREE,
+    N_REPLY_FREE,
     N_REQUEST,
     N_SEGMENT,
     N_STAY_FREE,
@@ -54,6 +55,8 @@ from lbbench.model.trace import Trace
 
 STAYS_AT_ONCE = 2  # that one request takes: at the pod, and of a port
 FIRST, LAST = range(2)
+NOT_ON_THE_WAY = 2
+REPLY = 3
 
 
 def run_single(
@@ -248,12 +251,14 @@ def _chain(
     f: Facts, w: Steady, c: Counters, s: States, records: Records, until: float, final: int
 ) -> int:
     """Let everything happen that does so before ``until``, on the ingress path."""
-    near_time, near_order = w.calendar.near_time, w.calendar.near_order
+    soon, replies = w.calendar, w.replies
     while True:
         if w.number[N_STRAYED]:
             return STRAYED
         if w.number[N_STAY_FREE] < STAYS_AT_ONCE:
             return NEEDS_STAYS
+        if w.number[N_REPLY_FREE] == 0:
+            return NEEDS_REPLIES
         way = _next_on_the_way(w)
         slot = -1
         time = until
@@ -262,46 +267,97 @@ def _chain(
             slot = w.way[way, FIRST]
             time = min(until, w.request[slot].at_worker)
             order = event_order(REACH_WORKER, w.request[slot].number, 0)
-        turn_to(w.calendar, day_of(w.calendar, time))
-        waits = w.calendar.number[NEAR] > 0 and _is_before(near_time[0], near_order[0], time, order)
-        if waits:
-            time = near_time[0]
+        day = day_of(soon, time)
+        turn_to(soon, day)
+        turn_to(replies, day)
+        if _is_first(soon, time, order):
+            time = soon.near_time[0]
+            order = soon.near_order[0]
+            way = NOT_ON_THE_WAY
+        if _is_first(replies, time, order):
+            time = replies.near_time[0]
+            way = REPLY
         if time >= until:
             _open_segments(f, w, c, until, final)
             return DONE
         _open_segments(f, w, c, time, final)
-        if waits:
-            order = near_order[0]
-            slot = w.calendar.near_slot[0]
-            drop_next(w.calendar)
+        if way == REPLY:
+            at = replies.near_slot[0]
+            drop_next(replies)
+            reply = replies.entry[at]
+            log(f, w, c, s, reply.worker, reply.pod, reply.served, reply.rtt, time)
+            w.reply_free[w.number[N_REPLY_FREE]] = at
+            w.number[N_REPLY_FREE] += 1
+            continue
+        if way == NOT_ON_THE_WAY:
+            slot = soon.near_slot[0]
+            drop_next(soon)
         else:
             w.way[way, FIRST] = w.request[slot].next
-            way = _next_on_the_way(w)
-        limit = _limit(f, w, until, final)
-        if way >= 0:
-            limit = min(limit, w.request[w.way[way, FIRST]].at_worker)
-        while True:  # what comes next without delay
-            kind = event_kind(order)
-            number = w.request[slot].number
-            if kind == REACH_WORKER:
-                time = reach_worker(f, w, slot, time)
-                order = event_order(TAKE, number, 0)
-            elif kind == TAKE:
-                time = take(f, w, c, s, slot, time)
-                order = event_order(REACH_POD, number, 1)
-            elif kind == REACH_POD:
-                time = _reach_pod(f, w, slot, time)
-                order = event_order(ANSWER, number, 1)
-            else:
-                log(f, w, c, s, slot, time)
-                _finish(f, w, c, records, slot)
-                break
-            if time < limit:
-                turn_to(w.calendar, day_of(w.calendar, time))
-                if w.calendar.number[NEAR] == 0 or time < near_time[0]:
-                    continue
-            add_event(w.calendar, time, order, slot)
-            break
+        _go_on(f, w, c, s, records, slot, order, time, _limit(f, w, until, final))
+
+
+def _go_on(
+    f: Facts,
+    w: Steady,
+    c: Counters,
+    s: States,
+    records: Records,
+    slot: int,
+    order: int,
+    time: float,
+    limit: float,
+) -> None:
+    """Let a request take its next step, and those after it that come before everything else."""
+    way = _next_on_the_way(w)
+    if way >= 0:
+        limit = min(limit, w.request[w.way[way, FIRST]].at_worker)
+    kind = event_kind(order)
+    number = w.request[slot].number
+    if kind == REACH_WORKER:
+        time = reach_worker(f, w, slot, time)
+        if not _comes_next(w, time, limit):
+            add_event(w.calendar, time, event_order(TAKE, number, 0), slot)
+            return
+        kind = TAKE
+    if kind == TAKE:
+        time = take(f, w, c, s, slot, time)
+        if not _comes_next(w, time, limit):
+            add_event(w.calendar, time, event_order(REACH_POD, number, 1), slot)
+            return
+    answer = _reach_pod(f, w, slot, time)
+    w.number[N_REPLY_FREE] -= 1
+    at = w.reply_free[w.number[N_REPLY_FREE]]
+    reply = w.replies.entry[at]
+    request = w.request[slot]
+    reply.rtt = rtt_of(w, slot, answer)
+    reply.pod = request.pod
+    reply.worker = request.worker
+    reply.served = request.served
+    add_event(w.replies, answer, event_order(ANSWER, number, 1), at)
+    _finish(f, w, c, records, slot)
+
+
+def _comes_next(w: Steady, time: float, limit: float) -> bool:
+    """Tell whether nothing else happens up to ``time``."""
+    if time >= limit:
+        return False
+    day = day_of(w.calendar, time)
+    turn_to(w.calendar, day)
+    turn_to(w.replies, day)
+    return not (_is_up_to(w.calendar, time) or _is_up_to(w.replies, time))
+
+
+def _is_up_to(calendar: Calendar, time: float) -> bool:
+    return calendar.number[NEAR] > 0 and calendar.near_time[0] <= time
+
+
+def _is_first(calendar: Calendar, time: float, order: int) -> bool:
+    """Tell whether the next event of a calendar comes before (``time``, ``order``)."""
+    if calendar.number[NEAR] == 0:
+        return False
+    first = calendar.near_time[0]
+    return first < time or (first == time and calendar.near_order[0] < order)
 
 
 def _reach_pod(f: Facts, w: Steady, slot: int, now: float) -> float:
@@ -341,10 +397,6 @@ def _limit(f: Facts, w: Steady, until: float, final: int) -> float:
     return until
 
 
-def _is_before(time: float, order: int, other_time: float, other_order: int) -> bool:
-    return time < other_time or (time == other_time and order < other_order)
-
-
 def _stop(f: Facts, w: Steady) -> float:
     """Return when arrivals have stopped."""
     return f.duration if f.duration > 0.0 else w.clock[T_ARRIVAL]
@@ -377,6 +429,7 @@ def _write(f: Facts, w: Steady, c: Counters, last: int, now: float) -> None:
 
 def _end(f: Facts, w: Steady, c: Counters) -> int:
     """Fill in what follows from other counts; tell whether all was answered within the drain."""
+    fill_attempts(c)
     n = w.number[N_REQUEST]
     c.totals[CONNECTIONS] = n
     c.totals[ATTEMPTS] = n
@@ -384,10 +437,6 @@ def _end(f: Facts, w: Steady, c: Counters) -> int:
     for segment in range(SEGMENTS):
         for node in range(c.node.shape[1]):
             c.node[segment, node].requests = c.node[segment, node].connections
-        if not INGRESS:
-            for pod in range(c.pod.shape[1]):
-                c.pod[segment, pod].attempts = c.pod[segment, pod].connections
-                c.pod[segment, pod].first = c.pod[segment, pod].connections
         for worker in range(c.worker.shape[1]):
             connections = c.worker[segment, worker].connections
             c.worker[segment, worker].requests = connections

@@ -54,9 +54,6 @@ def take(f: Facts, w: Steady, c: Counters, s: States, slot: int, now: float) -> 
     request.pod = pod
     w.pod_busy[desk.busy, pod] += 1
     c.totals[ATTEMPTS] += 1
-    served = c.pod[request.segment, pod]
-    served.attempts += 1
-    served.first += 1
     if c.window_pods.shape[1] > 0:
         c.window_pods[request.window, pod] += 1
     there = f.pod[pod].node
@@ -74,16 +71,28 @@ def take(f: Facts, w: Steady, c: Counters, s: States, slot: int, now: float) -> 
     return connected + 0.5 * rtt
 
 
-def log(f: Facts, w: Steady, c: Counters, s: States, slot: int, now: float) -> None:
-    """Let an answer reach its worker: the connection is kept, the balancer learns of it."""
+def rtt_of(w: Steady, slot: int, answer: float) -> float:
+    """Return what the balancer is told of a request whose answer comes at ``answer``, seconds."""
     request = w.request[slot]
-    worker = request.worker
-    desk = f.worker[worker]
-    pod = request.pod
-    put_idle(f, w, worker, pod, request.served, now)
-    w.pod_busy[desk.busy, pod] -= 1
     kept = 0 if request.served == 1 else 1
-    rtt = observed_rtt(request.picked, request.connected, kept, now, MS_CLOCK)
+    return observed_rtt(request.picked, request.connected, kept, answer, MS_CLOCK)
+
+
+def log(
+    f: Facts,
+    w: Steady,
+    c: Counters,
+    s: States,
+    worker: int,
+    pod: int,
+    served: int,
+    rtt: float,
+    now: float,
+) -> None:
+    """Let an answer reach its worker: the connection is kept, the balancer learns of it."""
+    desk = f.worker[worker]
+    put_idle(f, w, worker, pod, served, now)
+    w.pod_busy[desk.busy, pod] -= 1
     if f.lock_hold > 0.0:
         if now < w.lock_until[desk.busy, pod] and w.lock_owner[desk.busy, pod] != worker:
             c.totals[DROPPED_SAMPLES] += 1

@@ -91,7 +91,18 @@ POD = np.dtype(
     ]
 )
 LOT = np.dtype([("where", INT), ("port", INT), ("node", INT), ("target", INT)])
-STAY = np.dtype([("end", FLOAT), ("next", INT)])
+REPLY = np.dtype(  # an answer on its way to a worker
+    [
+        ("time", FLOAT),
+        ("order", INT),
+        ("rtt", FLOAT),  # what the balancer will be told
+        ("next", INT),
+        ("pod", SMALL),
+        ("worker", SMALL),
+        ("served", SMALL),  # requests that the upstream connection has carried
+    ]
+)
+STAY = np.dtype([("end", FLOAT), ("next", SMALL), ("of", SMALL)])
 
 
 class Steady(NamedTuple):
@@ -100,6 +111,8 @@ class Steady(NamedTuple):
     number: np.ndarray  # int64[16] see N_* below
     clock: np.ndarray  # float64[4] see T_* below
     calendar: Calendar
+    replies: Calendar  # of REPLY[A]
+    reply_free: np.ndarray  # int64[A] stack of free replies
     request: np.ndarray  # REQUEST[Q]
     free: np.ndarray  # int64[Q] stack of free request slots
     conn: np.ndarray  # CONN[C]
@@ -110,7 +123,7 @@ class Steady(NamedTuple):
     idle_order: np.ndarray  # int64[C] its slot
     idle_conn: np.ndarray  # int64[C] its slot
     node_busy: np.ndarray  # int64[N, T] open connections by node and target, see ports.py
-    closing: np.ndarray  # int64[N, T] stays: connections of these that will close, or have closed
+    closing: np.ndarray  # int64[D] stays by day: connections that will close, or have closed
     lot: np.ndarray  # LOT[BATCH] connections that are being opened
     done: np.ndarray  # int64[BATCH] slots of requests that are to be counted
     way: np.ndarray  # int64[2, 2] first and last of those on the way, same node and cross node
@@ -147,7 +160,9 @@ MEMBER = np.dtype([("member", INT)])
     N_STOPPED,
     N_BEGUN,
     N_DONE,
-) = range(12)
+    N_CLOSING_DAY,
+    N_REPLY_FREE,
+) = range(14)
 T_LAST, T_ARRIVAL = range(2)
 
 
@@ -170,10 +185,13 @@ def new_steady(
     rows = int(facts.worker["busy"].max(initial=0)) + 1
     places = int(facts.pod["places"].max(initial=1))
     stays = slots + pods
+    calendar = new_calendar(slots, rate=2.0 * rate, inside=2.0 * inside)
     made = Steady(
         number=np.zeros(16, INT),
         clock=np.zeros(4),
-        calendar=new_calendar(slots, rate=2.0 * rate, inside=2.0 * inside),
+        calendar=calendar,
+        replies=new_calendar(slots, rate=2.0 * rate, inside=2.0 * inside, entry=REPLY),
+        reply_free=_stack(slots),
         request=table(REQUEST, slots),
         free=_stack(slots),
         conn=table(CONN, slots),
@@ -184,7 +202,7 @@ def new_steady(
         idle_order=np.zeros(slots + 1, INT),
         idle_conn=np.zeros(slots + 1, INT),
         node_busy=np.zeros((nodes, targets), INT),
-        closing=np.full((nodes, targets), -1, INT),
+        closing=np.full(len(calendar.first), -1, INT),
         lot=table(LOT, BATCH),
         done=np.zeros(BATCH, INT),
         way=np.full((2, 2), -1, INT),
@@ -216,7 +234,7 @@ def new_steady(
     made.pod["head"] = -1
     made.conn["lane"] = -1
     made.site["member"] = 1
-    made.number[[N_FREE, N_CONN_FREE, N_STAY_FREE]] = slots, slots, stays
+    made.number[[N_FREE, N_CONN_FREE, N_REPLY_FREE, N_STAY_FREE]] = slots, slots, slots, stays
     return made
 
 
@@ -224,7 +242,9 @@ def _stack(n: int) -> np.ndarray:
     return np.arange(n, dtype=INT)[::-1].copy()
 
 
-def grown_steady(w: Steady, *, slots: int = 0, conns: int = 0, stays: int = 0) -> Steady:
+def grown_steady(
+    w: Steady, *, slots: int = 0, conns: int = 0, stays: int = 0, replies: int = 0
+) -> Steady:
     """Return the arrays with room for more; what they hold stays where it is."""
     changed: dict[str, object] = {}
     if slots:
@@ -237,6 +257,9 @@ def grown_steady(w: Steady, *, slots: int = 0, conns: int = 0, stays: int = 0) -
         changed["conn_free"] = _refilled(w.conn_free, w.number, N_CONN_FREE, conns)
         for name in ("idle_time", "idle_order", "idle_conn"):
             changed[name] = _longer(getattr(w, name), conns + 1)
+    if replies:
+        changed["replies"] = grown_calendar(w.replies, replies)
+        changed["reply_free"] = _refilled(w.reply_free, w.number, N_REPLY_FREE, replies)
     if stays:
         changed["stay"] = _longer(w.stay, stays)
         changed["stay_free"] = _refilled(w.stay_free, w.number, N_STAY_FREE, stays)
