@@ -5,4 +5,5 @@ NEEDS_SLOTS = 1
 NEEDS_CONNS = 2
 NEEDS_STAYS = 3
 NEEDS_REPLIES = 4
-STRAYED = 5  # something happened that is not steady
+NEEDS_CLOSINGS = 5
+STRAYED = 6  # something happened that is not steady

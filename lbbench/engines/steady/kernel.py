@@ -25,10 +25,18 @@ from lbbench.engines.events import (
 )
 from lbbench.engines.parts import COOKIES, INGRESS
 from lbbench.engines.recording import Records, close_segments
-from lbbench.engines.steady.codes import DONE, NEEDS_CONNS, NEEDS_SLOTS, NEEDS_STAYS, STRAYED
+from lbbench.engines.steady.codes import (
+    DONE,
+    NEEDS_CLOSINGS,
+    NEEDS_CONNS,
+    NEEDS_SLOTS,
+    NEEDS_STAYS,
+    STRAYED,
+)
 from lbbench.engines.steady.counting import arrive, begin_session, count, fill_attempts, record
 from lbbench.engines.steady.lines import answered, call_next, close_later, look_at_idle, send
 from lbbench.engines.steady.pods import retire_all
+from lbbench.engines.steady.ports import is_full
 from lbbench.engines.steady.serving import serve
 from lbbench.engines.steady.workers import log, reach_worker, rtt_of, take
 from lbbench.engines.steady.world import (
@@ -50,7 +58,6 @@ from lbbench.model.tally import SEGMENTS
 from lbbench.model.trace import Trace
 
 LAST_ORDER = 2**63 - 1
-STAYS_AT_ONCE = 2  # that one event takes: at the pod, and of a port
 
 
 def run_steady(
@@ -98,8 +105,10 @@ def _run(  # noqa: C901  (each step has one call site)
             return DONE
         if w.number[N_CONN_FREE] == 0:
             return NEEDS_CONNS
-        if w.number[N_STAY_FREE] < STAYS_AT_ONCE:
+        if w.number[N_STAY_FREE] == 0:
             return NEEDS_STAYS
+        if is_full(w, w.clock[T_ARRIVAL]):
+            return NEEDS_CLOSINGS
         turn_to(w.calendar, day)
         waits = w.calendar.number[NEAR] > 0 and _is_before(
             near_time[0], w.calendar.near_order[0], time, order

@@ -71,7 +71,7 @@ def open_connection(
     c.totals[CONNECTIONS] += 1
     if f.local == 0:
         c.totals[SNAT] += 1
-        open_port(w, c, node, target, now)
+        open_port(w, c, node, target, now, now)
     segment = request.segment
     c.node[segment, node].connections += 1
     if not INGRESS:

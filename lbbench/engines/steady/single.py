@@ -26,11 +26,18 @@ from lbbench.engines.events import (
 )
 from lbbench.engines.parts import INGRESS
 from lbbench.engines.recording import Records, close_segments
-from lbbench.engines.steady.codes import DONE, NEEDS_REPLIES, NEEDS_SLOTS, NEEDS_STAYS, STRAYED
+from lbbench.engines.steady.codes import (
+    DONE,
+    NEEDS_CLOSINGS,
+    NEEDS_REPLIES,
+    NEEDS_SLOTS,
+    NEEDS_STAYS,
+    STRAYED,
+)
 from lbbench.engines.steady.counting import arrive, count, fill_attempts, record
 from lbbench.engines.steady.opening import pick_node, pick_port, pick_target, worker_for
 from lbbench.engines.steady.pods import retire_all
-from lbbench.engines.steady.ports import open_port, will_close
+from lbbench.engines.steady.ports import is_full, open_port, will_close
 from lbbench.engines.steady.serving import serve
 from lbbench.engines.steady.workers import log, reach_worker, rtt_of, take
 from lbbench.engines.steady.world import (
@@ -47,14 +54,17 @@ from lbbench.engines.steady.world import (
     N_STRAYED,
     T_ARRIVAL,
     T_LAST,
+    T_LATEST,
+    T_WAY,
     Steady,
 )
 from lbbench.engines.world import Facts, Lists, States
 from lbbench.model.tally import ATTEMPTS, CONNECTIONS, CROSS_NODE, SEGMENTS, SNAT
 from lbbench.model.trace import Trace
 
-STAYS_AT_ONCE = 2  # that one request takes: at the pod, and of a port
 FIRST, LAST = range(2)
+MARGIN = 1.0 + 1e-9  # for rounding, at times of up to a day
+TICK = 1e-9
 NOT_ON_THE_WAY = 2
 REPLY = 3
 
@@ -84,6 +94,7 @@ def _run(
     block: Trace,
     final: int,
 ) -> int:
+    w.clock[T_WAY] = _longest_way(f)
     while True:
         row = w.number[N_CURSOR]
         end = min(row + BATCH, block.arrival.size)
@@ -93,9 +104,9 @@ def _run(
         w.number[N_CURSOR] = end
         until = math.inf
         if end < block.arrival.size:
-            until = _earliest(f, block.arrival[end])
+            until = block.arrival[end]
         elif final == 0:
-            until = _earliest(f, w.clock[T_ARRIVAL])
+            until = w.clock[T_ARRIVAL]
         if INGRESS:
             code = _chain(f, w, c, s, records, until, final)
         else:
@@ -172,8 +183,6 @@ def _come(
         w.number[N_SEGMENT] += 1
     there = f.target_node[target]
     rtt = f.client_rtt + f.hop_rtt[node, there]
-    if f.local == 0:
-        open_port(w, c, node, target, now)
     c.node[segment, node].connections += 1
     if INGRESS:
         request.worker = worker_for(f, where, node, target, port)
@@ -203,12 +212,12 @@ def _arrival(f: Facts, sent: float, rtt: float) -> float:
     return ((sent + rtt) + 0.5 * rtt) + f.path_delay
 
 
-def _earliest(f: Facts, sent: float) -> float:
-    """Return a time before which nothing arrives that is sent from ``sent`` on."""
-    least = math.inf
+def _longest_way(f: Facts) -> float:
+    """Return a little more than the longest time that a request is on the way."""
+    longest = 0.0
     for node in range(min(f.hop_rtt.shape[0], 2)):
-        least = min(least, _arrival(f, sent, f.client_rtt + f.hop_rtt[0, node]))
-    return least
+        longest = max(longest, _arrival(f, 0.0, f.client_rtt + f.hop_rtt[0, node]))
+    return longest * MARGIN + TICK
 
 
 def _next_on_the_way(w: Steady) -> int:
@@ -235,10 +244,14 @@ def _serve(f: Facts, w: Steady, c: Counters, records: Records, until: float, fin
         time = w.request[slot].at_worker
         if time >= until:
             break
-        if w.number[N_STAY_FREE] < STAYS_AT_ONCE:
+        if w.number[N_STAY_FREE] == 0:
             return NEEDS_STAYS
+        if is_full(w, w.clock[T_LATEST] - w.clock[T_WAY]):
+            return NEEDS_CLOSINGS
         _open_segments(f, w, c, time, final)
         w.way[way, FIRST] = w.request[slot].next
+        w.clock[T_LATEST] = time
+        _arrive(f, w, c, slot)
         _reach_pod(f, w, slot, time)
         _finish(f, w, c, records, slot)
         if w.number[N_STRAYED]:
@@ -255,8 +268,10 @@ def _chain(
     while True:
         if w.number[N_STRAYED]:
             return STRAYED
-        if w.number[N_STAY_FREE] < STAYS_AT_ONCE:
+        if w.number[N_STAY_FREE] == 0:
             return NEEDS_STAYS
+        if is_full(w, w.clock[T_LATEST] - w.clock[T_WAY]):
+            return NEEDS_CLOSINGS
         if w.number[N_REPLY_FREE] == 0:
             return NEEDS_REPLIES
         way = _next_on_the_way(w)
@@ -294,6 +309,8 @@ def _chain(
             drop_next(soon)
         else:
             w.way[way, FIRST] = w.request[slot].next
+            w.clock[T_LATEST] = time
+            _arrive(f, w, c, slot)
         _go_on(f, w, c, s, records, slot, order, time, _limit(f, w, until, final))
 
 
@@ -367,6 +384,14 @@ def _reach_pod(f: Facts, w: Steady, slot: int, now: float) -> float:
     if f.local == 0:
         will_close(w, request.node, request.target, request.ends)
     return answer
+
+
+def _arrive(f: Facts, w: Steady, c: Counters, slot: int) -> None:
+    """Let a request arrive that was on the way: by now is known how many ports were taken then."""
+    request = w.request[slot]
+    if f.local == 0:
+        safe = request.at_worker - w.clock[T_WAY]
+        open_port(w, c, request.node, request.target, request.arrival, safe)
 
 
 def _finish(f: Facts, w: Steady, c: Counters, records: Records, slot: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from lbbench.core.held import hold
 from lbbench.engines.counters import Counters
 from lbbench.engines.hashkey import hash_key
 from lbbench.engines.keepalive import put_idle, take_idle
@@ -41,7 +40,7 @@ def take(f: Facts, w: Steady, c: Counters, s: States, slot: int, now: float) -> 
         here = 1 if f.target_node[request.target] == request.node else 0
         key = hash_key(f, request.client, request.node, here, request.key)
     busy = w.in_system if SEES_PODS else w.pod_busy[desk.busy]
-    state = hold(pod_at(s.pod, desk.own, desk.common))
+    state = pod_at(s.pod, desk.own, desk.common)
     pod = pod_pick(state, s.pod_rng[desk.rng], clock(now, MS_CLOCK), key, busy, w.unseen[:0])
     if pod < 0:
         stray(w)
@@ -99,5 +98,5 @@ def log(
             return
         w.lock_until[desk.busy, pod] = now + f.lock_hold
         w.lock_owner[desk.busy, pod] = worker
-    state = hold(pod_at(s.pod, desk.own, desk.common))
+    state = pod_at(s.pod, desk.own, desk.common)
     pod_done(state, pod, clock(now, MS_CLOCK), rtt, True)
