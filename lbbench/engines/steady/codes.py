@@ -5,5 +5,6 @@ NEEDS_SLOTS = 1
 NEEDS_CONNS = 2
 NEEDS_STAYS = 3
 NEEDS_REPLIES = 4
-NEEDS_CLOSINGS = 5
-STRAYED = 6  # something happened that is not steady
+STRAYED = 5  # something happened that is not steady
+
+STAYS_AT_ONCE = 2  # that one event takes: at the pod, and of a port

@@ -15,7 +15,6 @@ from lbbench.engines.parts import instance_view, no_cookie, no_feedback, set_coo
 from lbbench.engines.plan import Plan
 from lbbench.engines.steady.codes import (
     DONE,
-    NEEDS_CLOSINGS,
     NEEDS_CONNS,
     NEEDS_REPLIES,
     NEEDS_SLOTS,
@@ -76,8 +75,6 @@ def with_room(world: Steady, code: int) -> Steady:
         return grown_steady(world, slots=2 * len(world.request))
     if code == NEEDS_CONNS:
         return grown_steady(world, conns=2 * len(world.conn))
-    if code == NEEDS_CLOSINGS:
-        return grown_steady(world, closings=2 * len(world.closing))
     if code == NEEDS_REPLIES:
         return grown_steady(world, replies=2 * len(world.reply_free))
     assert code == NEEDS_STAYS, code

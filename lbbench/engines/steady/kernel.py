@@ -27,16 +27,15 @@ from lbbench.engines.parts import COOKIES, INGRESS
 from lbbench.engines.recording import Records, close_segments
 from lbbench.engines.steady.codes import (
     DONE,
-    NEEDS_CLOSINGS,
     NEEDS_CONNS,
     NEEDS_SLOTS,
     NEEDS_STAYS,
+    STAYS_AT_ONCE,
     STRAYED,
 )
 from lbbench.engines.steady.counting import arrive, begin_session, count, fill_attempts, record
 from lbbench.engines.steady.lines import answered, call_next, close_later, look_at_idle, send
 from lbbench.engines.steady.pods import retire_all
-from lbbench.engines.steady.ports import is_full
 from lbbench.engines.steady.serving import serve
 from lbbench.engines.steady.workers import log, reach_worker, rtt_of, take
 from lbbench.engines.steady.world import (
@@ -105,10 +104,8 @@ def _run(  # noqa: C901  (each step has one call site)
             return DONE
         if w.number[N_CONN_FREE] == 0:
             return NEEDS_CONNS
-        if w.number[N_STAY_FREE] == 0:
+        if w.number[N_STAY_FREE] < STAYS_AT_ONCE:
             return NEEDS_STAYS
-        if is_full(w, w.clock[T_ARRIVAL]):
-            return NEEDS_CLOSINGS
         turn_to(w.calendar, day)
         waits = w.calendar.number[NEAR] > 0 and _is_before(
             near_time[0], w.calendar.near_order[0], time, order

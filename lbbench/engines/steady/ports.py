@@ -1,15 +1,16 @@
 """How many connections are open from a node to a target at once: the ports that SNAT takes.
 
-Only the peak is asked for. So a connection's end is not an event: it is written down when it is
-known, in no order, and what is written down is gone through only when, without that, a count would
-be a new peak, or when the page is full.
+Only the peak is asked for. So a connection's end is not an event: it is entered on its day in a
+calendar, and the calendar is gone through only when, without that, the count would be a new peak.
 """
 
 from __future__ import annotations
 
+from lbbench.core.calendar import day_of
 from lbbench.engines.counters import Counters
 from lbbench.engines.l4 import PORTS_PER_TARGET
-from lbbench.engines.steady.world import N_CLOSINGS, N_STRAYED, Steady
+from lbbench.engines.steady.pods import new_stay
+from lbbench.engines.steady.world import N_CLOSING_DAY, N_STAY_FREE, N_STRAYED, Steady
 
 
 def open_port(w: Steady, c: Counters, node: int, target: int, now: float, safe: float) -> None:
@@ -19,43 +20,50 @@ def open_port(w: Steady, c: Counters, node: int, target: int, now: float, safe: 
     """
     w.node_busy[node, target] += 1
     if w.node_busy[node, target] > c.snat_peak[0]:
-        count_closed(w, safe)
         pair = node * w.node_busy.shape[1] + target
-        open_then = w.node_busy[node, target]
-        for k in range(w.number[N_CLOSINGS]):
-            if w.closing[k].of == pair and w.closing[k].time <= now:
-                open_then -= 1
+        closed = _count_closed(w, pair, now, safe)
+        open_then = w.node_busy[node, target] - closed
         if open_then > PORTS_PER_TARGET:
             w.number[N_STRAYED] = 1
         c.snat_peak[0] = max(c.snat_peak[0], open_then)
 
 
 def will_close(w: Steady, node: int, target: int, time: float) -> None:
-    """Write down that a connection closes at ``time``; there is room for it."""
-    closing = w.closing[w.number[N_CLOSINGS]]
-    closing.time = time
-    closing.of = node * w.node_busy.shape[1] + target
-    w.number[N_CLOSINGS] += 1
+    """Enter that a connection closes at ``time``, which is after the last ``safe``."""
+    made = new_stay(w, time)
+    w.stay[made].of = node * w.node_busy.shape[1] + target
+    day = day_of(w.calendar, time) & (w.closing.size - 1)
+    w.stay[made].next = w.closing[day]
+    w.closing[day] = made
 
 
-def count_closed(w: Steady, now: float) -> None:
-    """Count out what has closed by ``now``."""
-    kept = 0
+def _count_closed(w: Steady, pair: int, now: float, safe: float) -> int:
+    """Count out what has closed by ``safe``; return how many of the pair did after it, by ``now``.
+
+    A pair's number is node times targets plus target.
+    """
     targets = w.node_busy.shape[1]
-    for k in range(w.number[N_CLOSINGS]):
-        closing = w.closing[k]
-        if closing.time <= now:
-            w.node_busy[closing.of // targets, closing.of % targets] -= 1
-        else:
-            w.closing[kept].time = closing.time
-            w.closing[kept].of = closing.of
-            kept += 1
-    w.number[N_CLOSINGS] = kept
-
-
-def is_full(w: Steady, now: float) -> bool:
-    """Tell whether there is no room for another closing, even without those up to ``now``."""
-    if w.number[N_CLOSINGS] < w.closing.size:
-        return False
-    count_closed(w, now)
-    return w.number[N_CLOSINGS] > w.closing.size // 2
+    closed = 0
+    last = day_of(w.calendar, now)
+    for day in range(w.number[N_CLOSING_DAY], last + 1):
+        place = day & (w.closing.size - 1)
+        at = w.closing[place]
+        if at < 0:
+            continue
+        kept = -1
+        while at >= 0:
+            stay = w.stay[at]
+            after = stay.next
+            if stay.end <= safe:
+                w.node_busy[stay.of // targets, stay.of % targets] -= 1
+                w.stay_free[w.number[N_STAY_FREE]] = at
+                w.number[N_STAY_FREE] += 1
+            else:
+                if stay.of == pair and stay.end <= now:
+                    closed += 1
+                stay.next = kept
+                kept = at
+            at = after
+        w.closing[place] = kept
+    w.number[N_CLOSING_DAY] = max(day_of(w.calendar, max(safe, 0.0)), w.number[N_CLOSING_DAY])
+    return closed

@@ -28,16 +28,16 @@ from lbbench.engines.parts import INGRESS
 from lbbench.engines.recording import Records, close_segments
 from lbbench.engines.steady.codes import (
     DONE,
-    NEEDS_CLOSINGS,
     NEEDS_REPLIES,
     NEEDS_SLOTS,
     NEEDS_STAYS,
+    STAYS_AT_ONCE,
     STRAYED,
 )
 from lbbench.engines.steady.counting import arrive, count, fill_attempts, record
 from lbbench.engines.steady.opening import pick_node, pick_port, pick_target, worker_for
 from lbbench.engines.steady.pods import retire_all
-from lbbench.engines.steady.ports import is_full, open_port, will_close
+from lbbench.engines.steady.ports import open_port, will_close
 from lbbench.engines.steady.serving import serve
 from lbbench.engines.steady.workers import log, reach_worker, rtt_of, take
 from lbbench.engines.steady.world import (
@@ -54,7 +54,6 @@ from lbbench.engines.steady.world import (
     N_STRAYED,
     T_ARRIVAL,
     T_LAST,
-    T_LATEST,
     T_WAY,
     Steady,
 )
@@ -244,13 +243,10 @@ def _serve(f: Facts, w: Steady, c: Counters, records: Records, until: float, fin
         time = w.request[slot].at_worker
         if time >= until:
             break
-        if w.number[N_STAY_FREE] == 0:
+        if w.number[N_STAY_FREE] < STAYS_AT_ONCE:
             return NEEDS_STAYS
-        if is_full(w, w.clock[T_LATEST] - w.clock[T_WAY]):
-            return NEEDS_CLOSINGS
         _open_segments(f, w, c, time, final)
         w.way[way, FIRST] = w.request[slot].next
-        w.clock[T_LATEST] = time
         _arrive(f, w, c, slot)
         _reach_pod(f, w, slot, time)
         _finish(f, w, c, records, slot)
@@ -268,10 +264,8 @@ def _chain(
     while True:
         if w.number[N_STRAYED]:
             return STRAYED
-        if w.number[N_STAY_FREE] == 0:
+        if w.number[N_STAY_FREE] < STAYS_AT_ONCE:
             return NEEDS_STAYS
-        if is_full(w, w.clock[T_LATEST] - w.clock[T_WAY]):
-            return NEEDS_CLOSINGS
         if w.number[N_REPLY_FREE] == 0:
             return NEEDS_REPLIES
         way = _next_on_the_way(w)
@@ -309,7 +303,6 @@ def _chain(
             drop_next(soon)
         else:
             w.way[way, FIRST] = w.request[slot].next
-            w.clock[T_LATEST] = time
             _arrive(f, w, c, slot)
         _go_on(f, w, c, s, records, slot, order, time, _limit(f, w, until, final))
 

@@ -102,8 +102,7 @@ REPLY = np.dtype(  # an answer on its way to a worker
         ("served", SMALL),  # requests that the upstream connection has carried
     ]
 )
-CLOSING = np.dtype([("time", FLOAT), ("of", INT)])
-STAY = np.dtype([("end", FLOAT), ("next", INT)])
+STAY = np.dtype([("end", FLOAT), ("next", INT), ("of", INT)])  # of: see ports.py
 
 
 class Steady(NamedTuple):
@@ -124,7 +123,7 @@ class Steady(NamedTuple):
     idle_order: np.ndarray  # int64[C] its slot
     idle_conn: np.ndarray  # int64[C] its slot
     node_busy: np.ndarray  # int64[N, T] open connections by node and target, see ports.py
-    closing: np.ndarray  # CLOSING[] connections that will close, or have closed: see ports.py
+    closing: np.ndarray  # int64[D] stays by day: connections that will close, or have closed
     lot: np.ndarray  # LOT[BATCH] connections that are being opened
     done: np.ndarray  # int64[BATCH] slots of requests that are to be counted
     way: np.ndarray  # int64[2, 2] first and last of those on the way, same node and cross node
@@ -161,10 +160,10 @@ MEMBER = np.dtype([("member", INT)])
     N_STOPPED,
     N_BEGUN,
     N_DONE,
-    N_CLOSINGS,
+    N_CLOSING_DAY,
     N_REPLY_FREE,
 ) = range(14)
-T_LAST, T_ARRIVAL, T_LATEST, T_WAY = range(4)
+T_LAST, T_ARRIVAL, T_WAY = range(3)
 
 
 def new_steady(
@@ -203,7 +202,7 @@ def new_steady(
         idle_order=np.zeros(slots + 1, INT),
         idle_conn=np.zeros(slots + 1, INT),
         node_busy=np.zeros((nodes, targets), INT),
-        closing=table(CLOSING, 4 * slots),
+        closing=np.full(len(calendar.first), -1, INT),
         lot=table(LOT, BATCH),
         done=np.zeros(BATCH, INT),
         way=np.full((2, 2), -1, INT),
@@ -250,7 +249,6 @@ def grown_steady(
     conns: int = 0,
     stays: int = 0,
     replies: int = 0,
-    closings: int = 0,
 ) -> Steady:
     """Return the arrays with room for more; what they hold stays where it is."""
     changed: dict[str, object] = {}
@@ -264,8 +262,6 @@ def grown_steady(
         changed["conn_free"] = _refilled(w.conn_free, w.number, N_CONN_FREE, conns)
         for name in ("idle_time", "idle_order", "idle_conn"):
             changed[name] = _longer(getattr(w, name), conns + 1)
-    if closings:
-        changed["closing"] = _longer(w.closing, closings)
     if replies:
         changed["replies"] = grown_calendar(w.replies, replies)
         changed["reply_free"] = _refilled(w.reply_free, w.number, N_REPLY_FREE, replies)
