@@ -20,6 +20,7 @@ from lbbench.engines.attempts import (
     time_out,
     worker_is_gone,
 )
+from lbbench.engines.busy import count_attempt
 from lbbench.engines.clients import (
     REACHED,
     arrive,
@@ -279,7 +280,7 @@ def _happen(  # noqa: C901  (each step has one call site)
             slot = time_out(f, w, slot)
             logged = True
         elif what == FLOW_ENDS:
-            slot = abandon(f, w, c, slot, now)
+            slot = abandon(f, w, c, s, slot, now)
             ends = True
     elif kind == REACH_WORKER:
         if way(f, w, slot) == REACHED:
@@ -295,13 +296,13 @@ def _happen(  # noqa: C901  (each step has one call site)
             leaves = now + f.worker_cpu
             w.request[slot].left = leaves
     elif kind == REACH_POD:
-        what = reach_pod(f, w, c, slot, now)
+        what = reach_pod(f, w, c, s, slot, now)
         answered = what == ANSWERED
         silent = what == SILENT_POD
         if what == NO_WAY:
             answer = now
     elif kind == FINISH:
-        leave(f, w, slot, now)
+        leave(f, w, s, slot, now)
         if f.records:
             flow_out(c.flow, PODS, w.request[slot].at_pod, now)
         what = after_service(f, w, slot)
@@ -320,7 +321,7 @@ def _happen(  # noqa: C901  (each step has one call site)
             flow_out(c.flow, UPSTREAM, w.request[slot].picked, now)
         if worker_is_gone(f, w, slot):
             request = w.request[slot]
-            w.pod_busy[f.worker[w.conn[request.conn].worker].busy, request.pod] -= 1
+            count_attempt(f, w, s, w.conn[request.conn].worker, request.pod, -1)
             answer = now
         elif end_attempt(f, w, c, s, slot, now):
             leaves = now
