@@ -1,9 +1,9 @@
 """The balancers' places in the kernel: names that `bind` replaces by real functions.
 
 ``azure_``, ``node_`` and ``pod_`` are the load balancer's, kube-proxy's and the ingress
-balancer's; ``_pick``, ``_done``, ``_changed`` (its `on_endpoints`) and ``_counted`` (its `on_busy`) are
-the balancer's own, ``_at`` returns one instance's state as views into the stacked arrays,
-``_reset`` makes it new.
+balancer's; ``_pick``, ``_done``, ``_changed`` (its `on_endpoints`) and ``_counted`` (its
+`on_busy`) are the balancer's own, ``_at`` returns one instance's state as views into the stacked
+arrays, ``_reset`` makes it new.
 """
 
 from __future__ import annotations

@@ -200,6 +200,6 @@ class Cluster:
             self._reset_pod(self.pod_states, states.new_pod, view, common)
         for view, _, row in views:
             by_id = self.in_system if f.sees_pods else self.pod_busy[row]
-            for pod in np.flatnonzero(by_id):
+            for pod in np.flatnonzero(by_id).tolist():
                 self.tell_views([view], pod, by_id[pod])
             self._change_view(view, NO_IDS)
