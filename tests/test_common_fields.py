@@ -16,7 +16,9 @@ from lbbench.core.rng import stream, wrapping
 
 E = 5
 ENDPOINTS = tuple(Endpoint(f"10.244.{i % 2}.{i}:8080") for i in range(E))
-SHARED = sorted(name for name, item in registry().items() if item.scope == "shared" and item.sees == "own")
+SHARED = sorted(
+    name for name, item in registry().items() if item.scope == "shared" and item.sees == "own"
+)
 VARIANTS = [
     *[(name, {}) for name in SHARED],
     ("azure_lb", {"mapping": "rendezvous"}),
