@@ -75,7 +75,7 @@ def checked_by_plain_kernel(data: dict, *, grid: bool):
     edge=st.sampled_from(EDGES),
 )
 def test_what_is_told_is_what_a_pick_sees(drawn, name, edge):
-    """With all that happens to a cluster, in both engines, for every scope; never a wrong number."""
+    """With all that happens to a cluster, in both engines, for every scope: no wrong number."""
     grid, data = drawn
     data["path"] = "ingress"
     stages = data["stages"]
@@ -115,5 +115,5 @@ def test_there_is_something_to_tell(name: str):
 
 def test_what_differs_by_instance_cannot_be_told_to_a_shared_state():
     """The sentence says what to use instead."""
-    with pytest.raises(BalancerError, match="needs sees = pods.*scope = worker or replica"):
+    with pytest.raises(BalancerError, match=r"needs sees = pods.*scope = worker or replica"):
         told.checking("told_wrong", scope="shared")

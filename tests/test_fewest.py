@@ -1,4 +1,4 @@
-"""The fewest busy, ties uniformly at random, what has failed left out: least_conn's and jsq's rule."""
+"""The rule of least_conn and jsq: the fewest busy, ties at random, what has failed left out."""
 
 from __future__ import annotations
 

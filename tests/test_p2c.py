@@ -90,7 +90,7 @@ def test_as_many_draws_as_there_is_to_decide(n: int, draws: int):
 
 
 def test_the_busiest_of_all_never_wins_and_the_others_by_rank():
-    """Of n unlike ones the r-th busiest (from 0) wins with r / C(n, 2); chi-square, 1 in 100 000."""
+    """Of 6 unlike ones the r-th busiest (from 0) wins with r / 15; chi-square, 1 in 100 000."""
     n, picks = 6, 15_000
     rng, state, busy = stream(5, 0, "ingress", "a/0"), fresh(n), np.arange(n)[::-1].copy()
     with wrapping():

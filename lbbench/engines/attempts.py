@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from lbbench.core.rng import lua_random
-from lbbench.engines.busy import count_attempt
+from lbbench.engines.busy import tell_views
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import ANSWER, FLOW_TIMER, REACH_POD, TIMER, event_order
 from lbbench.engines.flow import UPSTREAM, flow_in
@@ -101,7 +101,9 @@ def attempt(
     request.error = -1
     request.pod = pod
     request.origin = desk.node
-    count_attempt(f, w, s, conn.worker, pod, 1)
+    w.pod_busy[desk.busy, pod] += 1
+    if f.sees_pods == 0:
+        tell_views(s.pod, f.view_of, desk.first, desk.views, pod, w.pod_busy[desk.busy, pod])
     if f.records:
         flow_in(c.flow, UPSTREAM, now)
     c.totals[ATTEMPTS] += 1
@@ -161,7 +163,9 @@ def end_attempt(f: Facts, w: World, c: Counters, s: States, slot: int, now: floa
     worker = w.conn[request.conn].worker
     desk = f.worker[worker]
     pod = request.pod
-    count_attempt(f, w, s, worker, pod, -1)
+    w.pod_busy[desk.busy, pod] -= 1
+    if f.sees_pods == 0:
+        tell_views(s.pod, f.view_of, desk.first, desk.views, pod, w.pod_busy[desk.busy, pod])
     failed = request.error >= 0
     if failed:
         c.pod[request.segment, pod].errors += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from lbbench.engines.busy import tell_all
+from lbbench.engines.busy import tell_all, tell_views
 from lbbench.engines.clients import free, send_answer, wait_in_silence
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import ANSWER
@@ -59,7 +59,10 @@ def take_step(f: Facts, w: World, c: Counters, s: States, now: float) -> None:
         w.site[a].door = step.b
         w.site[a].error_after = step.value
     elif step.op == EMPTY:
-        _clear(f, w, c, s, a, step.b, now)
+        before = w.in_system[a]
+        _clear(f, w, c, a, step.b, now)
+        if f.sees_pods and before > 0:
+            tell_views(s.pod, f.view_of, 0, f.view_of.size, a, 0)
     elif step.op == DROP_IDLE:
         if f.ingress:
             _drop_upstream(w, a)
@@ -87,9 +90,9 @@ def take_step(f: Facts, w: World, c: Counters, s: States, now: float) -> None:
         pod_changed(state, s.pod_rng[of.rng], old, listed, clock(now, f.ms_clock))
 
 
-def _clear(f: Facts, w: World, c: Counters, s: States, pod: int, how: int, now: float) -> None:
+def _clear(f: Facts, w: World, c: Counters, pod: int, how: int, now: float) -> None:
     """Take everything out of a pod that dies; ``how``: whether those who wait are told."""
-    empty(f, w, s, pod, now)
+    empty(f, w, pod, now)
     for slot in range(w.request.size):
         request = w.request[slot]
         inside = request.place in (QUEUED, SERVED)
@@ -157,8 +160,9 @@ def _node(f: Facts, w: World, s: States, node: int, up: int, now: float) -> None
         if desk.node != node or f.ingress == 0:
             continue
         for view in range(desk.own, desk.own + f.backends):
-            tell_all(f, w, s, view, desk.busy)
             listed = w.lists.pod[view, : w.lists.pod_seen[view].n]
             of = f.view_of[view]
+            by_id = w.in_system if f.sees_pods else w.pod_busy[desk.busy]
+            tell_all(s.pod, view, of.common, by_id)
             state = pod_at(s.pod, view, of.common)
             pod_changed(state, s.pod_rng[of.rng], nothing, listed, clock(now, f.ms_clock))

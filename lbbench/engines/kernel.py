@@ -20,7 +20,7 @@ from lbbench.engines.attempts import (
     time_out,
     worker_is_gone,
 )
-from lbbench.engines.busy import count_attempt
+from lbbench.engines.busy import tell_views
 from lbbench.engines.clients import (
     REACHED,
     arrive,
@@ -63,6 +63,8 @@ from lbbench.engines.tables import (
     COMING,
     GHOST,
     SERVED,
+    TRYING,
+    UNCONNECTED,
 )
 from lbbench.engines.timers import ENDS, FLOW_ENDS, SENDS_SYN, TIMES_OUT, abandon, timer
 from lbbench.engines.users import begin_users, follow_up, next_of_user
@@ -259,6 +261,9 @@ def _happen(  # noqa: C901  (each step has one call site)
     goes = False  # the request goes on the wire
     silent = False  # nothing comes back
     ends = False  # the client has its answer, or has given up
+    own = False  # the worker has one attempt fewer at its pod, which is not logged
+    inside = False  # there are more or fewer at the pod
+    pod = -1
     if kind == SEND:
         if w.request[slot].phase == COMING:
             w.number[N_THINKING] -= 1
@@ -280,7 +285,8 @@ def _happen(  # noqa: C901  (each step has one call site)
             slot = time_out(f, w, slot)
             logged = True
         elif what == FLOW_ENDS:
-            slot = abandon(f, w, c, s, slot, now)
+            own = w.request[slot].phase in (TRYING, UNCONNECTED)
+            slot = abandon(f, w, c, slot, now)
             ends = True
     elif kind == REACH_WORKER:
         if way(f, w, slot) == REACHED:
@@ -296,13 +302,18 @@ def _happen(  # noqa: C901  (each step has one call site)
             leaves = now + f.worker_cpu
             w.request[slot].left = leaves
     elif kind == REACH_POD:
-        what = reach_pod(f, w, c, s, slot, now)
+        pod = w.request[slot].pod
+        before = w.in_system[pod]
+        what = reach_pod(f, w, c, slot, now)
+        inside = w.in_system[pod] != before
         answered = what == ANSWERED
         silent = what == SILENT_POD
         if what == NO_WAY:
             answer = now
     elif kind == FINISH:
-        leave(f, w, s, slot, now)
+        pod = w.request[slot].pod
+        leave(f, w, slot, now)
+        inside = True
         if f.records:
             flow_out(c.flow, PODS, w.request[slot].at_pod, now)
         what = after_service(f, w, slot)
@@ -321,12 +332,20 @@ def _happen(  # noqa: C901  (each step has one call site)
             flow_out(c.flow, UPSTREAM, w.request[slot].picked, now)
         if worker_is_gone(f, w, slot):
             request = w.request[slot]
-            count_attempt(f, w, s, w.conn[request.conn].worker, request.pod, -1)
+            w.pod_busy[f.worker[w.conn[request.conn].worker].busy, request.pod] -= 1
+            own = True
             answer = now
         elif end_attempt(f, w, c, s, slot, now):
             leaves = now
         else:
             answer = now
+    if f.sees_pods:
+        if inside:
+            tell_views(s.pod, f.view_of, 0, f.view_of.size, pod, w.in_system[pod])
+    elif own and f.ingress:
+        pod = w.request[slot].pod
+        desk = f.worker[w.conn[w.request[slot].conn].worker]
+        tell_views(s.pod, f.view_of, desk.first, desk.views, pod, w.pod_busy[desk.busy, pod])
     if answered:
         if f.ingress:
             back_to_worker(f, w, slot, now)

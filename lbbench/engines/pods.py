@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from lbbench.engines.busy import count_inside
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import CHANGE, FINISH, QUOTA_TIMER, event_order
 from lbbench.engines.recording import bring_up, count_stall
@@ -12,7 +11,7 @@ from lbbench.engines.sharing import leaving_time, virtual_now, work_left
 from lbbench.engines.tables import AWAY, QUEUED, SERVED
 from lbbench.engines.throttling import budget_left, next_turn, period_at
 from lbbench.engines.timing import nanoseconds
-from lbbench.engines.world import N_OUT, Facts, States, World
+from lbbench.engines.world import N_OUT, Facts, World
 
 VOID = -1
 
@@ -34,49 +33,52 @@ def plan_order(w: World, time: float, order: int, load: int) -> None:
     w.number[N_OUT] = n + 1
 
 
-def join(f: Facts, w: World, s: States, slot: int, now: float) -> bool:
+def join(f: Facts, w: World, slot: int, now: float) -> bool:
     """Let the attempt in ``slot``, with ``todo`` to do, join its pod; False: its queue is full."""
     request = w.request[slot]
     pod = request.pod
     if w.in_system[pod] >= f.pod[pod].room:
         return False
     _bring(f, w, pod, now)
-    count_inside(f, w, s, pod, 1)
     queue = w.queue[pod]
     if f.shared:
         request.start = now
         request.place = SERVED
         request.leaves_at = queue.virtual + request.todo
         _insert_by_leaving(w, pod, slot)
+        w.in_system[pod] += 1
         announce_next(f, w, pod, now)
-    elif queue.serving < f.pod[pod].places:
-        queue.serving += 1
-        _begin(w, slot, now)
     else:
-        request.place = QUEUED
-        request.next = -1
-        if queue.head < 0:
-            queue.head = slot
+        w.in_system[pod] += 1
+        if queue.serving < f.pod[pod].places:
+            queue.serving += 1
+            _begin(w, slot, now)
         else:
-            w.request[queue.tail].next = slot
-        queue.tail = slot
+            request.place = QUEUED
+            request.next = -1
+            if queue.head < 0:
+                queue.head = slot
+            else:
+                w.request[queue.tail].next = slot
+            queue.tail = slot
     queue.highest = max(queue.highest, w.in_system[pod])
     _announce_turn(f, w, pod, now)
     return True
 
 
-def leave(f: Facts, w: World, s: States, slot: int, now: float) -> None:
+def leave(f: Facts, w: World, slot: int, now: float) -> None:
     """Let the finished attempt in ``slot`` leave its pod; the next in the queue begins."""
     pod = w.request[slot].pod
     _bring(f, w, pod, now)
-    count_inside(f, w, s, pod, -1)
     queue = w.queue[pod]
     w.request[slot].place = AWAY
     if f.shared:
+        w.in_system[pod] -= 1
         queue.head = w.request[slot].next
         w.request[slot].end = now
         announce_next(f, w, pod, now)
     else:
+        w.in_system[pod] -= 1
         waiting = queue.head
         if waiting >= 0:
             queue.head = w.request[waiting].next
@@ -136,12 +138,11 @@ def _pace(w: World, pod: int) -> float:
     return 0.0 if w.queue[pod].throttled else w.site[pod].speed
 
 
-def empty(f: Facts, w: World, s: States, pod: int, now: float) -> None:
+def empty(f: Facts, w: World, pod: int, now: float) -> None:
     """Take everything out of the pod; whose it was sees to what becomes of it."""
     _bring(f, w, pod, now)
     queue = w.queue[pod]
-    if w.in_system[pod] > 0:
-        count_inside(f, w, s, pod, -w.in_system[pod])
+    w.in_system[pod] = 0
     queue.serving = 0
     queue.head = -1
     announce_next(f, w, pod, now)

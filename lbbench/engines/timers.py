@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from lbbench.engines.attempts import expect_no_answer, leave_ghost
-from lbbench.engines.busy import count_attempt
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import FLOW_TIMER, GIVE_UP_TIMER, SYN_TIMER, TIMER, event_order
 from lbbench.engines.flow import UPSTREAM, WORKER, flow_out
 from lbbench.engines.pods import plan_order
 from lbbench.engines.tables import OPENING, SILENCE, TRAVELLING, TRYING, UNCONNECTED
-from lbbench.engines.world import Facts, States, World
+from lbbench.engines.world import Facts, World
 from lbbench.model.tally import CLIENT_TIMEOUT, IDLE_RESET
 
 NOTHING = 0
@@ -49,14 +48,14 @@ def timer(f: Facts, w: World, slot: int, code: int, now: float) -> int:
     return NOTHING
 
 
-def abandon(f: Facts, w: World, c: Counters, s: States, slot: int, now: float) -> int:
+def abandon(f: Facts, w: World, c: Counters, slot: int, now: float) -> int:
     """Let the client's connection end under a request; return the slot in which it goes on."""
     request = w.request[slot]
     if f.ingress and request.phase in (TRYING, UNCONNECTED):
         expect_no_answer(f, w, slot)
         if f.records:
             flow_out(c.flow, UPSTREAM, request.picked, now)
-        count_attempt(f, w, s, w.conn[request.conn].worker, request.pod, -1)
+        w.pod_busy[f.worker[w.conn[request.conn].worker].busy, request.pod] -= 1
     if f.records and request.phase == TRAVELLING and request.at_worker >= 0.0:
         flow_out(c.flow, WORKER, request.at_worker, now)
     return leave_ghost(f, w, slot)

@@ -9,7 +9,7 @@ from lbbench.engines.pods import join
 from lbbench.engines.recording import count_dead
 from lbbench.engines.script import ERROR, ERROR_RETRIED, REFUSE, SILENT
 from lbbench.engines.tables import AWAY, GHOST
-from lbbench.engines.world import N_ROUTES, Facts, States, World
+from lbbench.engines.world import N_ROUTES, Facts, World
 from lbbench.model.tally import ERROR_5XX, QUEUE_REJECT, RESET
 
 NOTHING = 0
@@ -18,7 +18,7 @@ SILENT_POD = 2
 NO_WAY = 3
 
 
-def reach_pod(f: Facts, w: World, c: Counters, s: States, slot: int, now: float) -> int:
+def reach_pod(f: Facts, w: World, c: Counters, slot: int, now: float) -> int:
     """Let the attempt reach its pod; return what comes of it at once."""
     request = w.request[slot]
     pod = request.pod
@@ -45,7 +45,7 @@ def reach_pod(f: Facts, w: World, c: Counters, s: States, slot: int, now: float)
         request.todo = site.error_after
         request.error = ERROR_5XX
         request.again = 1 if site.door == ERROR_RETRIED else 0
-    if join(f, w, s, slot, now):
+    if join(f, w, slot, now):
         if f.records:
             flow_in(c.flow, PODS, now)
         return NOTHING
