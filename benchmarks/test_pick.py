@@ -33,13 +33,16 @@ def loop(state, rng, keys, busy, tried, rtt, counts):
         done(state, chosen, now, rtt[i], True)
 
 
-def state_of(balancer: Balancer, size: int, rng: np.ndarray) -> Any:
-    """Return the state of one instance that sees ``size`` endpoints."""
+def state_of(balancer: Balancer, size: int, rng: np.ndarray, busy: np.ndarray) -> Any:
+    """Return the state of one instance that sees ``size`` endpoints, ``busy`` by id."""
     endpoints = tuple(Endpoint(f"10.{64 + i // 65536}.{i // 256 % 256}.{i % 256}:8080")
                       for i in range(size))  # fmt: skip
     state = balancer.state(balancer.options({}), endpoints)
     if balancer.on_endpoints is not None:
         balancer.on_endpoints(state, rng, np.zeros(0, np.int64), np.arange(size), 0.0)
+    if balancer.on_busy is not None:
+        for endpoint in range(size):
+            balancer.on_busy(state, endpoint, busy[endpoint])
     return state
 
 
@@ -56,7 +59,7 @@ def test_pick(benchmark, name: str, size: int):
     busy, tried = source.integers(0, 3, size), np.zeros(0, np.int64)
     counts = np.zeros(size, np.int64)
     with wrapping():
-        state = state_of(balancer, size, rng)
+        state = state_of(balancer, size, rng, busy)
         kernel = bind(loop, pick=balancer.pick, done=balancer.done or no_feedback)
         arguments = (state, rng, keys, busy, tried, rtt, counts)
         kernel.prepare(*arguments)

@@ -15,6 +15,8 @@ BALANCERS = (
     "round_robin",
     "random",
     "least_conn",
+    "jsq",
+    "p2c",
     "ewma",
     "chash",
     "chashsubset",

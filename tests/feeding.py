@@ -160,11 +160,14 @@ def _unbound(*_: Any) -> Any:
     raise NotImplementedError
 
 
-pick = done = on_endpoints = _unbound
+pick = done = on_endpoints = on_busy = _unbound
 
 
 def run_history(state, rng, calls, ids, picked):
-    """Make the calls; ``ids`` int64[3, E] is scratch, ``picked`` int64[H] takes the answers."""
+    """Make the calls; ``ids`` int64[3, E] is scratch, ``picked`` int64[H] takes the answers.
+
+    Before a pick the balancer is told what is busy, where it wants to hear of it.
+    """
     n = 0
     for i in range(len(calls.kind)):
         m = 0
@@ -184,6 +187,8 @@ def run_history(state, rng, calls, ids, picked):
                 if calls.chosen[i, k] == 1:
                     ids[2, m] = k
                     m += 1
+            for k in range(n):
+                on_busy(state, ids[0, k], calls.busy[i, k])
             picked[i] = pick(state, rng, calls.now[i], calls.key[i], calls.busy[i, :n], ids[2, :m])
 
 
@@ -193,6 +198,10 @@ def no_done(_state, _endpoint, _now, _rtt, _ok):
 
 def no_change(_state, _rng, _old, _new, _now):
     """Stand in for a balancer that does not care about its list."""
+
+
+def no_count(_state, _endpoint, _busy):
+    """Stand in for a balancer that keeps no order by what is busy."""
 
 
 def assert_compiled_agrees(
@@ -214,6 +223,7 @@ def assert_compiled_agrees(
         "pick": balancer.pick,
         "done": balancer.done or no_done,
         "on_endpoints": balancer.on_endpoints or no_change,
+        "on_busy": balancer.on_busy or no_count,
     }
     answers = []
     for make in (jit.plain, jit.bind):

@@ -129,6 +129,37 @@ def test_two_choices_by_response_time_are_worse_than_none_at_all():
     assert herd > 2 * split
 
 
+@pytest.mark.parametrize(("pods", "longest"), [(2, 120), (4, 24)])
+def test_jsq_is_the_shortest_queue_of_the_exact_chain(pods: int, longest: int):
+    """One worker, no delays: 2.956 service times at two pods and 0.8, 1.953 at four."""
+    mean, error = mean_and_error(outcome("jsq", pods=pods))
+    assert abs(mean - theory.shortest_queue(pods, 0.8, pods, longest)[1].mean) < Z * error
+
+
+def test_least_conn_of_one_worker_without_delays_is_jsq():
+    """What the only worker has outstanding is what is at the pods: the exact chain of four."""
+    mean, error = mean_and_error(outcome("least_conn", pods=4))
+    assert abs(mean - theory.shortest_queue(4, 0.8, 4, 24)[1].mean) < Z * error
+
+
+def test_p2c_of_four_pods_is_two_distinct_choices_of_the_exact_chain():
+    """One worker, no delays: SQ(2), 2.330 service times at four pods and 0.8."""
+    mean, error = mean_and_error(outcome("p2c", pods=4))
+    assert abs(mean - theory.shortest_queue(4, 0.8, 2, 26)[1].mean) < Z * error
+
+
+def test_p2c_of_very_many_pods_is_the_fixed_point():
+    """4096 pods at 0.8: 1.947 service times.
+
+    The exact means exceed the limit by 2.0 / n, 1.7 / n, 1.5 / n at n = 2, 3 and 4 pods, ever less.
+    """
+    pods = 4096
+    limit = theory.power_of_d(0.8, 2)[1].mean
+    excess = 4 * (theory.shortest_queue(4, 0.8, 2, 26)[1].mean - limit) / pods
+    mean, error = mean_and_error(outcome("p2c", pods=pods))
+    assert abs(mean - limit) < Z * error + excess
+
+
 def test_node_shares_of_the_load_balancer_are_multinomial():
     """Connections spread over the nodes by the flow hash pass chi-square (z = 4.5)."""
     plan = make_plan(

@@ -13,13 +13,13 @@ def scenario(**stages):
     return build({"name": "s", "stages": stages, "traffic": {"utilisation": 0.5}})
 
 
-@pytest.mark.parametrize("name", ["azure_lb", "round_robin", "random", "least_conn"])
+@pytest.mark.parametrize("name", ["azure_lb", "round_robin", "random", "least_conn", "p2c"])
 def test_layer_4_takes_balancers_that_need_no_request(name):
     """A stage that places connections can use whatever needs neither key nor answer."""
     assert azure_stage(scenario(azure_lb={"balancer": name}))[0].name == name
 
 
-@pytest.mark.parametrize("name", ["ewma", "chash", "chashsubset", "sticky_balanced"])
+@pytest.mark.parametrize("name", ["ewma", "chash", "chashsubset", "sticky_balanced", "jsq"])
 def test_layer_4_refuses_balancers_that_need_answers_keys_or_cookies(name):
     """They would silently do something else than their name says."""
     with pytest.raises(LbbenchError, match="which layer 4 does not see"):

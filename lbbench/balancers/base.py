@@ -62,6 +62,14 @@ class Balancer:
         ``on_endpoints(state, rng, old, new, now)``: the instance's list changes; ``old`` and
         ``new`` are int64 arrays of endpoint ids in list order (sorted by address). It is called
         once before the first pick, with an empty ``old``. None: nothing to do.
+    on_busy
+        ``on_busy(state, endpoint, busy)``: the endpoint *id*, listed or not, has ``busy`` (int64)
+        from now on, as ``pick`` would see it. At layer 7 it is called after every change of the
+        number, for every state whose ``busy`` shows it, and after a restart, before
+        `on_endpoints`, for every endpoint that has any; at the load balancer it is told all numbers
+        before a pick, known ones too. All are 0 at first. kube-proxy's balancers are not told.
+        A state ``"shared"`` by instances can be told only what is the same for all of them:
+        ``sees`` must be ``"pods"``. None: the balancer keeps no order by it.
     params
         The balancer's options with their defaults.
     sees
@@ -69,8 +77,8 @@ class Balancer:
         number of requests in the system.
     scope
         Who shares one state: ``"worker"``, ``"replica"`` (all workers of one ingress replica),
-        ``"shared"`` (a pure function of key and endpoint list: one state per distinct list), for
-        L4 balancers ``"node"``.
+        ``"shared"`` (a pure function of the endpoint list and either the key or the pods' true
+        numbers: one state per distinct list), for L4 balancers ``"node"``.
     common
         Fields of the state that the instances of one scope have in common, while every worker has
         the others for itself because workers learn of a change at different times: what
@@ -99,6 +107,7 @@ class Balancer:
     pick: Callable[..., int]
     done: Callable[..., None] | None = None
     on_endpoints: Callable[..., None] | None = None
+    on_busy: Callable[..., None] | None = None
     params: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     sees: Literal["own", "pods"] = "own"
     scope: Literal["worker", "replica", "shared", "node"] = "worker"
@@ -109,6 +118,18 @@ class Balancer:
     independent: bool = False
     shares: Callable[[Any, int], Any] | None = None
     cost: str = "O(1)"
+
+    def __post_init__(self) -> None:
+        if self.on_busy is not None and self.scope == "shared" and self.sees == "own":
+            raise BalancerError(
+                f"balancer {self.name}: on_busy with scope = shared needs sees = pods, because "
+                "what an instance has outstanding is its own; or use scope = worker or replica"
+            )
+
+    @property
+    def follows_key(self) -> bool:
+        """Whether the pick follows from the request's key and the endpoint list alone."""
+        return self.scope == "shared" and self.sees == "own" and not self.cookies
 
     def options(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters: the defaults overlaid with ``given``; unknown names are errors."""

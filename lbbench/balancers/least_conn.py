@@ -5,68 +5,29 @@ No product: a tie is broken by one uniform draw among the tied, so that no posit
 Without a tie nothing is drawn. An ingress worker sees only its own attempts. Endpoints where the
 request has failed are left out, unless all have.
 
-Original: none; theory ("least outstanding requests with random ties"). Cost per pick: O(n).
+Original: none; theory ("least outstanding requests with random ties"). Units: attempts. Cost per
+pick: O(1), O(tried) where the request has failed before; each attempt that begins or ends O(1).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
-
 import numpy as np
 
-from lbbench.balancers.base import Balancer, Endpoint
-from lbbench.balancers.tried import is_tried
-from lbbench.core.rng import uniform
-
-
-class LeastConnState(NamedTuple):
-    """Nothing is kept beside what the engine counts."""
-
-    nothing: np.ndarray  # int64[1]
-
-
-def state(_params: Mapping[str, Any], _endpoints: Sequence[Endpoint]) -> LeastConnState:
-    """Return the empty state."""
-    return LeastConnState(np.zeros(1, np.int64))
+from lbbench.balancers.base import Balancer
+from lbbench.balancers.fewest import on_busy, on_endpoints, pick_fewest, state
+from lbbench.core.ranking import Ranking
 
 
 def pick(
-    _state: LeastConnState,
+    state: Ranking,
     rng: np.ndarray,
     _now: float,
     _key: int,
-    busy: np.ndarray,
+    _busy: np.ndarray,
     tried: np.ndarray,
 ) -> int:
     """Return a position with the fewest outstanding attempts, -1 without endpoints."""
-    place = _least_busy(rng, busy, tried)
-    if place < 0 and len(tried) > 0:  # all have failed: start over
-        place = _least_busy(rng, busy, tried[:0])
-    return place
-
-
-def _least_busy(rng: np.ndarray, busy: np.ndarray, left_out: np.ndarray) -> int:
-    """Return a least busy position that is not left out, a uniform one of several; -1 for none."""
-    first = -1
-    ties = 0
-    for place in range(len(busy)):
-        if is_tried(left_out, place):
-            continue
-        if first < 0 or busy[place] < busy[first]:
-            first = place
-            ties = 1
-        elif busy[place] == busy[first]:
-            ties += 1
-    if ties <= 1:
-        return first
-    skip = int(uniform(rng) * ties)
-    for place in range(first, len(busy)):
-        if busy[place] == busy[first] and not is_tried(left_out, place):
-            if skip == 0:
-                return place
-            skip -= 1
-    return first
+    return pick_fewest(state, rng, tried)
 
 
 LEAST_CONN = Balancer(
@@ -76,6 +37,8 @@ LEAST_CONN = Balancer(
     source="theory: least outstanding requests with random ties",
     state=state,
     pick=pick,
+    on_endpoints=on_endpoints,
+    on_busy=on_busy,
     scope="worker",
-    cost="O(n)",
+    cost="O(1)",
 )

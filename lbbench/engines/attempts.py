@@ -6,6 +6,7 @@ import math
 
 from lbbench.core.held import apart, hold
 from lbbench.core.rng import lua_random
+from lbbench.engines.busy import tell_views
 from lbbench.engines.condition import door_of, is_cut_off
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import ANSWER, FLOW_TIMER, REACH_POD, TIMER, event_order
@@ -114,6 +115,8 @@ def attempt(
     request.pod = pod
     request.origin = desk.node
     w.pod_busy[desk.busy, pod] += 1
+    if not SEES_PODS:
+        tell_views(s.pod, f.view_of, desk.first, desk.views, pod, w.pod_busy[desk.busy, pod])
     if f.records:
         flow_in(c.flow, UPSTREAM, now)
     c.totals[ATTEMPTS] += 1
@@ -174,6 +177,8 @@ def end_attempt(f: Facts, w: World, c: Counters, s: States, slot: int, now: floa
     desk = f.worker[worker]
     pod = request.pod
     w.pod_busy[desk.busy, pod] -= 1
+    if not SEES_PODS:
+        tell_views(s.pod, f.view_of, desk.first, desk.views, pod, w.pod_busy[desk.busy, pod])
     failed = request.error >= 0
     if failed:
         c.pod[request.segment, pod].errors += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from lbbench.core.held import apart, hold
+from lbbench.engines.busy import tell_all, tell_views
 from lbbench.engines.clients import free, send_answer, wait_in_silence
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import ANSWER
@@ -14,6 +15,7 @@ from lbbench.engines.lines import part_with, settle
 from lbbench.engines.parts import (
     INGRESS,
     MS_CLOCK,
+    SEES_PODS,
     azure_at,
     azure_changed,
     node_at,
@@ -62,7 +64,10 @@ def take_step(f: Facts, w: World, c: Counters, s: States, now: float) -> None:
         w.site[a].door = step.b
         w.site[a].error_after = step.value
     elif step.op == EMPTY:
+        before = w.in_system[a]
         _clear(f, w, c, a, step.b, now)
+        if SEES_PODS and before > 0:
+            tell_views(s.pod, f.view_of, 0, f.view_of.size, a, 0)
     elif step.op == DROP_IDLE:
         if INGRESS:
             _drop_upstream(w, a)
@@ -165,5 +170,7 @@ def _node(f: Facts, w: World, s: States, node: int, up: int, now: float) -> None
         for view in range(desk.own, desk.own + f.backends):
             listed = w.lists.pod[view, : w.lists.pod_seen[view].n]
             of = f.view_of[view]
+            by_id = w.in_system if SEES_PODS else w.pod_busy[desk.busy]
+            tell_all(s.pod, view, of.common, by_id)
             state = hold(pod_at(s.pod, view, of.common))
             pod_changed(state, s.pod_rng[of.rng], nothing, listed, clock(now, MS_CLOCK))

@@ -28,6 +28,7 @@ from lbbench.engines.parts import (
     instance_view,
     no_change,
     no_cookie,
+    no_count,
     no_feedback,
     set_cookie,
 )
@@ -65,6 +66,7 @@ def kernel_of(plan: Plan, *, options: Mapping[str, Any] | None = None) -> Bound:
         azure_pick=azure.pick,
         azure_at=instance_view(type(states.azure)),
         azure_changed=azure.on_endpoints or no_change,
+        azure_counted=azure.on_busy or no_count,
         node_pick=node.pick,
         node_at=instance_view(type(states.node)),
         node_changed=node.on_endpoints or no_change,
@@ -73,6 +75,7 @@ def kernel_of(plan: Plan, *, options: Mapping[str, Any] | None = None) -> Bound:
         pod_done=pod.done or no_feedback,
         pod_at=instance_view(type(states.pod), plan.common),
         pod_changed=pod.on_endpoints or no_change,
+        pod_counted=pod.on_busy or no_count,
         pod_reset=instance_reset(states.pod, plan.common),
         pod_cookie=set_cookie if pod.cookies else no_cookie,
         take_step=take_step if len(facts.step) else no_step,

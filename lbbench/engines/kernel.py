@@ -21,6 +21,7 @@ from lbbench.engines.attempts import (
     time_out,
     worker_is_gone,
 )
+from lbbench.engines.busy import tell_views
 from lbbench.engines.clients import (
     REACHED,
     arrive,
@@ -56,13 +57,15 @@ from lbbench.engines.flow import PODS, SYSTEM, UPSTREAM, WORKER, flow_in, flow_o
 from lbbench.engines.leftovers import give_up
 from lbbench.engines.lines import GO, OPENS, idle_too_long, pump, set_idle_timer, take_line
 from lbbench.engines.opening import open_line
-from lbbench.engines.parts import INGRESS, SHARED, take_step
+from lbbench.engines.parts import INGRESS, SEES_PODS, SHARED, take_step
 from lbbench.engines.pods import is_overtaken, leave, turn
 from lbbench.engines.recording import Records, close_segments
 from lbbench.engines.tables import (
     COMING,
     GHOST,
     SERVED,
+    TRYING,
+    UNCONNECTED,
 )
 from lbbench.engines.timers import ENDS, FLOW_ENDS, SENDS_SYN, TIMES_OUT, abandon, timer
 from lbbench.engines.users import begin_users, follow_up, next_of_user
@@ -286,6 +289,9 @@ def _happen(  # noqa: C901  (each step has one call site)
     goes = False  # the request goes on the wire
     silent = False  # nothing comes back
     ends = False  # the client has its answer, or has given up
+    own = False  # the worker has one attempt fewer at its pod, which is not logged
+    inside = False  # there are more or fewer at the pod
+    pod = -1
     if kind == SEND:
         if w.request[slot].phase == COMING:
             w.number[N_THINKING] -= 1
@@ -307,6 +313,7 @@ def _happen(  # noqa: C901  (each step has one call site)
             slot = time_out(f, w, slot)
             logged = True
         elif what == FLOW_ENDS:
+            own = w.request[slot].phase in (TRYING, UNCONNECTED)
             slot = abandon(f, w, c, slot, now)
             ends = True
     elif kind == REACH_WORKER:
@@ -323,13 +330,18 @@ def _happen(  # noqa: C901  (each step has one call site)
             leaves = now + f.worker_cpu
             w.request[slot].left = leaves
     elif kind == REACH_POD:
+        pod = w.request[slot].pod
+        before = w.in_system[pod]
         what = reach_pod(f, w, c, slot, now)
+        inside = w.in_system[pod] != before
         answered = what == ANSWERED
         silent = what == SILENT_POD
         if what == NO_WAY:
             answer = now
     elif kind == FINISH:
+        pod = w.request[slot].pod
         leave(f, w, slot, now)
+        inside = True
         if f.records:
             flow_out(c.flow, PODS, w.request[slot].at_pod, now)
         what = after_service(f, w, slot)
@@ -349,11 +361,19 @@ def _happen(  # noqa: C901  (each step has one call site)
         if worker_is_gone(f, w, slot):
             request = w.request[slot]
             w.pod_busy[f.worker[w.conn[request.conn].worker].busy, request.pod] -= 1
+            own = True
             answer = now
         elif end_attempt(f, w, c, s, slot, now):
             leaves = now
         else:
             answer = now
+    if SEES_PODS:
+        if inside:
+            tell_views(s.pod, f.view_of, 0, f.view_of.size, pod, w.in_system[pod])
+    elif own and INGRESS:
+        pod = w.request[slot].pod
+        desk = f.worker[w.conn[w.request[slot].conn].worker]
+        tell_views(s.pod, f.view_of, desk.first, desk.views, pod, w.pod_busy[desk.busy, pod])
     if answered:
         if INGRESS:
             back_to_worker(f, w, slot, now)

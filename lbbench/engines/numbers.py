@@ -66,7 +66,7 @@ def numbers_of(
 def _hashes_keys(scenario: Scenario, pod: Balancer) -> bool:
     """Tell whether the L7 balancer's pick follows from the request's key."""
     by_key = "$request_uri" in scenario.stages.ingress.hash_by
-    return scenario.path == "ingress" and pod.scope == "shared" and not pod.cookies and by_key
+    return scenario.path == "ingress" and pod.follows_key and by_key
 
 
 def _seconds(value: object) -> float:

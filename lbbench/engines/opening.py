@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from lbbench.core.held import hold
+from lbbench.engines.busy import tell_load_balancer
 from lbbench.engines.condition import door_of, is_cut_off, is_down
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import CLIENT, SYN_TIMER, TIMER, event_order
@@ -114,6 +115,7 @@ def _pick_node(w: World, s: States, key: int, now: float) -> int:
     see_busy(w, w.azure_busy[0], w.lists.azure[0], n)
     busy = w.azure_busy[0] if n == w.lists.azure.shape[1] else w.busy_seen[:n]
     nothing = w.tried_seen[:0]
+    tell_load_balancer(s.azure, w.azure_busy[0])
     place = azure_pick(hold(azure_at(s.azure, 0, 0)), s.azure_rng[0], now, key, busy, nothing)
     return w.lists.azure[0, place] if place >= 0 else NOBODY
 
@@ -137,7 +139,7 @@ def _lost(c: Counters, syns: int) -> int:
 
 def next_syn(opened: float, syns: int, limit: float) -> float:
     """Return when the client sends its SYN again, or gives up: 1, 3, 7, ... s after the first."""
-    return opened + min(math.ldexp(1.0, syns) - 1.0, limit)
+    return opened + min(math.ldexp(1.0, int(syns)) - 1.0, limit)
 
 
 def open_line(f: Facts, w: World, c: Counters, s: States, slot: int, now: float) -> bool:

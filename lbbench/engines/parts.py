@@ -1,8 +1,9 @@
 """The balancers' places in the kernel: names that `bind` replaces by real functions.
 
 ``azure_``, ``node_`` and ``pod_`` are the load balancer's, kube-proxy's and the ingress
-balancer's; ``_pick``, ``_done`` and ``_changed`` (its `on_endpoints`) are the balancer's own,
-``_at`` returns one instance's state as views into the stacked arrays, ``_reset`` makes it new.
+balancer's; ``_pick``, ``_done``, ``_changed`` (its `on_endpoints`) and ``_counted`` (its
+`on_busy`) are the balancer's own, ``_at`` returns one instance's state as views into the stacked
+arrays, ``_reset`` makes it new.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ def _unbound(*_: Any) -> Any:
 azure_pick: Callable[..., int] = _unbound
 azure_at: Callable[[Any, int, int], Any] = _unbound
 azure_changed: Callable[..., None] = _unbound
+azure_counted: Callable[..., None] = _unbound
 node_pick: Callable[..., int] = _unbound
 node_at: Callable[[Any, int, int], Any] = _unbound
 node_changed: Callable[..., None] = _unbound
@@ -28,6 +30,7 @@ pod_pick: Callable[..., int] = _unbound
 pod_done: Callable[..., None] = _unbound
 pod_at: Callable[[Any, int, int], Any] = _unbound
 pod_changed: Callable[..., None] = _unbound
+pod_counted: Callable[..., None] = _unbound
 pod_reset: Callable[..., None] = _unbound
 pod_cookie: Callable[[Any], int] = _unbound
 take_step: Callable[..., None] = _unbound
@@ -49,6 +52,10 @@ def no_feedback(state: Any, endpoint: int, now: float, rtt: float, ok: bool) -> 
 
 def no_change(state: Any, rng: np.ndarray, old: np.ndarray, new: np.ndarray, now: float) -> None:
     """Stand in for the ``on_endpoints`` of a balancer that keeps nothing of its list."""
+
+
+def no_count(state: Any, endpoint: int, busy: int) -> None:
+    """Stand in for the ``on_busy`` of a balancer that keeps no order by it."""
 
 
 def no_cookie(state: Any) -> int:  # noqa: ARG001

@@ -206,6 +206,12 @@ def _workers(places: Seats, layout: Layout, workers: int, backends: int) -> np.n
         rows["common"] = places.common_of
         rows["busy"] = places.busy_of
         rows["rng"] = places.rng_of
+        first = np.full(len(rows), len(rows))
+        last = np.zeros(len(rows), np.int64)
+        np.minimum.at(first, places.busy_of, places.own_of)
+        np.maximum.at(last, places.busy_of, places.own_of)
+        rows["first"] = first[places.busy_of] * backends
+        rows["views"] = (last - first + 1)[places.busy_of] * backends
     return rows
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from lbbench.engines import script
 from lbbench.engines.events import event_kind
-from lbbench.engines.parts import instance_reset, instance_view, no_change
+from lbbench.engines.parts import instance_reset, instance_view, no_change, no_count
 from lbbench.engines.plan import Plan, copied
 from lbbench.engines.reference_calendar import Calendar
 from lbbench.engines.reference_ledger import Ledger
@@ -66,12 +66,16 @@ class Cluster:
         self._pod_at = instance_view(type(states.pod), plan.common)
         self._reset_node = instance_reset(states.node)
         self._reset_pod = instance_reset(states.pod, plan.common)
+        self._counted = plan.pod.on_busy or no_count
+        self.in_system = ledger.in_system
         self.is_up = [True] * len(f.node)
         self.boots = [0] * len(f.node)
         self.routes = True
         self.cut_at = -np.inf
         kind = SharingPod if f.shared else FifoPod
-        self.pods: list[Pod] = [kind(f, calendar, ledger, i, served) for i in range(len(f.pod))]
+        self.pods: list[Pod] = [
+            kind(f, calendar, ledger, i, served, self.tell_inside) for i in range(len(f.pod))
+        ]
         for pod in plan.members:
             self.pods[pod].is_member = True
         lists = plan.lists
@@ -87,6 +91,7 @@ class Cluster:
         self.on_lost: Callable[[list[Attempt], int, int], None]
         self.on_closed: Callable[[int], None]
         self.on_restart: Callable[[int], None]
+        self.pod_busy: np.ndarray  # int64[rows, P] outstanding attempts by instance and pod
 
     def schedule(self) -> None:
         """Put the script into the calendar."""
@@ -111,6 +116,22 @@ class Cluster:
     def pod_state(self, view: int, common: int) -> Any:
         """Return the state that a worker uses."""
         return self._pod_at(self.pod_states, view, common)
+
+    def tell_load_balancer(self, by_id: np.ndarray) -> None:
+        """Tell the load balancer how many connections each node has, int64[N]."""
+        counted = self.plan.azure.on_busy or no_count
+        for node, busy in enumerate(by_id):
+            counted(self.azure_state(), node, busy)
+
+    def tell_views(self, views: Iterable[int], pod: int, busy: int) -> None:
+        """Tell the balancers of these views that ``busy`` are outstanding at a pod."""
+        for view in views:
+            self._counted(self.pod_state(view, self.facts.view_of[view].common), pod, busy)
+
+    def tell_inside(self, pod: int) -> None:
+        """Tell balancers that see the pods how many attempts are at a pod."""
+        if self.facts.sees_pods:
+            self.tell_views(range(len(self.views)), pod, self.in_system[pod])
 
     # --- steps ------------------------------------------------------------------------------------
 
@@ -169,13 +190,16 @@ class Cluster:
         self._change_rules(node, NO_IDS)
         workers = [w for w, desk in enumerate(f.worker) if f.ingress and desk.node == node]
         views = [
-            (view, f.worker[w].common)
+            (view, f.worker[w].common, f.worker[w].busy)
             for w in workers
             for view in range(f.worker[w].own, f.worker[w].own + f.backends)
         ]
         for worker in workers:
             self.on_restart(worker)
-        for view, common in views:
+        for view, common, _ in views:
             self._reset_pod(self.pod_states, states.new_pod, view, common)
-        for view, _ in views:
+        for view, _, row in views:
+            by_id = self.in_system if f.sees_pods else self.pod_busy[row]
+            for pod in np.flatnonzero(by_id).tolist():
+                self.tell_views([view], pod, by_id[pod])
             self._change_view(view, NO_IDS)

@@ -171,6 +171,7 @@ class Lines:
     def _pick_node(self, key: int) -> int:
         """Let the load balancer pick a node for a flow's hash; -1 when it holds none eligible."""
         cluster, lb = self.cluster, self.cluster.lb
+        cluster.tell_load_balancer(self.azure_busy)
         place = self.plan.azure.pick(
             cluster.azure_state(),
             cluster.azure_rng[0],

@@ -22,7 +22,8 @@ from lbbench.engines.world import Facts
 class Pod:
     """What all pods share: condition, room, and the integrals of what is there.
 
-    ``served`` is called when an attempt has been served.
+    ``served`` is called when an attempt has been served, ``counted`` with the pod's number when
+    attempts have come or gone.
     """
 
     def __init__(
@@ -32,11 +33,13 @@ class Pod:
         ledger: Ledger,
         index: int,
         served: Callable[[Attempt], None],
+        counted: Callable[[int], None],
     ) -> None:
         self.calendar = calendar
         self.ledger = ledger
         self.index = index
         self.served = served
+        self.counted = counted
         self.node = int(facts.pod[index].node)
         self.speed = float(facts.pod[index].speed)
         self.places = int(facts.pod[index].places)
@@ -142,7 +145,9 @@ class Pod:
 
     def count(self, change: int) -> None:
         """Count attempts in or out."""
-        self.ledger.in_system[self.index] += change
+        if change:
+            self.ledger.in_system[self.index] += change
+            self.counted(self.index)
 
     def end(self, attempt: Attempt) -> None:
         """Count the time that an attempt has spent here and let its answer leave."""

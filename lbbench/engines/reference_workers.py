@@ -48,7 +48,7 @@ class Workers:
         self.done = plan.pod.done or no_feedback
         self.cookie_of = set_cookie if plan.pod.cookies else no_cookie
         rows = int(f.worker["busy"].max(initial=0)) + 1
-        self.pod_busy = np.zeros((rows, len(f.pod)), np.int64)
+        self.pod_busy = cluster.pod_busy = np.zeros((rows, len(f.pod)), np.int64)
         self.locks: dict[tuple[int, int], tuple[float, int]] = {}  # (row, pod): (end, worker)
         self.free_at = [0.0] * len(f.worker)
         self.idle = [IdleConnections(f) for _ in f.worker]
@@ -86,7 +86,7 @@ class Workers:
             self.ledger.leaves(UPSTREAM, attempt.picked, calendar.now)
             self._over(request, attempt, conn.worker, timed_out=what == "timeout")
             if self.is_gone(conn):
-                self.pod_busy[f.worker[conn.worker].busy, attempt.pod] -= 1
+                self._count(conn.worker, attempt.pod, -1)
                 return calendar.now
             if not self._end_attempt(request, attempt, conn.worker):
                 return calendar.now
@@ -102,7 +102,15 @@ class Workers:
         """Let the present attempt go on without its request."""
         assert request.connection is not None
         self.ledger.leaves(UPSTREAM, attempt.picked, self.calendar.now)
-        self.pod_busy[self.facts.worker[request.connection.worker].busy, attempt.pod] -= 1
+        self._count(request.connection.worker, attempt.pod, -1)
+
+    def _count(self, worker: int, pod: int, change: int) -> None:
+        """Count an attempt of a worker at a pod in or out, and tell whose balancer sees it."""
+        desk = self.facts.worker[worker]
+        self.pod_busy[desk.busy, pod] += change
+        if not self.facts.sees_pods:
+            views = range(desk.first, desk.first + desk.views)
+            self.cluster.tell_views(views, pod, self.pod_busy[desk.busy, pod])
 
     # --- one attempt ------------------------------------------------------------------------------
 
@@ -119,7 +127,7 @@ class Workers:
         pod = int(view.listed[place])
         request.error = -1
         request.pod = pod
-        self.pod_busy[desk.busy, pod] += 1
+        self._count(conn.worker, pod, 1)
         self.ledger.enters(UPSTREAM, now)
         crosses = cluster.pods[pod].node != desk.node
         self.ledger.attempted(request, crosses=crosses)
@@ -202,7 +210,7 @@ class Workers:
         f, c, now = self.facts, self.counters, self.calendar.now
         desk = f.worker[worker]
         pod, failed = attempt.pod, attempt.error >= 0
-        self.pod_busy[desk.busy, pod] -= 1
+        self._count(worker, pod, -1)
         if failed:
             c.pod[request.segment, pod].errors += 1
         kept = int(attempt.served != 1)

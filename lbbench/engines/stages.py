@@ -26,7 +26,8 @@ def azure_stage(scenario: Scenario) -> tuple[Balancer, dict[str, Any]]:
     if balancer.level != "l4" and (balancer.done or balancer.cookies or balancer.scope != "worker"):
         raise RunError(
             f"{scenario.name}: stages.azure_lb.balancer = {balancer.name}: needs requests, keys or "
-            "answers, which layer 4 does not see; use azure_lb, round_robin, random or least_conn"
+            "answers, which layer 4 does not see; use azure_lb, round_robin, random, least_conn "
+            "or p2c"
         )
     given = {"mapping": stage.mapping} if "mapping" in balancer.params else {}
     return balancer, balancer.options(given)

@@ -24,7 +24,15 @@ ADDRESS = np.dtype(
 )
 NODE = np.dtype([("number", INT), ("bridge", INT)])  # addresses as uint32
 WORKER = np.dtype(  # rows that a worker uses; `own` of its first backend, the canary's follows
-    [("node", INT), ("own", INT), ("common", INT), ("busy", INT), ("rng", INT)]
+    [
+        ("node", INT),
+        ("own", INT),
+        ("common", INT),
+        ("busy", INT),
+        ("rng", INT),
+        ("first", INT),  # of the views that see its row of busy counts
+        ("views", INT),  # how many
+    ]
 )
 VIEW_OF = np.dtype([("common", INT), ("rng", INT)])  # rows that a view's state uses
 POD = np.dtype([("node", INT), ("speed", FLOAT), ("places", INT), ("room", INT)])

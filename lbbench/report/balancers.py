@@ -74,6 +74,8 @@ def shared_by(balancer: Balancer) -> str:
     """Return who shares a state; of a replica's, which fields if not all."""
     if balancer.scope == "replica" and balancer.common:
         return f"one per nginx worker; the workers of a replica share {', '.join(balancer.common)}"
+    if balancer.scope == "shared" and balancer.sees == "pods":
+        return "one for all workers: it sees the pods' true numbers"
     return SHARED_BY[balancer.scope]
 
 

@@ -157,7 +157,7 @@ def _shares(plan: Plan) -> tuple[np.ndarray, str]:
 
     if plan.scenario.path == "service":
         return plan.shape.expected["kube_proxy"], "the rules"
-    is_hash = plan.pod.scope == "shared" and not plan.pod.cookies
+    is_hash = plan.pod.follows_key
     if not is_hash or _is_closed(plan) or BY_NODE in plan.facts.part_kind:
         shares, basis = plan.shape.expected["ingress"].copy(), "the rules"
     else:

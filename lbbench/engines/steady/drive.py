@@ -11,7 +11,7 @@ from lbbench.core.rng import wrapping
 from lbbench.engines.counters import tally_of
 from lbbench.engines.feed import Progress, blocks_and_end, compiling, copied_states, empty_block
 from lbbench.engines.outcome import Outcome, counters_for, finish, grown_records, new_records
-from lbbench.engines.parts import instance_view, no_cookie, no_feedback, set_cookie
+from lbbench.engines.parts import instance_view, no_cookie, no_count, no_feedback, set_cookie
 from lbbench.engines.plan import Plan
 from lbbench.engines.steady.codes import (
     DONE,
@@ -46,6 +46,7 @@ def steady_kernel(plan: Plan, *, options: Mapping[str, Any] | None = None) -> Bo
         pod_done=plan.pod.done or no_feedback,
         pod_at=instance_view(type(states.pod), plan.common),
         pod_cookie=set_cookie if plan.pod.cookies else no_cookie,
+        pod_counted=plan.pod.on_busy or no_count,
         CHANGES=False,
         INGRESS=plan.facts.ingress,
         COOKIES=plan.facts.cookies,

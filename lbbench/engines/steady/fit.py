@@ -23,7 +23,7 @@ def why_not(plan: Plan) -> str | None:
         "queues are bounded": bool((f.pod["room"] < ENDLESS).any()),
         "connections carry several requests at once": f.streams > 1,
         "the balancer sees the pods": f.sees_pods == 1,
-        "a layer 4 balancer of somebody's own may look at the connections": _own_layer_4(plan),
+        "layer 4 may look at the open connections": _looks_at_layer_4(plan),
         "a stage has nobody to send to": _nobody(plan),
         "a pod does not work": bool((f.pod["speed"] <= 0.0).any()),
     }
@@ -37,9 +37,10 @@ def _nobody(plan: Plan) -> bool:
     return len(nodes) == 0 or bool((targets == 0).any()) or len(plan.facts.pod) == 0
 
 
-def _own_layer_4(plan: Plan) -> bool:
-    """Tell whether a balancer may look at how many connections are open: somebody's own."""
-    return bool({plan.azure.name, plan.node.name} - set(registry()))
+def _looks_at_layer_4(plan: Plan) -> bool:
+    """Tell whether a balancer of layer 4 may look at how many connections are open."""
+    return any(registry().get(item.name) is not item or item.level != "l4"
+               for item in (plan.azure, plan.node))  # fmt: skip
 
 
 def is_single(plan: Plan) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lbbench.engines.busy import tell_views
 from lbbench.engines.counters import Counters
 from lbbench.engines.hashkey import hash_key
 from lbbench.engines.keepalive import put_idle, take_idle
@@ -52,6 +53,7 @@ def take(f: Facts, w: Steady, c: Counters, s: States, slot: int, now: float) -> 
     request.picked = now
     request.pod = pod
     w.pod_busy[desk.busy, pod] += 1
+    tell_views(s.pod, f.view_of, desk.first, desk.views, pod, w.pod_busy[desk.busy, pod])
     c.totals[ATTEMPTS] += 1
     if c.window_pods.shape[1] > 0:
         c.window_pods[request.window, pod] += 1
@@ -92,6 +94,7 @@ def log(
     desk = f.worker[worker]
     put_idle(f, w, worker, pod, served, now)
     w.pod_busy[desk.busy, pod] -= 1
+    tell_views(s.pod, f.view_of, desk.first, desk.views, pod, w.pod_busy[desk.busy, pod])
     if f.lock_hold > 0.0:
         if now < w.lock_until[desk.busy, pod] and w.lock_owner[desk.busy, pod] != worker:
             c.totals[DROPPED_SAMPLES] += 1
