@@ -1,0 +1,95 @@
+"""Commands in fresh processes: what a user waits for, with a cache of compiled code of one's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+JOBS = Path(__file__).parent / "jobs"
+LBBENCH = (sys.executable, "-m", "lbbench")
+CACHE_VARIABLE = "LBBENCH_CACHE_DIR"
+
+
+class Ended(NamedTuple):
+    """A command that has ended well."""
+
+    wall_s: float
+    stdout: str
+
+
+def run(command: Sequence[str], *, cache: Path | None = None) -> Ended:
+    """Run a command and wait for it; ``cache`` is its folder of compiled kernels.
+
+    Raises
+    ------
+    RuntimeError
+        When it fails; the sentence holds the end of what it said.
+    """
+    started = time.perf_counter()
+    done = subprocess.run(
+        list(command), capture_output=True, text=True, check=False, env=_environment(cache)
+    )
+    wall_s = time.perf_counter() - started
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)} failed: {done.stderr.strip()[-500:]}")
+    return Ended(wall_s, done.stdout)
+
+
+def lbbench(*arguments: str, cache: Path | None = None) -> Ended:
+    """Run the command ``lbbench``."""
+    return run([*LBBENCH, *arguments], cache=cache)
+
+
+def python(code: str, *, cache: Path | None = None) -> Ended:
+    """Run a line of Python."""
+    return run([sys.executable, "-c", code], cache=cache)
+
+
+def result(
+    job: str,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    engine: str = "fast",
+    cache: Path | None = None,
+) -> tuple[dict[str, Any], float]:
+    """Return the result of ``jobs/JOB.yaml`` (or a shipped scenario), and the wall time of all."""
+    ended = lbbench(*_run(job, changes, engine), cache=cache)
+    return json.loads(ended.stdout), ended.wall_s
+
+
+def two_results(
+    job: str, changes: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the results of two processes that run the job at the same time, seeds 1 and 2."""
+    running = [
+        subprocess.Popen(
+            [*LBBENCH, *_run(job, {**(changes or {}), "run.seed": seed}, "fast")],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=_environment(None),
+        )
+        for seed in (1, 2)
+    ]
+    told = [process.communicate()[0] for process in running]
+    for process in running:
+        if process.returncode != 0:
+            raise RuntimeError(f"{job}: one of two processes failed; run it alone to see why")
+    return json.loads(told[0]), json.loads(told[1])
+
+
+def _run(job: str, changes: Mapping[str, Any] | None, engine: str) -> list[str]:
+    file = JOBS / f"{job}.yaml"
+    named = str(file) if file.is_file() else job
+    sets = [word for path, value in (changes or {}).items() for word in ("--set", f"{path}={value}")]
+    return ["run", named, "--json", "-", "--engine", engine, *sets]
+
+
+def _environment(cache: Path | None) -> dict[str, str]:
+    given = {} if cache is None else {CACHE_VARIABLE: str(cache)}
+    return {**os.environ, **given}
