@@ -21,7 +21,8 @@ import numpy as np
 
 from benchmarks import two_choices
 from benchmarks.draws import exponential
-from lbbench.balancers.base import Endpoint, registry
+from benchmarks.instances import state_of
+from lbbench.balancers.base import registry
 from lbbench.balancers.ewma import EwmaState
 from lbbench.balancers.ewma import done as ewma_done
 from lbbench.balancers.ewma import score as ewma_score
@@ -252,11 +253,11 @@ class Bare:
         if self.balancer in LINDLEY:
             free_at = np.zeros(self.pods)
             busy = np.zeros(self.pods, np.int64)
-            state = _state(self.balancer, self.pods, balancer_rng)
+            state = state_of(registry()[self.balancer], self.pods, balancer_rng)
             return (state, balancer_rng, rng, busy, tried, free_at, *asked), free_at
         pods = _empty_pods(self.pods)
         if self.balancer == "ewma":
-            ewma = _state("ewma", self.pods, balancer_rng)
+            ewma = state_of(registry()["ewma"], self.pods, balancer_rng)
             assert isinstance(ewma, EwmaState)
             return (EwmaAndPods(*ewma, *pods), balancer_rng, rng, tried, *asked), pods.outstanding
         return (pods, balancer_rng, rng, tried, *asked), pods.outstanding
@@ -274,17 +275,6 @@ def _kernel(balancer: str) -> Bound:
         return bind(lazy, pick=registry()["ewma"].pick, done=ewma_done, score=looked_score)
     looked: Callable[..., int] = looked_outstanding
     return bind(lazy, pick=two_choices.pick, done=no_feedback, outstanding=looked)
-
-
-def _state(balancer: str, pods: int, rng: np.ndarray) -> Any:
-    """Return the state of an instance that lists ``pods`` endpoints."""
-    names = sorted(f"10.{64 + i // 65536}.{i // 256 % 256}.{i % 256}:8080" for i in range(pods))
-    known = registry()[balancer]
-    state = known.state(known.options({}), tuple(Endpoint(name) for name in names))
-    if known.on_endpoints is not None:
-        with wrapping():
-            known.on_endpoints(state, rng, np.zeros(0, np.int64), np.arange(pods), 0.0)
-    return state
 
 
 def _empty_pods(pods: int) -> Pods:
