@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-JOBS = Path(__file__).parent / "jobs"
+ROOT = Path(__file__).parent.parent
+JOBS = ROOT / "benchmarks" / "jobs"
 LBBENCH = (sys.executable, "-m", "lbbench")
 CACHE_VARIABLE = "LBBENCH_CACHE_DIR"
 
@@ -33,7 +34,12 @@ def run(command: Sequence[str], *, cache: Path | None = None) -> Ended:
     """
     started = time.perf_counter()
     done = subprocess.run(
-        list(command), capture_output=True, text=True, check=False, env=_environment(cache)
+        list(command),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env=_environment(cache),
     )
     wall_s = time.perf_counter() - started
     if done.returncode != 0:
@@ -72,6 +78,7 @@ def two_results(
             [*LBBENCH, *_run(job, {**(changes or {}), "run.seed": seed}, "fast")],
             stdout=subprocess.PIPE,
             text=True,
+            cwd=ROOT,
             env=_environment(None),
         )
         for seed in (1, 2)

@@ -2,13 +2,17 @@
 
 Every model takes (balancer, pods, requests, seed) and returns the sojourn times in mean service
 times, so that its answer can be held against the others'. None of the simulators is needed by
-lbbench; ``pip install 'lbbench[peers]'`` brings them.
+lbbench; ``pip install 'lbbench[peers]'`` brings them. Each runs in a process of its own (`main`):
+what one of them does to numba or to random streams is not the others' business.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import random
+import sys
+import time
 from importlib.util import find_spec
 from typing import Any
 
@@ -77,7 +81,6 @@ class Picks:
 
 def simpy_j1(balancer: str, pods: int, requests: int, seed: int) -> np.ndarray:
     """Return the sojourn times of a SimPy model: a process per request, a resource per pod."""
-    need("simpy")
     import simpy
 
     picks, draw = Picks(balancer, pods, seed), random.Random(seed + 1)
@@ -106,7 +109,6 @@ def simpy_j1(balancer: str, pods: int, requests: int, seed: int) -> np.ndarray:
 
 def ciw_j1(balancer: str, pods: int, requests: int, seed: int) -> np.ndarray:
     """Return the sojourn times of a Ciw model: a dispatching node, then one node per pod."""
-    need("ciw")
     import ciw
 
     ciw.seed(seed)
@@ -144,12 +146,38 @@ def ciw_j1(balancer: str, pods: int, requests: int, seed: int) -> np.ndarray:
 
 def cimba_j1(balancer: str, pods: int, requests: int, seed: int) -> np.ndarray:
     """Return the sojourn times of a cimba model, whose processes are compiled."""
-    need("cimba")
-    try:
-        from benchmarks import cimba_model
-    except ImportError as missing:
-        raise Unavailable(f"cimba does not start here: {missing}") from missing
+    from benchmarks import cimba_model
+
     return cimba_model.sojourn_times(balancer, pods, requests, seed)
 
 
 SIMULATORS = {"simpy": simpy_j1, "ciw": ciw_j1, "cimba": cimba_j1}
+
+
+def main(arguments: list[str]) -> None:
+    """Run ``SIMULATOR BALANCER PODS REQUESTS ROUNDS`` and print seconds per run and what it found.
+
+    The first run, of a few requests, compiles what has to be compiled and is not counted.
+    """
+    name, balancer = arguments[:2]
+    pods, requests, rounds = map(int, arguments[2:])
+    model = SIMULATORS[name]
+    started = time.perf_counter()
+    model(balancer, pods, 100, 1)
+    first_s = time.perf_counter() - started
+    seconds = []
+    for seed in range(1, rounds + 1):
+        started = time.perf_counter()
+        took = model(balancer, pods, requests, seed)
+        seconds.append(time.perf_counter() - started)
+    told = {
+        "first_s": first_s,
+        "seconds": seconds,
+        "mean": float(took.mean()),
+        "p99": float(np.quantile(took, 0.99)),
+    }
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

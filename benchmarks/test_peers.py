@@ -6,58 +6,68 @@ these agree (short runs of the slow ones are noisy).
 
 from __future__ import annotations
 
-import numpy as np
+import json
+import statistics
+import sys
+from typing import Any
+
 import pytest
 
-from benchmarks import programs
+from benchmarks import fresh, programs
 from benchmarks.bare import BALANCERS, SERVICE_S, Bare
-from benchmarks.peers import SIMULATORS
+from benchmarks.peers import SIMULATORS, need
 
 PODS = 16
 REQUESTS = {"simpy": 20_000, "ciw": 4_000, "cimba": 200_000, "C": 1_000_000, "lbbench": 1_000_000}
-ROUNDS = {"simpy": 3, "ciw": 3, "cimba": 5, "C": 5, "lbbench": 5}
+ROUNDS = 5
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # others' libraries may use what is deprecated
+
+def of_simulator(program: str, balancer: str) -> dict[str, Any]:
+    """Return what a fresh process with that simulator found: seconds per run, mean, p99."""
+    asked = [balancer, PODS, REQUESTS[program], ROUNDS]
+    command = [sys.executable, "-m", "benchmarks.peers", program, *map(str, asked)]
+    return json.loads(fresh.run(command).stdout)
+
+
+def of_c(_program: str, balancer: str) -> dict[str, Any]:
+    """Return the same of the C program, a process per run."""
+    runs = [programs.j1(balancer, PODS, REQUESTS["C"], seed) for seed in range(1, ROUNDS + 1)]
+    return {**runs[-1], "first_s": 0.0, "seconds": [run["total_s"] for run in runs]}
+
+
+def of_lbbench(_program: str, balancer: str) -> dict[str, Any]:
+    """Return the same of the bare loop."""
+    bare = Bare(balancer, PODS)
+    n = REQUESTS["lbbench"]
+    runs = [bare.run(n, seed=seed) for seed in range(ROUNDS + 1)][1:]  # the first one warms up
+    last = runs[-1]
+    return {
+        "first_s": bare.compile_s,
+        "seconds": [run.wall_s for run in runs],
+        "mean": last.mean_s / SERVICE_S,
+        "p99": last.p99_s / SERVICE_S,
+    }
 
 
 @pytest.mark.parametrize("balancer", BALANCERS)
 @pytest.mark.parametrize("program", [*SIMULATORS, "C", "lbbench"])
 def test_peers(benchmark, available, program: str, balancer: str):
-    """Time one simulator; extra_info has requests per second and what it found."""
+    """Let each program time its own runs; extra_info has requests per second of the median."""
     benchmark.group = f"peers: {balancer}"
-    n = REQUESTS[program]
-    found: list[tuple[float, float]] = []
-    seconds: list[float] = []
-
-    def simulator() -> None:
-        took = SIMULATORS[program](balancer, PODS, n, 1)
-        found.append((float(took.mean()), float(np.quantile(took, 0.99))))
-
-    def c() -> None:
-        run = programs.j1(balancer, PODS, n)
-        seconds.append(run["total_s"])
-        found.append((run["mean"], run["p99"]))
-
-    def own() -> None:
-        run = bare.run(n)
-        found.append((run.mean_s / SERVICE_S, run.p99_s / SERVICE_S))
-
     if program == "C":
         available(programs.build, "j1")
-        once = c
-    elif program == "lbbench":
-        bare = Bare(balancer, PODS)
-        once = own
-    else:
-        available(SIMULATORS[program], balancer, PODS, 100, 1)
-        once = simulator
-    benchmark.pedantic(once, rounds=ROUNDS[program], warmup_rounds=0)
-    took = float(np.median(seconds)) if seconds else benchmark.stats.stats.median
+    elif program in SIMULATORS:
+        available(need, program)
+    measure = {"C": of_c, "lbbench": of_lbbench}.get(program, of_simulator)
+    told = benchmark.pedantic(measure, (program, balancer), rounds=1)
     benchmark.extra_info |= {
         "program": program,
         "balancer": balancer,
         "pods": PODS,
-        "requests_per_s": round(n / took),
-        "mean": round(found[-1][0], 4),
-        "p99": round(found[-1][1], 4),
+        "requests": REQUESTS[program],
+        "rounds": ROUNDS,
+        "requests_per_s": round(REQUESTS[program] / statistics.median(told["seconds"])),
+        "first_s": round(told["first_s"], 3),
+        "mean": round(told["mean"], 4),
+        "p99": round(told["p99"], 4),
     }
