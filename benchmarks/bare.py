@@ -137,10 +137,10 @@ def lazy(
     gap: float,
     service: float,
 ) -> int:
-    """Send ``requests`` through a balancer that looks at few pods; return how many there was room for.
+    """Send ``requests`` through a balancer that looks at few pods; return how many went.
 
     ``state`` has the fields of `Pods`. A latency is counted when the request arrives: a FIFO pod's
-    end is known then.
+    end is known then. Fewer than asked went when there was no room for the next one.
     """
     now = 0.0
     sum_ns = 0

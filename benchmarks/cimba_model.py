@@ -20,7 +20,7 @@ class Pod(cb.Model):
     """A FIFO server with its queue."""
 
     waiting: cb.Store[float]
-    front: cb.Ref["Front"]
+    front: cb.Ref[Front]
     number: cb.Param[int]
 
     @cb.process

@@ -1,4 +1,4 @@
-"""Commands in fresh processes: what a user waits for, with a cache of compiled code of one's own."""
+"""Commands in fresh processes: what a user waits for, with kernels cached or not."""
 
 from __future__ import annotations
 
@@ -93,7 +93,9 @@ def two_results(
 def _run(job: str, changes: Mapping[str, Any] | None, engine: str) -> list[str]:
     file = JOBS / f"{job}.yaml"
     named = str(file) if file.is_file() else job
-    sets = [word for path, value in (changes or {}).items() for word in ("--set", f"{path}={value}")]
+    sets = [
+        word for path, value in (changes or {}).items() for word in ("--set", f"{path}={value}")
+    ]
     return ["run", named, "--json", "-", "--engine", engine, *sets]
 
 

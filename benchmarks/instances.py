@@ -127,7 +127,16 @@ class Instance:
                 self.balancer.on_endpoints(self.state, self.rng, old, new, 0.0)
 
     def _arguments(self) -> tuple[Any, ...]:
-        return (self.state, self.rng, self.keys, self.busy, NOBODY, self.rtt, self.away, self.chosen)
+        return (
+            self.state,
+            self.rng,
+            self.keys,
+            self.busy,
+            NOBODY,
+            self.rtt,
+            self.away,
+            self.chosen,
+        )
 
 
 def state_of(balancer: Balancer, size: int, rng: np.ndarray) -> Any:

@@ -1,4 +1,4 @@
-"""Measurements that shall be compared are taken in turns, so that a slow minute meets all of them."""
+"""What shall be compared is measured in turns, so that a slow minute meets all of it."""
 
 from __future__ import annotations
 

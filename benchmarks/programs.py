@@ -73,7 +73,7 @@ def j1(balancer: str, pods: int, requests: int, seed: int = 1, utilisation: floa
 
 
 def picks(rounds: int = 5) -> list[dict[str, Any]]:
-    """Return nanoseconds per pick of the pickers in C: ``picker``, ``nodes``, ``ns``, ``least_ns``."""
+    """Return nanoseconds per pick in C, as ``picker``, ``nodes``, ``ns``, ``least_ns``."""
     return [json.loads(line) for line in _output("pick", rounds).splitlines()]
 
 

@@ -11,6 +11,7 @@ against C's bare ewma loop), ``processes`` (two against one), ``lookup`` (hash l
 from __future__ import annotations
 
 import argparse
+import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,8 @@ BARE_SIZES = (16, 256, 4096)
 BARE_REQUESTS = 1_000_000
 PATH_REQUESTS = 2_000_000
 REFERENCE_REQUESTS = 10_000
+C_ROUNDS = 3
+"""Passes of the C pickers per figure: its median, as one pass takes a few milliseconds."""
 SHORT = {"run.requests": 1000}
 
 PATH_BOUNDS = {
@@ -130,9 +133,9 @@ def lookup(rounds: int, _requests: int) -> Iterator[Line]:
     for own in lookups.values():
         own.measure()
     for _ in range(rounds):
-        in_c = {(row["picker"], row["nodes"]): row["ns"] for row in programs.picks(1)}
+        in_c = {(row["picker"], row["nodes"]): row["ns"] for row in programs.picks(C_ROUNDS)}
         for which, own in lookups.items():
-            ours[which].append(own.measure())
+            ours[which].append(statistics.median(own.measure() for _ in range(C_ROUNDS)))
             theirs[which].append(in_c[which])
     for picker, nodes in lookups:
         yield Line(
@@ -151,9 +154,7 @@ def startup(rounds: int, _requests: int) -> Iterator[Line]:
     """Yield the seconds until there is an import, a help text, a first result (cold ones once)."""
 
     def line(name: str, bound: float, seconds: Sequence[float]) -> Line:
-        return Line(
-            group="startup", name=name, unit="s", ours=seconds, bound=bound, side="at most"
-        )
+        return Line(group="startup", name=name, unit="s", ours=seconds, bound=bound, side="at most")
 
     with tempfile.TemporaryDirectory(prefix="lbbench-kernels-") as folder:
         cache = Path(folder)

@@ -1,4 +1,4 @@
-"""How fast are the balancers alone, and how fast is C at the same job with the same methods?
+"""How fast are the balancers alone? Beside C at the same job with the same methods.
 
 `ratios.py` measures both in turns; here each stands for itself.
 """

@@ -64,7 +64,9 @@ def test_pick_of_uhashring(benchmark, available, size: int):
     available(need, "uhashring")
     import uhashring
 
-    ring = uhashring.HashRing([f"10.1.{i >> 8}.{i & 255}:80" for i in range(size)], hash_fn="ketama")
+    ring = uhashring.HashRing(
+        [f"10.1.{i >> 8}.{i & 255}:80" for i in range(size)], hash_fn="ketama"
+    )
     keys = [f"10.0.{i >> 8}.{i & 255}" for i in range(PEER_PICKS)]
     benchmark.pedantic(lambda: [ring.get_node(key) for key in keys], rounds=3, warmup_rounds=1)
     _noted(benchmark, "ring", "uhashring", size, benchmark.stats.stats.median / PEER_PICKS * 1e9)

@@ -32,9 +32,7 @@ def _noted(benchmark, study: str, points: int) -> None:
 def test_study_of_balancers(benchmark, scenario):
     """Compare four balancers under the same traffic."""
     benchmark.group = "study"
-    benchmark.pedantic(
-        lambda: compare(scenario, BALANCERS), rounds=ROUNDS, warmup_rounds=1
-    )
+    benchmark.pedantic(lambda: compare(scenario, BALANCERS), rounds=ROUNDS, warmup_rounds=1)
     _noted(benchmark, "balancers", len(BALANCERS))
 
 
