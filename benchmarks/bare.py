@@ -87,7 +87,6 @@ class Found(NamedTuple):
     p50_s: float
     p99_s: float
     counts: np.ndarray  # int64[FINE] latencies
-    per_pod: np.ndarray  # int64[N] requests, empty with Lindley's method
     wall_s: float
 
 
@@ -217,7 +216,7 @@ class Bare:
         self.pods = pods
         self.kernel = _kernel(balancer)
         with wrapping():
-            self.compile_s = self.kernel.prepare(*self._arguments(1, 1, 0.8)[0])
+            self.compile_s = self.kernel.prepare(*self._arguments(1, 1, 0.8))
 
     def run(self, requests: int, *, seed: int = 1, utilisation: float = 0.8) -> Found:
         """Return what ``requests`` found, and the seconds of loop and quantiles (not of making).
@@ -227,7 +226,7 @@ class Bare:
         RuntimeError
             When more requests are in the system than there is room for.
         """
-        arguments, free_of = self._arguments(requests, seed, utilisation)
+        arguments = self._arguments(requests, seed, utilisation)
         counts, total = arguments[-5], arguments[-4]
         started = time.perf_counter()
         with wrapping():
@@ -240,10 +239,10 @@ class Bare:
         p50, p99 = quantiles_ns(counts, [0.5, 0.99]) / 1e9
         mean = total[0] / requests / 1e9
         wall_s = time.perf_counter() - started
-        return Found(requests, mean, float(p50), float(p99), counts, free_of, wall_s)
+        return Found(requests, mean, float(p50), float(p99), counts, wall_s)
 
-    def _arguments(self, requests: int, seed: int, utilisation: float) -> tuple[Any, np.ndarray]:
-        """Return fresh arguments of the kernel, and the array that holds what the pods are."""
+    def _arguments(self, requests: int, seed: int, utilisation: float) -> tuple[Any, ...]:
+        """Return fresh arguments of the kernel: no request was ever there."""
         balancer_rng = stream(seed, 0, "bare", self.balancer)
         rng = stream(seed, 0, "traffic", "")
         gap = SERVICE_S / (utilisation * self.pods)
@@ -251,16 +250,15 @@ class Bare:
         counts, total = np.zeros(FINE, np.int64), np.zeros(1, np.int64)
         asked = (counts, total, requests, gap, SERVICE_S)
         if self.balancer in LINDLEY:
-            free_at = np.zeros(self.pods)
-            busy = np.zeros(self.pods, np.int64)
+            free_at, busy = np.zeros(self.pods), np.zeros(self.pods, np.int64)
             state = state_of(registry()[self.balancer], self.pods, balancer_rng)
-            return (state, balancer_rng, rng, busy, tried, free_at, *asked), free_at
-        pods = _empty_pods(self.pods)
+            return (state, balancer_rng, rng, busy, tried, free_at, *asked)
+        state = _empty_pods(self.pods)
         if self.balancer == "ewma":
             ewma = state_of(registry()["ewma"], self.pods, balancer_rng)
             assert isinstance(ewma, EwmaState)
-            return (EwmaAndPods(*ewma, *pods), balancer_rng, rng, tried, *asked), pods.outstanding
-        return (pods, balancer_rng, rng, tried, *asked), pods.outstanding
+            state = EwmaAndPods(*ewma, *state)
+        return (state, balancer_rng, rng, tried, *asked)
 
 
 LINDLEY = ("round_robin", "random")
