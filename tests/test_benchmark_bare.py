@@ -62,13 +62,16 @@ def found_in_c(
 
 
 def test_draws_are_exponential():
-    """400 000 draws pass Kolmogorov-Smirnov; one in 90 leaves the fast line, so all lines count."""
+    """Four million draws pass Kolmogorov-Smirnov: a mistake in the one draw of 90 that is slow shows.
+
+    The tail, one draw in 2 202, has its own line and its own count, within 5 standard deviations.
+    """
     from scipy.stats import kstest
 
-    out = np.zeros(400_000)
+    out = np.zeros(4_000_000)
     bind(many, draw=exponential)(stream(1, 0, "test", "draws"), out)
     assert kstest(out, "expon").pvalue > FALSE_ALARM
-    beyond = np.count_nonzero(out > 7.69711747013104972)  # the tail has its own line
+    beyond = np.count_nonzero(out > 7.69711747013104972)
     expected = len(out) * math.exp(-7.69711747013104972)
     assert abs(beyond - expected) < 5 * math.sqrt(expected)
 
@@ -104,8 +107,8 @@ def test_round_robin_is_an_erlang_queue(found):
 @pytest.mark.parametrize("balancer", ["p2c", "ewma"])
 def test_c_finds_the_same(balancer):
     """Mean and p99 of both programs differ by no more than their intervals together."""
-    ours = found_by(balancer, 16, 200_000, 10, 0.8)
-    theirs = found_in_c(balancer, 16, 200_000, 10, 0.8)
+    ours = found_by(balancer, 16, 100_000, 24, 0.8)
+    theirs = found_in_c(balancer, 16, 100_000, 24, 0.8)
     for column, rounding in ((0, 0.0), (1, HDR)):
         a, b = ours[:, column], theirs[:, column]
         tolerance = half_width(a) + half_width(b) + rounding * a.mean()
