@@ -62,7 +62,7 @@ def found_in_c(
 
 
 def test_draws_are_exponential():
-    """Four million draws pass Kolmogorov-Smirnov: a mistake in the one draw of 90 that is slow shows.
+    """Four million draws pass Kolmogorov-Smirnov: a mistake in the one slow draw of 90 shows.
 
     The tail, one draw in 2 202, has its own line and its own count, within 5 standard deviations.
     """
