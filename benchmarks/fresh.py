@@ -22,10 +22,18 @@ class Ended(NamedTuple):
 
     wall_s: float
     stdout: str
+    stderr: str
 
 
-def run(command: Sequence[str], *, cache: Path | None = None) -> Ended:
-    """Run a command and wait for it; ``cache`` is its folder of compiled kernels.
+def run(
+    command: Sequence[str],
+    *,
+    cache: Path | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Ended:
+    """Run a command and wait for it.
+
+    ``cache`` is its folder of compiled kernels, ``variables`` go into its environment.
 
     Raises
     ------
@@ -39,12 +47,12 @@ def run(command: Sequence[str], *, cache: Path | None = None) -> Ended:
         text=True,
         check=False,
         cwd=ROOT,
-        env=_environment(cache),
+        env={**_environment(cache), **(variables or {})},
     )
     wall_s = time.perf_counter() - started
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)} failed: {done.stderr.strip()[-500:]}")
-    return Ended(wall_s, done.stdout)
+    return Ended(wall_s, done.stdout, done.stderr)
 
 
 def lbbench(*arguments: str, cache: Path | None = None) -> Ended:
@@ -65,7 +73,7 @@ def result(
     cache: Path | None = None,
 ) -> tuple[dict[str, Any], float]:
     """Return the result of ``jobs/JOB.yaml`` (or a shipped scenario), and the wall time of all."""
-    ended = lbbench(*_run(job, changes, engine), cache=cache)
+    ended = lbbench(*run_arguments(job, changes, engine), cache=cache)
     return json.loads(ended.stdout), ended.wall_s
 
 
@@ -75,7 +83,7 @@ def two_results(
     """Return the results of two processes that run the job at the same time, seeds 1 and 2."""
     running = [
         subprocess.Popen(
-            [*LBBENCH, *_run(job, {**(changes or {}), "run.seed": seed}, "fast")],
+            [*LBBENCH, *run_arguments(job, {**(changes or {}), "run.seed": seed}, "fast")],
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
@@ -90,7 +98,10 @@ def two_results(
     return json.loads(told[0]), json.loads(told[1])
 
 
-def _run(job: str, changes: Mapping[str, Any] | None, engine: str) -> list[str]:
+def run_arguments(
+    job: str, changes: Mapping[str, Any] | None = None, engine: str = "fast"
+) -> list[str]:
+    """Return the arguments of ``lbbench`` that run a job and print its result."""
     file = JOBS / f"{job}.yaml"
     named = str(file) if file.is_file() else job
     sets = [

@@ -17,6 +17,9 @@ from typing import Any
 
 SOURCES = Path(__file__).parent / "c"
 FLAGS = ("-O3", "-march=native", "-ffp-contract=off")
+PLAIN_FLAGS = ("-O3", "-march=haswell", "-ffp-contract=off")
+"""For runs on a simulated processor, which knows no newer instructions."""
+
 NAMES = {"round_robin": "rr", "random": "random", "p2c": "p2c", "ewma": "ewma"}
 """The balancers of ``j1.c`` by lbbench's names."""
 
@@ -31,7 +34,7 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 
 
 @cache
-def build(name: str) -> Path:
+def build(name: str, flags: tuple[str, ...] = FLAGS) -> Path:
     """Return the compiled program of ``c/NAME.c``.
 
     Raises
@@ -42,9 +45,9 @@ def build(name: str) -> Path:
     gcc = shutil.which("gcc")
     if gcc is None:
         raise Unavailable("gcc is not installed, so there is no C program to compare with")
-    made = Path(_folder().name) / name
+    made = Path(_folder().name) / f"{name}{'' if flags == FLAGS else '-plain'}"
     subprocess.run(
-        [gcc, *FLAGS, str(SOURCES / f"{name}.c"), "-lm", "-o", str(made)],
+        [gcc, *flags, str(SOURCES / f"{name}.c"), "-lm", "-o", str(made)],
         check=True,
         capture_output=True,
         text=True,
