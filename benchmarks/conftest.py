@@ -11,6 +11,11 @@ from benchmarks.programs import Unavailable, compiler
 from lbbench.studies.machine import machine
 
 
+def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
+    """Leave the name of the machine out of the figures: what it is made of says more."""
+    machine_info.pop("node", None)
+
+
 @pytest.fixture(autouse=True)
 def _metadata(benchmark) -> None:
     """Store what the timing depends on beside it."""
