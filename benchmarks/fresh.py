@@ -15,6 +15,9 @@ ROOT = Path(__file__).parent.parent
 JOBS = ROOT / "benchmarks" / "jobs"
 LBBENCH = (sys.executable, "-m", "lbbench")
 CACHE_VARIABLE = "LBBENCH_CACHE_DIR"
+IMPORT = (
+    "import time, numpy; t = time.perf_counter(); import lbbench; print(time.perf_counter() - t)"
+)
 
 
 class Ended(NamedTuple):
@@ -60,9 +63,9 @@ def lbbench(*arguments: str, cache: Path | None = None) -> Ended:
     return run([*LBBENCH, *arguments], cache=cache)
 
 
-def python(code: str, *, cache: Path | None = None) -> Ended:
-    """Run a line of Python."""
-    return run([sys.executable, "-c", code], cache=cache)
+def import_s() -> float:
+    """Return the seconds that ``import lbbench`` takes where numpy has been imported already."""
+    return float(run([sys.executable, "-c", IMPORT]).stdout)
 
 
 def result(

@@ -24,7 +24,6 @@ from benchmarks.interleaved import ROUNDS, interleaved
 from benchmarks.lines import Line, write
 from benchmarks.lookups import LOOKUPS, Lookup
 from benchmarks.sizes import for_pods
-from benchmarks.test_startup import IMPORT
 from lbbench.errors import LbbenchError
 
 BARE_SIZES = (16, 256, 4096)
@@ -168,7 +167,7 @@ def startup(rounds: int, _requests: int) -> Iterator[Line]:
         yield line("cold, further balancer", 8.0, [first_result("round_robin")])
         found = interleaved(
             {
-                "import": lambda: float(fresh.python(IMPORT).stdout),
+                "import": fresh.import_s,
                 "help": lambda: fresh.lbbench("--help").wall_s,
                 "warm": lambda: first_result("ewma"),
             },

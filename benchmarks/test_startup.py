@@ -11,9 +11,6 @@ import pytest
 
 from benchmarks import fresh
 
-IMPORT = (
-    "import time, numpy; t = time.perf_counter(); import lbbench; print(time.perf_counter() - t)"
-)
 SHORT = {"run.requests": 1000}
 ROUNDS = 5
 
@@ -22,9 +19,7 @@ def test_startup_import(benchmark):
     """Import the package where numpy is there already; ``import_s`` is the import alone."""
     benchmark.group = "startup"
     told: list[float] = []
-    benchmark.pedantic(
-        lambda: told.append(float(fresh.python(IMPORT).stdout)), rounds=ROUNDS, warmup_rounds=1
-    )
+    benchmark.pedantic(lambda: told.append(fresh.import_s()), rounds=ROUNDS, warmup_rounds=1)
     benchmark.extra_info |= {"what": "import lbbench", "seconds": sorted(told[1:])[ROUNDS // 2]}
 
 
