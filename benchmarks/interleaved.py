@@ -17,7 +17,7 @@ def interleaved(
     """
     found: dict[str, list[float]] = {name: [] for name in measures}
     for number in range(rounds):
-        names = list(measures) if number % 2 == 0 else list(reversed(measures))
+        names = list(measures) if number % 2 == 0 else list(reversed(list(measures)))
         for name in names:
             found[name].append(measures[name]())
     return found
