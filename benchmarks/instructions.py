@@ -4,7 +4,9 @@
 
 A PATH is ``c:BALANCER:PODS`` (the C program), ``bare:BALANCER:PODS`` (the bare loop) or
 ``run:JOB:PODS`` (a whole run of a job in ``jobs/``). Each is run at two lengths, and the difference
-is divided by the difference of the lengths, so that start-up and loading drop out. The counters of
+is divided by the difference of the lengths, so that start-up and loading drop out. Start-up is not
+the same twice, by ten million instructions of Python's: the shorter run is done twice, and what the
+two differ in stands behind the figure as its uncertainty. The counters of
 the processor are asked through ``perf stat`` where they are there; elsewhere valgrind's cachegrind
 simulates one with caches of 48 KiB and 2 MiB, on code without AVX-512. Its figures are the same on
 every machine; it takes minutes for a path that begins with Python.
@@ -20,7 +22,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from benchmarks import fresh, programs
 from benchmarks.programs import Unavailable
@@ -29,7 +31,7 @@ from lbbench.studies.machine import machine
 
 SCHEMA = "lbbench.instructions/1"
 SHORT = 50_000
-LONG = 250_000
+LONG = 1_050_000
 PATHS = ("c:ewma:16", "c:ewma:4096", "bare:ewma:16", "bare:ewma:4096", "run:ingress:16",
          "run:ingress:4096", "run:service:16", "run:closed:16")  # fmt: skip
 
@@ -130,16 +132,35 @@ def _split(path: str) -> tuple[str, str, int]:
     return kind, what, int(pods)
 
 
-def per_request(path: str, short: int, long: int, using: Tool) -> dict[str, float]:
+class Cost(NamedTuple):
+    """What one request costs by one counter."""
+
+    each: float
+    uncertain: float  # by what start-up differs from run to run
+
+    def __str__(self) -> str:
+        return f"{self.each:.2f} ± {self.uncertain:.2f}"
+
+
+def per_request(path: str, short: int, long: int, using: Tool) -> dict[str, Cost]:
     """Return what one request costs along a path, by counter."""
     variables = PLAIN if using.is_simulated else {}
-    at: dict[int, dict[str, int]] = {}
     fresh.run(command(path, short, is_simulated=using.is_simulated), variables=variables)  # warm
-    for requests in (short, long):
+
+    def count(requests: int) -> dict[str, int]:
         words = command(path, requests, is_simulated=using.is_simulated)
         ended = fresh.run([*using.words, *words], variables=variables)
-        at[requests] = counted(ended.stderr, is_simulated=using.is_simulated)
-    return {name: (at[long][name] - at[short][name]) / (long - short) for name in at[short]}
+        return counted(ended.stderr, is_simulated=using.is_simulated)
+
+    once, again, at_long = count(short), count(short), count(long)
+    more = long - short
+    return {
+        name: Cost(
+            (at_long[name] - (once[name] + again[name]) / 2) / more,
+            abs(once[name] - again[name]) / more,
+        )
+        for name in once
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -163,17 +184,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"left out: {reason}")
         return 0
     print(f"per request, by {using.name}, {asked.long} less {asked.short} requests")
-    found: dict[str, Any] = {}
+    found: dict[str, dict[str, Cost]] = {}
     for path in paths:
         try:
             found[path] = per_request(path, asked.short, asked.long, using)
         except Unavailable as reason:
             print(f"{path:20} left out: {reason}")
             continue
-        said = "  ".join(f"{value:10.2f} {name}" for name, value in found[path].items())
+        said = "  ".join(f"{cost!s:>18} {name}" for name, cost in found[path].items())
         print(f"{path:20} {said}", flush=True)
     if asked.json is not None:
-        told = {"schema": SCHEMA, "tool": using.name, "machine": machine(), "per_request": found}
+        told = {
+            "schema": SCHEMA,
+            "tool": using.name,
+            "machine": machine(),
+            "per_request": {
+                path: {name: cost._asdict() for name, cost in costs.items()}
+                for path, costs in found.items()
+            },
+        }
         asked.json.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     return 0
 

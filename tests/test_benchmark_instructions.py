@@ -44,16 +44,19 @@ def test_output_without_counts_is_an_error():
 
 
 def test_what_start_up_costs_drops_out(monkeypatch):
-    """With 1000 instructions at start and 7 per request the difference of two lengths says 7."""
+    """With 1000 or 1020 instructions at start and 7 per request two lengths say 7, within 0.2."""
+    starts = iter([0, 1000, 1020, 1010])  # warm, short, short again, long
 
     class Ended:
         def __init__(self, requests: int) -> None:
-            self.stderr = f"I refs: {1000 + 7 * requests}\nD1 misses: 50\nLLd misses: {requests}\n"
+            count = next(starts) + 7 * requests
+            self.stderr = f"I refs: {count}\nD1 misses: 50\nLLd misses: {requests}\n"
 
     monkeypatch.setattr(instructions, "command", lambda _path, n, **_: [str(n)])
     monkeypatch.setattr(instructions.fresh, "run", lambda words, **_: Ended(int(words[-1])))
     found = per_request("c:ewma:16", 10, 110, Tool("x", ("count",), is_simulated=True))
-    assert found == {"instructions": 7.0, "misses_48k": 0.0, "misses_2m": 1.0}
+    assert found == {"instructions": (7.0, 0.2), "misses_48k": (0.0, 0.0), "misses_2m": (1.0, 0.0)}
+    assert str(found["instructions"]) == "7.00 ± 0.20"
 
 
 def test_without_a_tool_there_is_a_sentence(monkeypatch, capsys):
