@@ -8,12 +8,13 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SEED := lbbench/scenarios/seed
 DEMO := results/demo
+FIGURES := results/benchmarks
 DEMO_BALANCERS := round_robin,random,least_conn,chash,ewma
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test long lint format bench install clean
+.PHONY: help demo test long lint format bench tables install clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -47,8 +48,12 @@ format: $(INSTALLED) ## let ruff format and mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED) ## benchmarks; figures also in results/benchmarks.json
-	$(BIN)/python -m pytest --benchmark -q --benchmark-json=results/benchmarks.json
+bench: $(INSTALLED) ## benchmarks and ratios to C; figures in results/benchmarks/
+	$(BIN)/python -m pytest --benchmark -q --benchmark-json=$(FIGURES)/latest.json
+	-$(BIN)/python -m benchmarks.ratios --json $(FIGURES)/ratios.json
+
+tables: $(INSTALLED) ## the README's tables from the kept figures in results/benchmarks/
+	$(BIN)/python -m benchmarks.tables $(wildcard $(FIGURES)/baseline*.json) --into README.md
 
 install: $(INSTALLED) ## only set up .venv
 

@@ -1,73 +1,85 @@
-"""How long does one pick take? Nanoseconds by balancer and number of endpoints.
+"""How long does one pick take? Nanoseconds by balancer and number of endpoints, beside others'.
 
-The compiled loop holds the pick and, for balancers with feedback, the `done` that follows it. The
-quality of the picks stands beside the time: a fast balancer that spreads badly is no good.
+The compiled loop holds the pick, the count of what is outstanding and, for balancers with feedback,
+the `done` that follows. Others: the C pickers of ``c/pick.c`` and two Python libraries.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import pytest
 
-from lbbench.balancers.base import Balancer, Endpoint, registry
-from lbbench.core.jit import bind
-from lbbench.core.rng import stream, wrapping
-from lbbench.engines.parts import no_feedback
-from lbbench.studies.machine import machine
+from benchmarks import programs
+from benchmarks.instances import Instance
+from benchmarks.lookups import KEYS, LOOKUPS, REPEATS, Lookup
+from benchmarks.peers import need
+from lbbench.balancers.base import registry
 
 PICKS = 20_000
+PEER_PICKS = 5_000
 SIZES = (16, 256, 4096)
-
-pick: Any = None  # bound by `bind`
-done: Any = None
+ROUNDS = 5
 
 
-def loop(state, rng, keys, busy, tried, rtt, counts):
-    """Pick once per key; the answer comes at once."""
-    for i in range(keys.size):
-        now = i * 0.001
-        chosen = pick(state, rng, now, keys[i], busy, tried)
-        counts[chosen] += 1
-        done(state, chosen, now, rtt[i], True)
-
-
-def state_of(balancer: Balancer, size: int, rng: np.ndarray, busy: np.ndarray) -> Any:
-    """Return the state of one instance that sees ``size`` endpoints, ``busy`` by id."""
-    endpoints = tuple(Endpoint(f"10.{64 + i // 65536}.{i // 256 % 256}.{i % 256}:8080")
-                      for i in range(size))  # fmt: skip
-    state = balancer.state(balancer.options({}), endpoints)
-    if balancer.on_endpoints is not None:
-        balancer.on_endpoints(state, rng, np.zeros(0, np.int64), np.arange(size), 0.0)
-    if balancer.on_busy is not None:
-        for endpoint in range(size):
-            balancer.on_busy(state, endpoint, busy[endpoint])
-    return state
+def _noted(benchmark, picker: str, program: str, nodes: int, ns: float) -> None:
+    benchmark.extra_info |= {
+        "picker": picker,
+        "program": program,
+        "nodes": nodes,
+        "ns_per_pick": round(ns, 2),
+    }
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", sorted(registry()))
 def test_pick(benchmark, name: str, size: int):
-    """Time 20 000 picks of one instance; extra_info has ns per pick and the balance."""
-    balancer = registry()[name]
-    benchmark.group = f"{size} endpoints"
-    rng = stream(1, 0, "benchmark", name)
-    source = np.random.default_rng(1)
-    keys = source.integers(0, 2**32, PICKS)
-    rtt = source.exponential(0.02, PICKS)
-    busy, tried = source.integers(0, 3, size), np.zeros(0, np.int64)
-    counts = np.zeros(size, np.int64)
-    with wrapping():
-        state = state_of(balancer, size, rng, busy)
-        kernel = bind(loop, pick=balancer.pick, done=balancer.done or no_feedback)
-        arguments = (state, rng, keys, busy, tried, rtt, counts)
-        kernel.prepare(*arguments)
-        benchmark.pedantic(kernel, arguments, rounds=10, warmup_rounds=1, iterations=1)
-    ns = benchmark.stats.stats.median / PICKS * 1e9
-    benchmark.extra_info |= {
-        "ns_per_pick": round(ns, 2),
-        "max_over_mean": round(float(counts.max() / counts.mean()), 4),
-        "cov": round(float(counts.std() / counts.mean()), 4),
-        "machine": machine(),
-    }
+    """Time 20 000 picks of one instance."""
+    benchmark.group = f"pick: {size} endpoints"
+    instance = Instance(name, size, PICKS)
+    benchmark.pedantic(instance.run, rounds=ROUNDS, warmup_rounds=1)
+    _noted(benchmark, name, "lbbench", size, benchmark.stats.stats.median / PICKS * 1e9)
+
+
+@pytest.mark.parametrize(("picker", "nodes"), LOOKUPS)
+def test_pick_by_hash(benchmark, picker: str, nodes: int):
+    """Time the hash of a key of 12 bytes, and the hash and the search in a ring."""
+    benchmark.group = "pick: hash of 12 bytes"
+    lookup = Lookup(picker, nodes)
+    benchmark.pedantic(lookup.run, rounds=ROUNDS, warmup_rounds=1)
+    ns = benchmark.stats.stats.median / (REPEATS * KEYS) * 1e9
+    _noted(benchmark, picker, "lbbench", nodes, ns)
+
+
+def test_pick_in_c(benchmark, available):
+    """Let the C program time its own loops; extra_info has all of them."""
+    benchmark.group = "pick: hash of 12 bytes"
+    available(programs.build, "pick")
+    found = benchmark.pedantic(programs.picks, (ROUNDS,), rounds=1)
+    benchmark.extra_info |= {"program": "C", "pickers": found}
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_pick_of_uhashring(benchmark, available, size: int):
+    """Time uhashring's ketama ring, a Python library."""
+    benchmark.group = f"pick: {size} endpoints"
+    available(need, "uhashring")
+    import uhashring
+
+    ring = uhashring.HashRing(
+        [f"10.1.{i >> 8}.{i & 255}:80" for i in range(size)], hash_fn="ketama"
+    )
+    keys = [f"10.0.{i >> 8}.{i & 255}" for i in range(PEER_PICKS)]
+    benchmark.pedantic(lambda: [ring.get_node(key) for key in keys], rounds=3, warmup_rounds=1)
+    _noted(benchmark, "ring", "uhashring", size, benchmark.stats.stats.median / PEER_PICKS * 1e9)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_pick_of_jump(benchmark, available, size: int):
+    """Time jump-consistent-hash, a Python library written in C."""
+    benchmark.group = f"pick: {size} endpoints"
+    available(need, "jump")
+    import jump
+
+    keys = list(range(PEER_PICKS))
+    benchmark.pedantic(lambda: [jump.hash(key, size) for key in keys], rounds=3, warmup_rounds=1)
+    _noted(benchmark, "jump", "jump-consistent-hash", size,
+           benchmark.stats.stats.median / PEER_PICKS * 1e9)  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from drawn import Grid, scenarios
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st

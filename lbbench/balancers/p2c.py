@@ -28,6 +28,8 @@ from lbbench.balancers.base import Balancer, Endpoint
 from lbbench.core.rng import uniform
 from lbbench.errors import BalancerError
 
+PAIR = 2
+
 
 class P2cState(NamedTuple):
     """What a pick is told and where it keeps what it may not draw; E endpoints."""
@@ -53,13 +55,17 @@ def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> P2cState:
 def pick(
     state: P2cState,
     rng: np.ndarray,
-    _now: float,
+    now: float,
     _key: int,
     busy: np.ndarray,
     tried: np.ndarray,
 ) -> int:
     """Return the position of the least busy of those drawn, -1 without endpoints."""
     n = len(busy)
+    if n <= 1:
+        return n - 1
+    if len(tried) == 0 and state.choices[0] == PAIR:
+        return _pick_of_two(state, rng, now, busy)
     n_out = 0
     for k in range(len(tried)):
         n_out = _put_out(state.out, n_out, tried[k])
@@ -73,10 +79,28 @@ def pick(
             if state.out[k] > place:
                 break
             place += 1
-        if best < 0 or busy[place] < busy[best]:
+        if best < 0 or outstanding(state, busy, place, now) < outstanding(state, busy, best, now):
             best = place
         n_out = _put_out(state.out, n_out, place)
     return best
+
+
+def _pick_of_two(state: P2cState, rng: np.ndarray, now: float, busy: np.ndarray) -> int:
+    """Draw two of all, the second among the others."""
+    n = len(busy)
+    first = int(uniform(rng) * n)
+    second = int(uniform(rng) * (n - 1))
+    if second >= first:
+        second += 1
+    best = outstanding(state, busy, first, now)
+    if outstanding(state, busy, second, now) < best:
+        return second
+    return first
+
+
+def outstanding(_state: P2cState, busy: np.ndarray, place: int, _now: float) -> int:
+    """Return how many attempts are outstanding at a position."""
+    return int(busy[place])
 
 
 def _put_out(out: np.ndarray, n_out: int, place: int) -> int:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from lbbench.core.held import apart
 from lbbench.engines.counters import Counters
 from lbbench.engines.parts import COOKIES
+from lbbench.engines.steady.world import Steady
 from lbbench.engines.world import Facts, World
 
 REQUESTS, KEPT, SESSION_LOSS, FORCED_LOSS, COMPARED, MOVED, MOVED_BY_FORCE = range(7)
 
 
 @apart
-def remember(f: Facts, w: World, c: Counters, slot: int) -> None:
+def remember(f: Facts, w: World | Steady, c: Counters, slot: int) -> None:
     """Compare the pod of an answered request with those before it of its session or key.
 
     A loss is forced when the pod before has left the cluster. After a change of the worker's list

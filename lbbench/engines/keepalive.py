@@ -8,10 +8,11 @@ Source: nginx src/http/modules/ngx_http_upstream_keepalive_module.c.
 
 from __future__ import annotations
 
+from lbbench.engines.steady.world import Steady
 from lbbench.engines.world import Facts, World
 
 
-def take_idle(f: Facts, w: World, worker: int, pod: int, now: float) -> int:
+def take_idle(f: Facts, w: World | Steady, worker: int, pod: int, now: float) -> int:
     """Take the most recently used idle connection to ``pod``; return its requests so far, or -1."""
     if f.keepalive == 0:
         return -1
@@ -25,7 +26,7 @@ def take_idle(f: Facts, w: World, worker: int, pod: int, now: float) -> int:
     return served
 
 
-def put_idle(f: Facts, w: World, worker: int, pod: int, served: int, now: float) -> None:
+def put_idle(f: Facts, w: World | Steady, worker: int, pod: int, served: int, now: float) -> None:
     """Keep a connection that has carried ``served`` requests; the oldest one makes room."""
     if f.keepalive == 0 or served >= f.keepalive_requests:
         return
@@ -53,7 +54,7 @@ def put_idle(f: Facts, w: World, worker: int, pod: int, served: int, now: float)
     w.idle_top[worker, pod] = place
 
 
-def remove_idle(w: World, worker: int, place: int) -> None:
+def remove_idle(w: World | Steady, worker: int, place: int) -> None:
     """Take one place out of both lists."""
     desk = w.desk[worker]
     idle = w.idle[worker, place]

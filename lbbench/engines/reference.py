@@ -25,7 +25,7 @@ from lbbench.engines.events import (
     SEND,
     TIMER,
 )
-from lbbench.engines.fast import Progress
+from lbbench.engines.feed import Progress
 from lbbench.engines.outcome import Outcome, finish
 from lbbench.engines.plan import Plan
 from lbbench.engines.reference_calendar import Calendar, Event
