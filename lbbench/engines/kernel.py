@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from lbbench.core.heap import heap_pop, heap_push
+from lbbench.core.heap import heap_pop
 from lbbench.core.held import apart, lend
 from lbbench.engines.attempts import (
     answer_at_worker,
@@ -58,7 +58,7 @@ from lbbench.engines.leftovers import give_up
 from lbbench.engines.lines import GO, OPENS, idle_too_long, pump, set_idle_timer, take_line
 from lbbench.engines.opening import open_line
 from lbbench.engines.parts import INGRESS, SEES_PODS, SHARED, take_step
-from lbbench.engines.pods import is_overtaken, leave, turn
+from lbbench.engines.pods import is_overtaken, leave, push_planned, turn
 from lbbench.engines.recording import Records, close_segments
 from lbbench.engines.tables import (
     COMING,
@@ -128,7 +128,7 @@ def _run(  # noqa: C901  (each step has one call site)
         if w.number[N_HEAP] + w.number[N_OUT] > w.heap_time.size:
             return NEEDS_HEAP
         if w.number[N_OUT] > 1:
-            _push(w)
+            push_planned(w)
         if w.number[N_FREE] < SLOTS_AT_ONCE:
             return NEEDS_SLOTS
         if w.number[N_CONN_FREE] == 0:
@@ -166,7 +166,7 @@ def _run(  # noqa: C901  (each step has one call site)
                 now = w.out_time[0]
                 order = w.out_order[0]
             else:
-                _push(w)
+                push_planned(w)
         step = w.number[N_STEP]
         from_script = step < f.step.size and _is_before(
             f.step[step].time, f.step[step].order, now, order
@@ -207,16 +207,6 @@ def _run(  # noqa: C901  (each step has one call site)
             w.number[N_CURSOR] += 1
             slot = _come(f, w, block, row)
         _happen(f, w, c, s, records, order, slot, now)
-
-
-def _push(w: World) -> None:
-    """Put the events of the out tray into the heap."""
-    for i in range(w.number[N_OUT]):
-        w.number[N_HEAP] = heap_push(
-            w.heap_time, w.heap_order, w.heap_load, w.number[N_HEAP],
-            w.out_time[i], w.out_order[i], w.out_load[i],
-        )  # fmt: skip
-    w.number[N_OUT] = 0
 
 
 def _is_before(time: float, order: int, other_time: float, other_order: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from lbbench.core.heap import heap_push
 from lbbench.core.held import apart
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import CHANGE, FINISH, QUOTA_TIMER, event_order
@@ -13,7 +14,7 @@ from lbbench.engines.sharing import leaving_time, virtual_now, work_left
 from lbbench.engines.tables import AWAY, QUEUED, SERVED
 from lbbench.engines.throttling import budget_left, next_turn, period_at
 from lbbench.engines.timing import nanoseconds
-from lbbench.engines.world import N_OUT, Facts, World
+from lbbench.engines.world import N_HEAP, N_OUT, Facts, World
 
 VOID = -1
 
@@ -33,6 +34,16 @@ def plan_order(w: World, time: float, order: int, load: int) -> None:
     w.out_order[n] = order
     w.out_load[n] = load
     w.number[N_OUT] = n + 1
+
+
+def push_planned(w: World) -> None:
+    """Put the events of the out tray into the heap."""
+    for i in range(w.number[N_OUT]):
+        w.number[N_HEAP] = heap_push(
+            w.heap_time, w.heap_order, w.heap_load, w.number[N_HEAP],
+            w.out_time[i], w.out_order[i], w.out_load[i],
+        )  # fmt: skip
+    w.number[N_OUT] = 0
 
 
 def join(f: Facts, w: World, slot: int, now: float) -> bool:
