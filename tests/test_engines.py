@@ -22,7 +22,7 @@ def outcomes(data: dict, *, grid: bool, block: int):
         else:
             plan.traffic.block = block
         plans.append(plan)
-    return fast.run(plans[0], record=True), reference.run(plans[1], record=True)
+    return fast.run(plans[0], record=True, kernel="general"), reference.run(plans[1], record=True)
 
 
 def assert_equal(a, b) -> None:
