@@ -20,8 +20,7 @@ def open_port(w: Steady, c: Counters, node: int, target: int, now: float, safe: 
     """
     w.node_busy[node, target] += 1
     if w.node_busy[node, target] > c.snat_peak[0]:
-        pair = node * w.node_busy.shape[1] + target
-        closed = _count_closed(w, pair, now, safe)
+        closed = _count_closed(w, node, target, now, safe)
         open_then = w.node_busy[node, target] - closed
         if open_then > PORTS_PER_TARGET:
             w.number[N_STRAYED] = 1
@@ -31,18 +30,15 @@ def open_port(w: Steady, c: Counters, node: int, target: int, now: float, safe: 
 def will_close(w: Steady, node: int, target: int, time: float) -> None:
     """Enter that a connection closes at ``time``, which is after the last ``safe``."""
     made = new_stay(w, time)
-    w.stay[made].of = node * w.node_busy.shape[1] + target
+    w.stay[made].node = node
+    w.stay[made].target = target
     day = day_of(w.calendar, time) & (w.closing.size - 1)
     w.stay[made].next = w.closing[day]
     w.closing[day] = made
 
 
-def _count_closed(w: Steady, pair: int, now: float, safe: float) -> int:
-    """Count out what has closed by ``safe``; return how many of the pair did after it, by ``now``.
-
-    A pair's number is node times targets plus target.
-    """
-    targets = w.node_busy.shape[1]
+def _count_closed(w: Steady, node: int, target: int, now: float, safe: float) -> int:
+    """Count out what has closed by ``safe``; return how many of the pair did later, by ``now``."""
     closed = 0
     last = day_of(w.calendar, now)
     for day in range(w.number[N_CLOSING_DAY], last + 1):
@@ -55,11 +51,11 @@ def _count_closed(w: Steady, pair: int, now: float, safe: float) -> int:
             stay = w.stay[at]
             after = stay.next
             if stay.end <= safe:
-                w.node_busy[stay.of // targets, stay.of % targets] -= 1
+                w.node_busy[stay.node, stay.target] -= 1
                 w.stay_free[w.number[N_STAY_FREE]] = at
                 w.number[N_STAY_FREE] += 1
             else:
-                if stay.of == pair and stay.end <= now:
+                if stay.node == node and stay.target == target and stay.end <= now:
                     closed += 1
                 stay.next = kept
                 kept = at

@@ -53,6 +53,7 @@ from lbbench.engines.steady.world import (
     N_STOPPED,
     N_STRAYED,
     T_ARRIVAL,
+    T_BOUND,
     T_LAST,
     T_WAY,
     Steady,
@@ -99,6 +100,11 @@ def _run(
         end = min(row + BATCH, block.arrival.size)
         if w.number[N_FREE] < BATCH:
             return NEEDS_SLOTS
+        alive = w.request.size - w.number[N_FREE] + end - row  # each will be at a pod once
+        if w.number[N_STAY_FREE] < STAYS_AT_ONCE * alive:
+            return NEEDS_STAYS
+        if w.number[N_REPLY_FREE] < alive:
+            return NEEDS_REPLIES
         _open(f, lists, w, c, s, block, row, end)
         w.number[N_CURSOR] = end
         until = math.inf
@@ -106,12 +112,13 @@ def _run(
             until = block.arrival[end]
         elif final == 0:
             until = w.clock[T_ARRIVAL]
+        _set_bound(f, w, final)
         if INGRESS:
-            code = _chain(f, w, c, s, records, until, final)
+            _chain(f, w, c, s, records, until, final)
         else:
-            code = _serve(f, w, c, records, until, final)
-        if code != DONE:
-            return code
+            _serve(f, w, c, records, until, final)
+        if w.number[N_STRAYED]:
+            return STRAYED
         if end == block.arrival.size:
             _count(f, w, c, records)
             if final:
@@ -233,7 +240,7 @@ def _next_on_the_way(w: Steady) -> int:
     return 0 if first.at_worker < second.at_worker else 1
 
 
-def _serve(f: Facts, w: Steady, c: Counters, records: Records, until: float, final: int) -> int:
+def _serve(f: Facts, w: Steady, c: Counters, records: Records, until: float, final: int) -> None:
     """Let everybody on the way arrive at their pods who does so before ``until``."""
     while True:
         way = _next_on_the_way(w)
@@ -243,31 +250,21 @@ def _serve(f: Facts, w: Steady, c: Counters, records: Records, until: float, fin
         time = w.request[slot].at_worker
         if time >= until:
             break
-        if w.number[N_STAY_FREE] < STAYS_AT_ONCE:
-            return NEEDS_STAYS
-        _open_segments(f, w, c, time, final)
+        if time > w.clock[T_BOUND]:
+            _open_segments(f, w, c, time, final)
         w.way[way, FIRST] = w.request[slot].next
         _arrive(f, w, c, slot)
         _reach_pod(f, w, slot, time)
         _finish(f, w, c, records, slot)
-        if w.number[N_STRAYED]:
-            return STRAYED
     _open_segments(f, w, c, until, final)
-    return DONE
 
 
 def _chain(
     f: Facts, w: Steady, c: Counters, s: States, records: Records, until: float, final: int
-) -> int:
+) -> None:
     """Let everything happen that does so before ``until``, on the ingress path."""
     soon, replies = w.calendar, w.replies
     while True:
-        if w.number[N_STRAYED]:
-            return STRAYED
-        if w.number[N_STAY_FREE] < STAYS_AT_ONCE:
-            return NEEDS_STAYS
-        if w.number[N_REPLY_FREE] == 0:
-            return NEEDS_REPLIES
         way = _next_on_the_way(w)
         slot = -1
         time = until
@@ -288,8 +285,9 @@ def _chain(
             way = REPLY
         if time >= until:
             _open_segments(f, w, c, until, final)
-            return DONE
-        _open_segments(f, w, c, time, final)
+            return
+        if time > w.clock[T_BOUND]:
+            _open_segments(f, w, c, time, final)
         if way == REPLY:
             at = replies.near_slot[0]
             drop_next(replies)
@@ -304,7 +302,7 @@ def _chain(
         else:
             w.way[way, FIRST] = w.request[slot].next
             _arrive(f, w, c, slot)
-        _go_on(f, w, c, s, records, slot, order, time, _limit(f, w, until, final))
+        _go_on(f, w, c, s, records, slot, order, time, min(until, w.clock[T_BOUND]))
 
 
 def _go_on(
@@ -406,13 +404,14 @@ def _count(f: Facts, w: Steady, c: Counters, records: Records) -> None:
     w.number[N_DONE] = 0
 
 
-def _limit(f: Facts, w: Steady, until: float, final: int) -> float:
-    """Return before what time nothing else happens than events, ``until`` at most."""
+def _set_bound(f: Facts, w: Steady, final: int) -> None:
+    """Note up to when only events happen: then a segment begins, or arrivals have stopped."""
+    bound = math.inf
     if w.number[N_BEGUN] < w.number[N_SEGMENT]:
-        until = min(until, w.opening[w.number[N_BEGUN]])
+        bound = w.opening[w.number[N_BEGUN]]
     if final and w.number[N_STOPPED] == 0:
-        until = min(until, _stop(f, w))
-    return until
+        bound = min(bound, _stop(f, w))
+    w.clock[T_BOUND] = bound
 
 
 def _stop(f: Facts, w: Steady) -> float:
@@ -437,6 +436,7 @@ def _open_segments(f: Facts, w: Steady, c: Counters, time: float, final: int) ->
     if final and w.number[N_STOPPED] == 0 and time > stop:
         w.number[N_STOPPED] = 1
         _write(f, w, c, SEGMENTS, stop)
+    _set_bound(f, w, final)
 
 
 def _write(f: Facts, w: Steady, c: Counters, last: int, now: float) -> None:

@@ -102,7 +102,9 @@ REPLY = np.dtype(  # an answer on its way to a worker
         ("served", SMALL),  # requests that the upstream connection has carried
     ]
 )
-STAY = np.dtype([("end", FLOAT), ("next", INT), ("of", INT)])  # of: see ports.py
+STAY = np.dtype(  # a request at a pod, or a connection from a node to a target
+    [("end", FLOAT), ("next", INT), ("node", SMALL), ("target", SMALL)]
+)
 
 
 class Steady(NamedTuple):
@@ -163,7 +165,7 @@ MEMBER = np.dtype([("member", INT)])
     N_CLOSING_DAY,
     N_REPLY_FREE,
 ) = range(14)
-T_LAST, T_ARRIVAL, T_WAY = range(3)
+T_LAST, T_ARRIVAL, T_WAY, T_BOUND = range(4)
 
 
 def new_steady(
