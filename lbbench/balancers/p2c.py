@@ -89,7 +89,7 @@ def _pick_of_two(state: P2cState, rng: np.ndarray, now: float, busy: np.ndarray)
     """Draw two of all, the second among the others."""
     n = len(busy)
     first = int(uniform(rng) * n)
-    second = int(uniform(rng) * (n - 1))
+    second = int(uniform(rng) * (n - 1)) if n > PAIR else 0  # where one is left nothing is drawn
     if second >= first:
         second += 1
     best = outstanding(state, busy, first, now)

@@ -1,4 +1,4 @@
-"""The jit boundary: the only place that knows numba.
+"""The jit boundary: the only place that knows numba, with `jit_held.py` and `jit_inlined.py`.
 
 A kernel is an ordinary function whose parts (``pick``, ``done``, ...) are globals. `bind`
 makes a copy of it with the given parts, compiles it, and keeps the machine code on disk under a
@@ -130,7 +130,7 @@ def bind(
     known = _bound.get((digest, *classes))
     if known is not None:
         return known
-    from lbbench.core.inlined import InnerCompiler, OuterCompiler
+    from lbbench.core.jit_inlined import InnerCompiler, OuterCompiler
 
     def inner(function: Callable[..., Any], key: tuple[Any, ...]) -> Any:
         key = (repr(sorted(chosen.items())), *key)
@@ -171,15 +171,15 @@ def plain(kernel: Callable[..., Any], **parts: Any) -> Callable[..., Any]:
 def _lowering() -> str:
     """Return the digest of our own part of the compiler."""
     seen = hashlib.sha256()
-    for name in ("held_types.py", "inlined.py"):
+    for name in ("jit_held.py", "jit_inlined.py"):
         seen.update(Path(__file__).with_name(name).read_bytes())
     return seen.hexdigest()
 
 
 def _compiled(name: str) -> Any:
-    from lbbench.core import held_types
+    from lbbench.core import jit_held
 
-    return getattr(held_types, name)
+    return getattr(jit_held, name)
 
 
 def _as_it_is(function: Callable[..., Any], _key: tuple[Any, ...]) -> Callable[..., Any]:
