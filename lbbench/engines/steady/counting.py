@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lbbench.core.held import apart
 from lbbench.engines.counters import Counters
 from lbbench.engines.parts import INGRESS
 from lbbench.engines.recording import Records, count_completed, segment_of, window_of
@@ -23,6 +24,7 @@ def arrive(f: Facts, w: Steady, c: Counters, number: int, now: float) -> tuple[i
     return segment, window
 
 
+@apart
 def begin_session(f: Facts, w: Steady, session: int, life: float, now: float) -> None:
     """Let a session whose life is over begin anew."""
     jar = w.jar[session]
@@ -60,6 +62,7 @@ def count(f: Facts, w: Steady, c: Counters, slot: int) -> None:
     )
 
 
+@apart
 def fill_attempts(c: Counters) -> None:
     """Fill in at the end that every attempt was a first one and has been answered."""
     for segment in range(c.pod.shape[0]):
@@ -69,6 +72,7 @@ def fill_attempts(c: Counters) -> None:
             row.first = row.completed
 
 
+@apart
 def record(w: Steady, records: Records, slot: int) -> None:
     """Write the row of a request."""
     request = w.request[slot]

@@ -269,6 +269,7 @@ def _reach_client(f: Facts, w: Steady, c: Counters, slot: int, now: float) -> No
     _free(w, slot)
 
 
+@apart
 def _open_segments(f: Facts, w: Steady, c: Counters, last: int, now: float) -> None:
     retire_all(f, w, now)
     close_segments(c, w.pod, w.in_system, f.pod, w.number[N_SEGMENT], last, now)

@@ -10,6 +10,7 @@ import math
 
 from lbbench.core.calendar import add_event
 from lbbench.core.heap import heap_pop, heap_push
+from lbbench.core.held import apart
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import SEND, event_order
 from lbbench.engines.parts import COOKIES
@@ -192,6 +193,7 @@ def look_again(w: Steady, at: int, time: float) -> None:
         )
 
 
+@apart
 def look_at_idle(f: Facts, w: Steady) -> None:
     """Look at the connection whose time has come; nginx closes it, or its flow is forgotten.
 

@@ -7,6 +7,7 @@ calendar, and the calendar is gone through only when, without that, the count wo
 from __future__ import annotations
 
 from lbbench.core.calendar import day_of
+from lbbench.core.held import apart
 from lbbench.engines.counters import Counters
 from lbbench.engines.l4 import PORTS_PER_TARGET
 from lbbench.engines.steady.pods import new_stay
@@ -37,6 +38,7 @@ def will_close(w: Steady, node: int, target: int, time: float) -> None:
     w.closing[day] = made
 
 
+@apart
 def _count_closed(w: Steady, node: int, target: int, now: float, safe: float) -> int:
     """Count out what has closed by ``safe``; return how many of the pair did later, by ``now``."""
     closed = 0

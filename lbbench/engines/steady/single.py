@@ -218,6 +218,7 @@ def _arrival(f: Facts, sent: float, rtt: float) -> float:
     return ((sent + rtt) + 0.5 * rtt) + f.path_delay
 
 
+@apart
 def _longest_way(f: Facts) -> float:
     """Return a little more than the longest time that a request is on the way."""
     longest = 0.0
@@ -424,6 +425,7 @@ def _free(w: Steady, slot: int) -> None:
     w.number[N_FREE] += 1
 
 
+@apart
 def _open_segments(f: Facts, w: Steady, c: Counters, time: float, final: int) -> None:
     """Begin the segments whose first request was sent before ``time``; at last, end the last."""
     while w.number[N_BEGUN] < w.number[N_SEGMENT] and w.opening[w.number[N_BEGUN]] < time:
@@ -445,6 +447,7 @@ def _write(f: Facts, w: Steady, c: Counters, last: int, now: float) -> None:
     w.number[N_BEGUN] = last + 1
 
 
+@apart
 def _end(f: Facts, w: Steady, c: Counters) -> int:
     """Fill in what follows from other counts; tell whether all was answered within the drain."""
     fill_attempts(c)
