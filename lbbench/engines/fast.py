@@ -107,6 +107,8 @@ def run(
         outcome = run_steady_plan(plan, progress=progress, record=record)
         if outcome is not None:
             return outcome
+        if progress is not None:
+            progress("simulating anew, with the general kernel", 0, plan.traffic.n_requests)
     return run_general(plan, progress=progress, record=record)
 
 

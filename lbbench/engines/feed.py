@@ -11,7 +11,8 @@ from lbbench.engines.world import States
 from lbbench.model.trace import Trace
 
 Progress = Callable[[str, int, int | None], None]
-"""Called as progress(what, done, total): what is "compiling NAME (once)" or "simulating"."""
+"""Called as progress(what, done, total): what is "compiling NAME (once)", "simulating", or what a
+run that begins anew says."""
 
 
 def blocks_and_end(plan: Plan) -> Iterator[tuple[Trace, int]]:

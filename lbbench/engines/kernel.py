@@ -25,20 +25,18 @@ from lbbench.engines.busy import tell_views
 from lbbench.engines.clients import (
     REACHED,
     arrive,
-    fill,
     finish,
     free,
-    new_request,
     reach_worker,
     send_answer,
     transmit,
     wait_in_silence,
     way,
 )
+from lbbench.engines.coming import chain, come, whose
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import (
     ANSWER,
-    ATTEMPT_BITS,
     ATTEMPT_MASK,
     CHANGE,
     CLIENT,
@@ -50,20 +48,17 @@ from lbbench.engines.events import (
     TIMER,
     event_kind,
     event_order,
-    event_owner,
-    owner_of,
 )
 from lbbench.engines.flow import PODS, SYSTEM, UPSTREAM, WORKER, flow_in, flow_out
 from lbbench.engines.leftovers import give_up
 from lbbench.engines.lines import GO, OPENS, idle_too_long, pump, set_idle_timer, take_line
 from lbbench.engines.opening import open_line
-from lbbench.engines.parts import INGRESS, SEES_PODS, SHARED, take_step
-from lbbench.engines.pods import is_overtaken, leave, push_planned, turn
+from lbbench.engines.parts import INGRESS, SEES_PODS, take_step
+from lbbench.engines.pods import leave, push_planned, turn
 from lbbench.engines.recording import Records, close_segments
 from lbbench.engines.tables import (
     COMING,
     GHOST,
-    SERVED,
     TRYING,
     UNCONNECTED,
 )
@@ -86,7 +81,6 @@ from lbbench.engines.world import (
     N_STARVED,
     N_STEP,
     N_STOPPED,
-    N_TAIL,
     N_THINKING,
     T_ARRIVAL,
     T_DEADLINE,
@@ -148,7 +142,7 @@ def _run(  # noqa: C901  (each step has one call site)
             w.number[N_CURSOR] = 0
             return DONE
         if coming and f.chained and block.gap[row] >= 0.0:
-            _chain(w, block, row)
+            chain(w, block, row)
             continue
         now = math.inf
         order = LAST_ORDER
@@ -200,63 +194,17 @@ def _run(  # noqa: C901  (each step has one call site)
             if load < 0:
                 idle_too_long(f, w, -1 - load, order, now)
                 continue
-            slot = _whose(w, order, load, now)
+            slot = whose(w, order, load, now)
             if slot < 0:
                 continue
         else:
             w.number[N_CURSOR] += 1
-            slot = _come(f, w, block, row)
+            slot = come(f, w, block, row)
         _happen(f, w, c, s, records, order, slot, now)
 
 
 def _is_before(time: float, order: int, other_time: float, other_order: int) -> bool:
     return time < other_time or (time == other_time and order < other_order)
-
-
-def _come(f: Facts, w: World, block: Trace, row: int) -> int:
-    """Let the request in ``row`` of the block come now; return its slot."""
-    slot = new_request(w)
-    fill(w, slot, block, row, w.number[N_REQUEST])
-    w.number[N_REQUEST] += 1
-    w.request[slot].phase = COMING
-    w.number[N_COMING] += 1
-    w.number[N_THINKING] += 1
-    if f.chained:
-        w.number[N_LANE_FREE] -= 1
-        w.request[slot].lane = w.lane_free[w.number[N_LANE_FREE]]
-        w.number[N_TAIL] = slot
-    return slot
-
-
-def _chain(w: World, block: Trace, row: int) -> None:
-    """Keep a request that will follow the one before it on its connection."""
-    slot = new_request(w)
-    fill(w, slot, block, row, w.number[N_REQUEST])
-    w.number[N_REQUEST] += 1
-    w.number[N_CURSOR] += 1
-    w.number[N_COMING] += 1
-    before = w.number[N_TAIL]
-    w.request[slot].phase = COMING
-    w.request[slot].lane = w.request[before].lane
-    w.request[before].follow = slot
-    w.number[N_TAIL] = slot
-
-
-def _whose(w: World, order: int, load: int, now: float) -> int:
-    """Return the slot that an event of the heap is about, -1 when it is void by now."""
-    kind = event_kind(order)
-    if kind == FINISH and SHARED:
-        if is_overtaken(w, now, order, load):
-            return -1
-        return w.queue[load].head
-    request = w.request[load]
-    if kind == TIMER:
-        return load if event_owner(order) >> ATTEMPT_BITS == request.number else -1
-    if event_owner(order) != owner_of(request.number, request.attempts):
-        return -1
-    if kind == FINISH and (request.place != SERVED or request.end != now):
-        return -1
-    return load
 
 
 def _happen(  # noqa: C901  (each step has one call site)

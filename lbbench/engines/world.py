@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lbbench.engines.growth import longer, refilled
 from lbbench.engines.tables import (
     CONN,
     DESK,
@@ -289,36 +290,22 @@ def grown(world: World, *, slots: int = 0, conns: int = 0, lanes: int = 0, heap:
     changed: dict[str, np.ndarray] = {}
     if heap:
         for name in ("heap_time", "heap_order", "heap_load"):
-            changed[name] = _longer(getattr(world, name), heap)
+            changed[name] = longer(getattr(world, name), heap)
     if slots:
         old = len(world.request)
-        changed |= {name: _longer(getattr(world, name), slots) for name in ("request", "tried")}
+        changed |= {name: longer(getattr(world, name), slots) for name in ("request", "tried")}
         changed["request"]["number"][old:] = -1
         for name in ("out_time", "out_order", "out_load"):
-            changed[name] = _longer(getattr(world, name), 2 * slots + OUT)
-        changed["free"] = _refilled(world.free, world.number, N_FREE, slots)
+            changed[name] = longer(getattr(world, name), 2 * slots + OUT)
+        changed["free"] = refilled(world.free, world.number, N_FREE, slots)
     if conns:
         old = len(world.conn)
-        changed["conn"] = _longer(world.conn, conns)
+        changed["conn"] = longer(world.conn, conns)
         changed["conn"]["lane"][old:] = -1
-        changed["conn_free"] = _refilled(world.conn_free, world.number, N_CONN_FREE, conns)
+        changed["conn_free"] = refilled(world.conn_free, world.number, N_CONN_FREE, conns)
     if lanes:
         old = len(world.lane_conn)
-        changed["lane_conn"] = _longer(world.lane_conn, lanes)
+        changed["lane_conn"] = longer(world.lane_conn, lanes)
         changed["lane_conn"][old:] = -1
-        changed["lane_free"] = _refilled(world.lane_free, world.number, N_LANE_FREE, lanes)
+        changed["lane_free"] = refilled(world.lane_free, world.number, N_LANE_FREE, lanes)
     return world._replace(**changed)  # type: ignore[arg-type]
-
-
-def _refilled(stack: np.ndarray, count: np.ndarray, which: int, new: int) -> np.ndarray:
-    old, held = len(stack), int(count[which])
-    made = _longer(stack, new)
-    made[held : held + new - old] = np.arange(new - 1, old - 1, -1)
-    count[which] = held + new - old
-    return made
-
-
-def _longer(array: np.ndarray, length: int) -> np.ndarray:
-    made = np.zeros((length, *array.shape[1:]), array.dtype)
-    made[: len(array)] = array
-    return made.view(type(array))

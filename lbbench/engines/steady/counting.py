@@ -6,9 +6,9 @@ from lbbench.core.held import apart
 from lbbench.engines.counters import Counters
 from lbbench.engines.parts import INGRESS
 from lbbench.engines.recording import Records, count_completed, segment_of, window_of
-from lbbench.engines.steady.world import N_NEXT_SEGMENT, N_SEGMENT, Steady
+from lbbench.engines.steady.world import N_NEXT_SEGMENT, N_REQUEST, N_SEGMENT, Steady
 from lbbench.engines.world import Facts
-from lbbench.model.tally import SEGMENTS
+from lbbench.model.tally import ATTEMPTS, CONNECTIONS, SEGMENTS, SNAT
 
 
 def arrive(f: Facts, w: Steady, c: Counters, number: int, now: float) -> tuple[int, int]:
@@ -70,6 +70,25 @@ def fill_attempts(c: Counters) -> None:
             row = c.pod[segment, pod]
             row.attempts = row.completed
             row.first = row.completed
+
+
+@apart
+def fill_single(f: Facts, w: Steady, c: Counters) -> None:
+    """Fill in at the end that every request had a connection of its own."""
+    fill_attempts(c)
+    n = w.number[N_REQUEST]
+    c.totals[CONNECTIONS] = n
+    c.totals[ATTEMPTS] = n
+    c.totals[SNAT] = n * (1 - f.local)
+    for segment in range(SEGMENTS):
+        for node in range(c.node.shape[1]):
+            c.node[segment, node].requests = c.node[segment, node].connections
+        for worker in range(c.worker.shape[1]):
+            connections = c.worker[segment, worker].connections
+            c.worker[segment, worker].requests = connections
+            replica = worker // f.replica_workers
+            c.replica[segment, replica].connections += connections
+            c.replica[segment, replica].requests += connections
 
 
 @apart

@@ -51,7 +51,6 @@ def steady_kernel(plan: Plan, *, options: Mapping[str, Any] | None = None) -> Bo
         INGRESS=plan.facts.ingress,
         COOKIES=plan.facts.cookies,
         MS_CLOCK=plan.facts.ms_clock,
-        SEES_PODS=plan.facts.sees_pods,
     )
 
 

@@ -36,6 +36,8 @@ from lbbench.engines.steady.codes import (
 from lbbench.engines.steady.counting import arrive, begin_session, count, fill_attempts, record
 from lbbench.engines.steady.lines import answered, call_next, close_later, look_at_idle, send
 from lbbench.engines.steady.pods import retire_all
+from lbbench.engines.steady.ports import forget_closed
+from lbbench.engines.steady.segments import stop_of
 from lbbench.engines.steady.serving import serve
 from lbbench.engines.steady.workers import log, reach_worker, rtt_of, take
 from lbbench.engines.steady.world import (
@@ -105,7 +107,9 @@ def _run(  # noqa: C901  (each step has one call site)
         if w.number[N_CONN_FREE] == 0:
             return NEEDS_CONNS
         if w.number[N_STAY_FREE] < STAYS_AT_ONCE:
-            return NEEDS_STAYS
+            forget_closed(w, w.clock[T_ARRIVAL])
+            if w.number[N_STAY_FREE] < STAYS_AT_ONCE:
+                return NEEDS_STAYS
         turn_to(w.calendar, day)
         waits = w.calendar.number[NEAR] > 0 and _is_before(
             near_time[0], w.calendar.near_order[0], time, order
@@ -113,11 +117,11 @@ def _run(  # noqa: C901  (each step has one call site)
         if waits:
             time = near_time[0]
             order = w.calendar.near_order[0]
-        if final and w.number[N_STOPPED] == 0 and time > _stop(f, w):
+        if final and w.number[N_STOPPED] == 0 and time > stop_of(f, w):
             w.number[N_STOPPED] = 1
-            _open_segments(f, w, c, SEGMENTS, _stop(f, w))
+            _open_segments(f, w, c, SEGMENTS, stop_of(f, w))
         if time == math.inf:
-            if w.clock[T_LAST] > _stop(f, w) + f.drain:
+            if w.clock[T_LAST] > stop_of(f, w) + f.drain:
                 return STRAYED
             fill_attempts(c)
             return DONE
@@ -182,18 +186,13 @@ def _run(  # noqa: C901  (each step has one call site)
                 time, order, near_time[0], w.calendar.near_order[0]
             )
             first = first and (w.number[N_IDLE] == 0 or time <= w.idle_time[0])
-            if not first or (final and time > _stop(f, w)):
+            if not first or (final and time > stop_of(f, w)):
                 add_event(w.calendar, time, order, slot)
                 break
 
 
 def _is_before(time: float, order: int, other_time: float, other_order: int) -> bool:
     return time < other_time or (time == other_time and order < other_order)
-
-
-def _stop(f: Facts, w: Steady) -> float:
-    """Return when arrivals have stopped."""
-    return f.duration if f.duration > 0.0 else w.clock[T_ARRIVAL]
 
 
 def _come(w: Steady, block: Trace, row: int) -> int:

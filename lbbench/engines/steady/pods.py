@@ -1,7 +1,7 @@
 """Pods of a steady run: FIFO with any number of places; the end follows from the arrival.
 
 A pod keeps the ends of those that are there in a list, and retires them when somebody looks: when
-the next request comes, at the end of a segment, or when its balancer sees the pods.
+the next request comes, and at the end of a segment.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ def retire(f: Facts, w: Steady, pod: int, now: float) -> None:
         w.number[N_STAY_FREE] += 1
         first = stay.next
     row.head = first
+    if first >= 0:
+        w.stay[first].back = -1
 
 
 def retire_all(f: Facts, w: Steady, now: float) -> None:
@@ -75,25 +77,24 @@ def new_stay(w: Steady, end: float) -> int:
 
 
 def _stay(w: Steady, pod: int, end: float) -> None:
-    """Put an end into the pod's list, which is in order of the ends."""
+    """Put an end into the pod's list, which is in order of the ends.
+
+    Services begin in order of arrival, so fewer ends than there are places come after a new one.
+    """
     made = new_stay(w, end)
     row = w.pod[pod]
-    if row.head < 0:
-        w.stay[made].next = -1
+    before = row.tail if row.head >= 0 else -1
+    after = -1
+    while before >= 0 and w.stay[before].end > end:
+        after = before
+        before = w.stay[before].back
+    w.stay[made].back = before
+    w.stay[made].next = after
+    if before >= 0:
+        w.stay[before].next = made
+    else:
         row.head = made
+    if after >= 0:
+        w.stay[after].back = made
+    else:
         row.tail = made
-        return
-    if w.stay[row.tail].end <= end:
-        w.stay[made].next = -1
-        w.stay[row.tail].next = made
-        row.tail = made
-        return
-    if end < w.stay[row.head].end:
-        w.stay[made].next = row.head
-        row.head = made
-        return
-    before = row.head
-    while w.stay[w.stay[before].next].end <= end:
-        before = w.stay[before].next
-    w.stay[made].next = w.stay[before].next
-    w.stay[before].next = made

@@ -38,12 +38,18 @@ def will_close(w: Steady, node: int, target: int, time: float) -> None:
     w.closing[day] = made
 
 
+def forget_closed(w: Steady, safe: float) -> None:
+    """Count out what has closed by ``safe``, to make room."""
+    _count_closed(w, -1, -1, safe, safe)
+
+
 @apart
 def _count_closed(w: Steady, node: int, target: int, now: float, safe: float) -> int:
     """Count out what has closed by ``safe``; return how many of the pair did later, by ``now``."""
     closed = 0
     last = day_of(w.calendar, now)
-    for day in range(w.number[N_CLOSING_DAY], last + 1):
+    first = max(w.number[N_CLOSING_DAY], last + 1 - w.closing.size)
+    for day in range(first, last + 1):
         place = day & (w.closing.size - 1)
         at = w.closing[place]
         if at < 0:

@@ -23,7 +23,9 @@ def serve(f: Facts, w: Steady, slot: int, now: float) -> float:
             w.number[N_STRAYED] = 1
     wait = jitter(f.jitter_salt[0], request.number, TO_CLIENT, 0.5 * f.path_jitter)
     request.ends = (answer + 0.5 * request.rtt) + wait
-    if request.ends - request.written >= f.flow_idle:
+    if f.duration > 0.0 and request.ends > f.duration + f.drain:
+        w.number[N_STRAYED] = 1
+    if request.ends - request.written >= f.flow_idle and (f.flow_reset or request.last == 0):
         w.number[N_STRAYED] = 1
     w.clock[T_LAST] = max(w.clock[T_LAST], request.ends)
     return answer

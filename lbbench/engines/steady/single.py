@@ -25,7 +25,8 @@ from lbbench.engines.events import (
     event_order,
 )
 from lbbench.engines.parts import INGRESS
-from lbbench.engines.recording import Records, close_segments
+from lbbench.engines.recording import Records
+from lbbench.engines.steady.arrays import FIRST, open_batch
 from lbbench.engines.steady.codes import (
     DONE,
     NEEDS_REPLIES,
@@ -34,39 +35,29 @@ from lbbench.engines.steady.codes import (
     STAYS_AT_ONCE,
     STRAYED,
 )
-from lbbench.engines.steady.counting import arrive, count, fill_attempts, record
-from lbbench.engines.steady.opening import pick_node, pick_port, pick_target, worker_for
-from lbbench.engines.steady.pods import retire_all
-from lbbench.engines.steady.ports import open_port, will_close
+from lbbench.engines.steady.counting import count, fill_single, record
+from lbbench.engines.steady.ports import forget_closed, open_port, will_close
+from lbbench.engines.steady.segments import open_segments, set_bound, stop_of
 from lbbench.engines.steady.serving import serve
 from lbbench.engines.steady.workers import log, reach_worker, rtt_of, take
 from lbbench.engines.steady.world import (
     BATCH,
-    N_BEGUN,
     N_CURSOR,
     N_DONE,
     N_FREE,
     N_REPLY_FREE,
-    N_REQUEST,
-    N_SEGMENT,
     N_STAY_FREE,
-    N_STOPPED,
     N_STRAYED,
     T_ARRIVAL,
     T_BOUND,
     T_LAST,
-    T_WAY,
     Steady,
 )
 from lbbench.engines.world import Facts, Lists, States
-from lbbench.model.tally import ATTEMPTS, CONNECTIONS, CROSS_NODE, SEGMENTS, SNAT
 from lbbench.model.trace import Trace
 
-FIRST, LAST = range(2)
-MARGIN = 1.0 + 1e-9  # for rounding, at times of up to a day
-TICK = 1e-9
 NOT_ON_THE_WAY = 2
-REPLY = 3
+AN_ANSWER = 3
 
 
 def run_single(
@@ -94,7 +85,6 @@ def _run(
     block: Trace,
     final: int,
 ) -> int:
-    w.clock[T_WAY] = _longest_way(f)
     while True:
         row = w.number[N_CURSOR]
         end = min(row + BATCH, block.arrival.size)
@@ -102,17 +92,19 @@ def _run(
             return NEEDS_SLOTS
         alive = w.request.size - w.number[N_FREE] + end - row  # each will be at a pod once
         if w.number[N_STAY_FREE] < STAYS_AT_ONCE * alive:
-            return NEEDS_STAYS
+            forget_closed(w, _safe(w, w.clock[T_ARRIVAL]))
+            if w.number[N_STAY_FREE] < STAYS_AT_ONCE * alive:
+                return NEEDS_STAYS
         if w.number[N_REPLY_FREE] < alive:
             return NEEDS_REPLIES
-        _open(f, lists, w, c, s, block, row, end)
+        open_batch(f, lists, w, c, s, block, row, end)
         w.number[N_CURSOR] = end
         until = math.inf
         if end < block.arrival.size:
             until = block.arrival[end]
         elif final == 0:
             until = w.clock[T_ARRIVAL]
-        _set_bound(f, w, final)
+        set_bound(f, w, final)
         if INGRESS:
             _chain(f, w, c, s, records, until, final)
         else:
@@ -122,109 +114,10 @@ def _run(
         if end == block.arrival.size:
             _count(f, w, c, records)
             if final:
-                return _end(f, w, c)
+                fill_single(f, w, c)
+                return STRAYED if w.clock[T_LAST] > stop_of(f, w) + f.drain else DONE
             w.number[N_CURSOR] = 0
             return DONE
-
-
-def _open(
-    f: Facts, lists: Lists, w: Steady, c: Counters, s: States, block: Trace, row: int, end: int
-) -> None:
-    """Let the requests in rows ``row`` .. ``end`` of the block come and open their connections.
-
-    One step after the other for all of them: the processor works on several requests at a time
-    where the code for one is short.
-    """
-    lot = w.lot
-    for at in range(row, end):
-        place = lot[at - row]
-        place.where = f.client_address[block.client[at]]
-        place.node = block.node[at]
-        place.port = pick_port(f, w, place.where)
-    for k in range(end - row):
-        place = lot[k]
-        if place.node < 0:
-            place.node = pick_node(f, lists, w, s, place.where, place.port, block.arrival[row + k])
-    for k in range(end - row):
-        place = lot[k]
-        address = f.address[place.where].number
-        place.target = pick_target(lists, w, s, place.node, address, block.arrival[row + k])
-    for k in range(end - row):
-        _come(f, w, c, block, row + k, lot[k].node, lot[k].target, lot[k].port, lot[k].where)
-
-
-def _come(
-    f: Facts,
-    w: Steady,
-    c: Counters,
-    block: Trace,
-    row: int,
-    node: int,
-    target: int,
-    port: int,
-    where: int,
-) -> None:
-    """Let the request in ``row`` of the block come, on its connection; it goes on its way."""
-    now = block.arrival[row]
-    w.number[N_FREE] -= 1
-    slot = w.free[w.number[N_FREE]]
-    request = w.request[slot]
-    request.number = w.number[N_REQUEST]
-    request.arrival = now
-    request.work = block.work[row]
-    request.client = block.client[row]
-    request.key = block.key[row]
-    request.session = -1
-    request.cookie = -1
-    request.node = node
-    request.target = target
-    request.port = port
-    w.number[N_REQUEST] += 1
-    w.clock[T_ARRIVAL] = now
-    segment, window = arrive(f, w, c, request.number, now)
-    request.segment = segment
-    request.window = window
-    while w.number[N_SEGMENT] <= segment:
-        w.opening[w.number[N_SEGMENT]] = now
-        w.number[N_SEGMENT] += 1
-    there = f.target_node[target]
-    rtt = f.client_rtt + f.hop_rtt[node, there]
-    c.node[segment, node].connections += 1
-    if INGRESS:
-        request.worker = worker_for(f, where, node, target, port)
-        c.worker[segment, request.worker].connections += 1
-    else:
-        request.pod = target
-        c.pod[segment, target].connections += 1
-        if there != node:
-            c.totals[CROSS_NODE] += 1
-        if c.window_pods.shape[1] > 0:
-            c.window_pods[window, target] += 1
-    request.sent = now
-    request.rtt = rtt
-    request.written = now + rtt
-    request.at_worker = _arrival(f, now, rtt)
-    request.next = -1
-    way = 0 if there == node else 1
-    if w.way[way, FIRST] < 0:
-        w.way[way, FIRST] = slot
-    else:
-        w.request[w.way[way, LAST]].next = slot
-    w.way[way, LAST] = slot
-
-
-def _arrival(f: Facts, sent: float, rtt: float) -> float:
-    """Return when a request arrives whose connection is opened when it is ``sent``."""
-    return ((sent + rtt) + 0.5 * rtt) + f.path_delay
-
-
-@apart
-def _longest_way(f: Facts) -> float:
-    """Return a little more than the longest time that a request is on the way."""
-    longest = 0.0
-    for node in range(min(f.hop_rtt.shape[0], 2)):
-        longest = max(longest, _arrival(f, 0.0, f.client_rtt + f.hop_rtt[0, node]))
-    return longest * MARGIN + TICK
 
 
 def _next_on_the_way(w: Steady) -> int:
@@ -252,12 +145,12 @@ def _serve(f: Facts, w: Steady, c: Counters, records: Records, until: float, fin
         if time >= until:
             break
         if time > w.clock[T_BOUND]:
-            _open_segments(f, w, c, time, final)
+            open_segments(f, w, c, time, final)
         w.way[way, FIRST] = w.request[slot].next
         _arrive(f, w, c, slot)
         _reach_pod(f, w, slot, time)
         _finish(f, w, c, records, slot)
-    _open_segments(f, w, c, until, final)
+    open_segments(f, w, c, until, final)
 
 
 def _chain(
@@ -283,13 +176,13 @@ def _chain(
             way = NOT_ON_THE_WAY
         if _is_first(replies, time, order):
             time = replies.near_time[0]
-            way = REPLY
+            way = AN_ANSWER
         if time >= until:
-            _open_segments(f, w, c, until, final)
+            open_segments(f, w, c, until, final)
             return
         if time > w.clock[T_BOUND]:
-            _open_segments(f, w, c, time, final)
-        if way == REPLY:
+            open_segments(f, w, c, time, final)
+        if way == AN_ANSWER:
             at = replies.near_slot[0]
             drop_next(replies)
             reply = replies.entry[at]
@@ -382,8 +275,19 @@ def _arrive(f: Facts, w: Steady, c: Counters, slot: int) -> None:
     """Let a request arrive that was on the way: by now is known how many ports were taken then."""
     request = w.request[slot]
     if f.local == 0:
-        safe = request.at_worker - w.clock[T_WAY]
-        open_port(w, c, request.node, request.target, request.arrival, safe)
+        open_port(w, c, request.node, request.target, request.arrival, _safe(w, request.arrival))
+
+
+def _safe(w: Steady, arrival: float) -> float:
+    """Return a time before which nobody was sent whose port is not counted yet.
+
+    That is ``arrival`` or that of the first in a queue: each is in order of arrival.
+    """
+    for way in range(2):
+        first = w.way[way, FIRST]
+        if first >= 0:
+            arrival = min(arrival, w.request[first].arrival)
+    return arrival
 
 
 def _finish(f: Facts, w: Steady, c: Counters, records: Records, slot: int) -> None:
@@ -405,63 +309,6 @@ def _count(f: Facts, w: Steady, c: Counters, records: Records) -> None:
     w.number[N_DONE] = 0
 
 
-def _set_bound(f: Facts, w: Steady, final: int) -> None:
-    """Note up to when only events happen: then a segment begins, or arrivals have stopped."""
-    bound = math.inf
-    if w.number[N_BEGUN] < w.number[N_SEGMENT]:
-        bound = w.opening[w.number[N_BEGUN]]
-    if final and w.number[N_STOPPED] == 0:
-        bound = min(bound, _stop(f, w))
-    w.clock[T_BOUND] = bound
-
-
-def _stop(f: Facts, w: Steady) -> float:
-    """Return when arrivals have stopped."""
-    return f.duration if f.duration > 0.0 else w.clock[T_ARRIVAL]
-
-
 def _free(w: Steady, slot: int) -> None:
     w.free[w.number[N_FREE]] = slot
     w.number[N_FREE] += 1
-
-
-@apart
-def _open_segments(f: Facts, w: Steady, c: Counters, time: float, final: int) -> None:
-    """Begin the segments whose first request was sent before ``time``; at last, end the last."""
-    while w.number[N_BEGUN] < w.number[N_SEGMENT] and w.opening[w.number[N_BEGUN]] < time:
-        at = w.opening[w.number[N_BEGUN]]
-        last = w.number[N_BEGUN]
-        while last + 1 < w.number[N_SEGMENT] and w.opening[last + 1] == at:
-            last += 1
-        _write(f, w, c, last, at)
-    stop = _stop(f, w)
-    if final and w.number[N_STOPPED] == 0 and time > stop:
-        w.number[N_STOPPED] = 1
-        _write(f, w, c, SEGMENTS, stop)
-    _set_bound(f, w, final)
-
-
-def _write(f: Facts, w: Steady, c: Counters, last: int, now: float) -> None:
-    retire_all(f, w, now)
-    close_segments(c, w.pod, w.in_system, f.pod, w.number[N_BEGUN], last, now)
-    w.number[N_BEGUN] = last + 1
-
-
-@apart
-def _end(f: Facts, w: Steady, c: Counters) -> int:
-    """Fill in what follows from other counts; tell whether all was answered within the drain."""
-    fill_attempts(c)
-    n = w.number[N_REQUEST]
-    c.totals[CONNECTIONS] = n
-    c.totals[ATTEMPTS] = n
-    c.totals[SNAT] = n * (1 - f.local)
-    for segment in range(SEGMENTS):
-        for node in range(c.node.shape[1]):
-            c.node[segment, node].requests = c.node[segment, node].connections
-        for worker in range(c.worker.shape[1]):
-            connections = c.worker[segment, worker].connections
-            c.worker[segment, worker].requests = connections
-            replica = worker // f.replica_workers
-            c.replica[segment, replica].connections += connections
-            c.replica[segment, replica].requests += connections
-    return STRAYED if w.clock[T_LAST] > _stop(f, w) + f.drain else DONE

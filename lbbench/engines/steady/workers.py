@@ -9,7 +9,6 @@ from lbbench.engines.keepalive import put_idle, take_idle
 from lbbench.engines.parts import (
     COOKIES,
     MS_CLOCK,
-    SEES_PODS,
     pod_at,
     pod_cookie,
     pod_done,
@@ -40,7 +39,7 @@ def take(f: Facts, w: Steady, c: Counters, s: States, slot: int, now: float) -> 
     if not COOKIES:
         here = 1 if f.target_node[request.target] == request.node else 0
         key = hash_key(f, request.client, request.node, here, request.key)
-    busy = w.in_system if SEES_PODS else w.pod_busy[desk.busy]
+    busy = w.pod_busy[desk.busy]
     state = pod_at(s.pod, desk.own, desk.common)
     pod = pod_pick(state, s.pod_rng[desk.rng], clock(now, MS_CLOCK), key, busy, w.unseen[:0])
     if pod < 0:

@@ -1,7 +1,8 @@
 """What changes during a steady run: requests in flight, connections, workers, pods.
 
-Dimensions as in engines/world.py: Q request slots, C connections, L lanes, A source addresses,
-N nodes, T targets, W workers, P pods, K places of a keep-alive cache, J cookie jars, S stays.
+Dimensions as in engines/world.py: Q request slots, B replies, C connections, L lanes, A source
+addresses, N nodes, T targets, W workers, P pods, K places of a keep-alive cache, J cookie jars,
+S stays, D days of the calendar.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lbbench.core.calendar import Calendar, grown_calendar, new_calendar
+from lbbench.engines.growth import longer, refilled
 from lbbench.engines.tables import DESK, FLOAT, IDLE, INT, JAR, UNIT, table
 from lbbench.engines.world import Facts
 from lbbench.model.tally import SEGMENTS
@@ -27,7 +29,7 @@ REQUEST = np.dtype(
         ("work", FLOAT),
         ("sent", FLOAT),  # the client begins to send
         ("written", FLOAT),  # the connection is open and the request is written
-        ("at_worker", FLOAT),
+        ("at_worker", FLOAT),  # it arrives there, or at its pod where there is none
         ("picked", FLOAT),
         ("connected", FLOAT),
         ("rtt", FLOAT),  # of its connection
@@ -103,7 +105,7 @@ REPLY = np.dtype(  # an answer on its way to a worker
     ]
 )
 STAY = np.dtype(  # a request at a pod, or a connection from a node to a target
-    [("end", FLOAT), ("next", INT), ("node", SMALL), ("target", SMALL)]
+    [("end", FLOAT), ("next", INT), ("back", INT), ("node", SMALL), ("target", SMALL)]
 )
 
 
@@ -113,8 +115,8 @@ class Steady(NamedTuple):
     number: np.ndarray  # int64[16] see N_* below
     clock: np.ndarray  # float64[4] see T_* below
     calendar: Calendar
-    replies: Calendar  # of REPLY[A]
-    reply_free: np.ndarray  # int64[A] stack of free replies
+    replies: Calendar  # of REPLY[B]
+    reply_free: np.ndarray  # int64[B] stack of free replies
     request: np.ndarray  # REQUEST[Q]
     free: np.ndarray  # int64[Q] stack of free request slots
     conn: np.ndarray  # CONN[C]
@@ -124,7 +126,7 @@ class Steady(NamedTuple):
     idle_time: np.ndarray  # float64[C] heap of when to look at a connection that may be idle
     idle_order: np.ndarray  # int64[C] its slot
     idle_conn: np.ndarray  # int64[C] its slot
-    node_busy: np.ndarray  # int64[N, T] open connections by node and target, see ports.py
+    node_busy: np.ndarray  # int64[N, T] at most so many connections are open, see ports.py
     closing: np.ndarray  # int64[D] stays by day: connections that will close, or have closed
     lot: np.ndarray  # LOT[BATCH] connections that are being opened
     done: np.ndarray  # int64[BATCH] slots of requests that are to be counted
@@ -165,7 +167,7 @@ MEMBER = np.dtype([("member", INT)])
     N_CLOSING_DAY,
     N_REPLY_FREE,
 ) = range(14)
-T_LAST, T_ARRIVAL, T_WAY, T_BOUND = range(4)
+T_LAST, T_ARRIVAL, T_BOUND = range(3)
 
 
 def new_steady(
@@ -255,33 +257,19 @@ def grown_steady(
     """Return the arrays with room for more; what they hold stays where it is."""
     changed: dict[str, object] = {}
     if slots:
-        changed["request"] = _longer(w.request, slots)
-        changed["free"] = _refilled(w.free, w.number, N_FREE, slots)
+        changed["request"] = longer(w.request, slots)
+        changed["free"] = refilled(w.free, w.number, N_FREE, slots)
         changed["calendar"] = grown_calendar(w.calendar, slots)
     if conns:
-        changed["conn"] = _longer(w.conn, conns)
+        changed["conn"] = longer(w.conn, conns)
         changed["conn"]["lane"][len(w.conn) :] = -1  # type: ignore[index]
-        changed["conn_free"] = _refilled(w.conn_free, w.number, N_CONN_FREE, conns)
+        changed["conn_free"] = refilled(w.conn_free, w.number, N_CONN_FREE, conns)
         for name in ("idle_time", "idle_order", "idle_conn"):
-            changed[name] = _longer(getattr(w, name), conns + 1)
+            changed[name] = longer(getattr(w, name), conns + 1)
     if replies:
         changed["replies"] = grown_calendar(w.replies, replies)
-        changed["reply_free"] = _refilled(w.reply_free, w.number, N_REPLY_FREE, replies)
+        changed["reply_free"] = refilled(w.reply_free, w.number, N_REPLY_FREE, replies)
     if stays:
-        changed["stay"] = _longer(w.stay, stays)
-        changed["stay_free"] = _refilled(w.stay_free, w.number, N_STAY_FREE, stays)
+        changed["stay"] = longer(w.stay, stays)
+        changed["stay_free"] = refilled(w.stay_free, w.number, N_STAY_FREE, stays)
     return w._replace(**changed)  # type: ignore[arg-type]
-
-
-def _refilled(stack: np.ndarray, count: np.ndarray, which: int, new: int) -> np.ndarray:
-    old, held = len(stack), int(count[which])
-    made = _longer(stack, new)
-    made[held : held + new - old] = np.arange(new - 1, old - 1, -1)
-    count[which] = held + new - old
-    return made
-
-
-def _longer(array: np.ndarray, length: int) -> np.ndarray:
-    made = np.zeros((length, *array.shape[1:]), array.dtype)
-    made[: len(array)] = array
-    return made.view(type(array))
