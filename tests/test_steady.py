@@ -52,7 +52,7 @@ def alone(data: dict) -> dict:
     data["traffic"]["connections"]["requests"] = 1
     data["traffic"]["sessions"] = "none"
     data["cluster"]["network"]["path_jitter"] = "0s"
-    data["stages"]["azure_lb"]["idle_timeout"] = "4min"
+    data["stages"]["azure_lb"]["tcp_reset"] = False
     data["stages"]["ingress"]["timeouts"]["read"] = "60s"
     data["run"]["drain"] = "120s"
     return data
@@ -167,7 +167,7 @@ def test_what_is_not_steady_is_named(change, reason):
     [
         {"stages__ingress": {"timeouts": {"read": "30ms"}}},
         {"run": {"requests": 3000, "drain": "1ms"}},
-        {"stages__azure_lb": {"idle_timeout": "20ms"}},
+        {"stages__azure_lb": {"idle_timeout": "20ms", "tcp_reset": True}},
     ],
 )
 def test_a_run_that_strays_is_taken_by_the_general_kernel(change):
