@@ -12,6 +12,19 @@ REQUESTS, KEPT, SESSION_LOSS, FORCED_LOSS, COMPARED, MOVED, MOVED_BY_FORCE = ran
 
 
 @apart
+@apart
+def begin_session(f: Facts, w: World | Steady, session: int, life: float, now: float) -> None:
+    """Let a session whose life is over begin anew."""
+    jar = w.jar[session]
+    if now >= jar.expires:
+        jar.expires = now + life
+        jar.cookie = -1
+        if f.by_key == 0:
+            w.unit[session].last = -1
+            w.unit[session].pod = -1
+            w.unit[session].before = -1
+
+
 def remember(f: Facts, w: World | Steady, c: Counters, slot: int) -> None:
     """Compare the pod of an answered request with those before it of its session or key.
 

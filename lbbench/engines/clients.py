@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lbbench.core.held import apart
-from lbbench.engines.affinity import remember
+from lbbench.engines.affinity import begin_session, remember
 from lbbench.engines.condition import is_cut_off
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import (
@@ -105,14 +105,7 @@ def arrive(f: Facts, w: World, c: Counters, slot: int, now: float) -> None:
     c.segment[segment].offered += 1
     c.window[window_of(now, f.window, c.window.size)].offered += 1
     if request.session >= 0:
-        jar = w.jar[request.session]
-        if now >= jar.expires:
-            jar.expires = now + request.life
-            jar.cookie = -1
-            if f.by_key == 0:
-                w.unit[request.session].last = -1
-                w.unit[request.session].pod = -1
-                w.unit[request.session].before = -1
+        begin_session(f, w, request.session, request.life, now)
 
 
 def transmit(f: Facts, w: World, c: Counters, slot: int, now: float) -> None:

@@ -20,6 +20,9 @@ OWNER_MASK = 2**CLASS_BITS - 1
 
 MAX_ATTEMPTS = 100
 
+LAST_ORDER = 2**63 - 1
+"""Behind every event of the same time."""
+
 # what a TIMER event is about, in the place of the attempt; 1 .. MAX_ATTEMPTS: its timeout
 SYN_TIMER = 0  # the client sends its SYN again, or gives up connecting
 QUOTA_TIMER = 124  # of a pod, as a CHANGE: its CPU budget is used up, or renewed
@@ -46,3 +49,8 @@ def event_owner(order: int) -> int:
 def owner_of(request: int, attempt: int) -> int:
     """Return (request, attempt) as one number."""
     return (request << ATTEMPT_BITS) | attempt
+
+
+def is_before(time: float, order: int, other_time: float, other_order: int) -> bool:
+    """Tell whether the event at (``time``, ``order``) comes before the other one."""
+    return time < other_time or (time == other_time and order < other_order)

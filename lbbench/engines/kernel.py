@@ -41,6 +41,7 @@ from lbbench.engines.events import (
     CHANGE,
     CLIENT,
     FINISH,
+    LAST_ORDER,
     REACH_POD,
     REACH_WORKER,
     SEND,
@@ -48,6 +49,7 @@ from lbbench.engines.events import (
     TIMER,
     event_kind,
     event_order,
+    is_before,
 )
 from lbbench.engines.flow import PODS, SYSTEM, UPSTREAM, WORKER, flow_in, flow_out
 from lbbench.engines.leftovers import give_up
@@ -103,7 +105,6 @@ NEEDS_CONNS = 3
 NEEDS_LANES = 4
 NEEDS_ROWS = 5
 
-LAST_ORDER = 2**63 - 1
 SLOTS_AT_ONCE = 2  # that one event takes: a request and its ghost
 
 
@@ -149,20 +150,20 @@ def _run(  # noqa: C901  (each step has one call site)
         if coming:
             now = block.arrival[row]
             order = event_order(SEND, w.number[N_REQUEST], 0)
-        from_heap = w.number[N_HEAP] > 0 and _is_before(w.heap_time[0], w.heap_order[0], now, order)
+        from_heap = w.number[N_HEAP] > 0 and is_before(w.heap_time[0], w.heap_order[0], now, order)
         if from_heap:
             now = w.heap_time[0]
             order = w.heap_order[0]
         from_tray = False
         if w.number[N_OUT] == 1:  # often what was scheduled last is what comes next
-            from_tray = _is_before(w.out_time[0], w.out_order[0], now, order)
+            from_tray = is_before(w.out_time[0], w.out_order[0], now, order)
             if from_tray:
                 now = w.out_time[0]
                 order = w.out_order[0]
             else:
                 push_planned(w)
         step = w.number[N_STEP]
-        from_script = step < f.step.size and _is_before(
+        from_script = step < f.step.size and is_before(
             f.step[step].time, f.step[step].order, now, order
         )
         if from_script:
@@ -201,10 +202,6 @@ def _run(  # noqa: C901  (each step has one call site)
             w.number[N_CURSOR] += 1
             slot = come(f, w, block, row)
         _happen(f, w, c, s, records, order, slot, now)
-
-
-def _is_before(time: float, order: int, other_time: float, other_order: int) -> bool:
-    return time < other_time or (time == other_time and order < other_order)
 
 
 def _happen(  # noqa: C901  (each step has one call site)

@@ -24,19 +24,6 @@ def arrive(f: Facts, w: Steady, c: Counters, number: int, now: float) -> tuple[i
     return segment, window
 
 
-@apart
-def begin_session(f: Facts, w: Steady, session: int, life: float, now: float) -> None:
-    """Let a session whose life is over begin anew."""
-    jar = w.jar[session]
-    if now >= jar.expires:
-        jar.expires = now + life
-        jar.cookie = -1
-        if f.by_key == 0:
-            w.unit[session].last = -1
-            w.unit[session].pod = -1
-            w.unit[session].before = -1
-
-
 def count(f: Facts, w: Steady, c: Counters, slot: int) -> None:
     """Count a request whose answer reaches the client at its ``ends``."""
     request = w.request[slot]

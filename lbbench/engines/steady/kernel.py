@@ -11,17 +11,19 @@ import math
 
 from lbbench.core.calendar import NEAR, NEVER, add_event, day_of, drop_next, turn_to
 from lbbench.core.held import apart, lend
-from lbbench.engines.affinity import remember
+from lbbench.engines.affinity import begin_session, remember
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import (
     ANSWER,
     CLIENT,
+    LAST_ORDER,
     REACH_POD,
     REACH_WORKER,
     SEND,
     TAKE,
     event_kind,
     event_order,
+    is_before,
 )
 from lbbench.engines.parts import COOKIES, INGRESS
 from lbbench.engines.recording import Records, close_segments
@@ -33,12 +35,13 @@ from lbbench.engines.steady.codes import (
     STAYS_AT_ONCE,
     STRAYED,
 )
-from lbbench.engines.steady.counting import arrive, begin_session, count, fill_attempts, record
+from lbbench.engines.steady.counting import arrive, count, fill_attempts, record
 from lbbench.engines.steady.lines import answered, call_next, close_later, look_at_idle, send
 from lbbench.engines.steady.pods import retire_all
 from lbbench.engines.steady.ports import forget_closed
 from lbbench.engines.steady.segments import stop_of
 from lbbench.engines.steady.serving import serve
+from lbbench.engines.steady.slots import free_slot
 from lbbench.engines.steady.workers import log, reach_worker, rtt_of, take
 from lbbench.engines.steady.world import (
     N_CONN_FREE,
@@ -57,8 +60,6 @@ from lbbench.engines.steady.world import (
 from lbbench.engines.world import Facts, Lists, States
 from lbbench.model.tally import SEGMENTS
 from lbbench.model.trace import Trace
-
-LAST_ORDER = 2**63 - 1
 
 
 def run_steady(
@@ -111,7 +112,7 @@ def _run(  # noqa: C901  (each step has one call site)
             if w.number[N_STAY_FREE] < STAYS_AT_ONCE:
                 return NEEDS_STAYS
         turn_to(w.calendar, day)
-        waits = w.calendar.number[NEAR] > 0 and _is_before(
+        waits = w.calendar.number[NEAR] > 0 and is_before(
             near_time[0], w.calendar.near_order[0], time, order
         )
         if waits:
@@ -170,7 +171,7 @@ def _run(  # noqa: C901  (each step has one call site)
                 time = w.request[slot].ends
                 order = event_order(CLIENT, number, 1)
                 if w.request[slot].seen == 0:
-                    _free(w, slot)
+                    free_slot(w, slot)
                     break
             else:
                 _reach_client(f, w, c, slot, time)
@@ -182,17 +183,13 @@ def _run(  # noqa: C901  (each step has one call site)
                 break
             day = day_of(w.calendar, time)
             turn_to(w.calendar, day)
-            first = w.calendar.number[NEAR] == 0 or _is_before(
+            first = w.calendar.number[NEAR] == 0 or is_before(
                 time, order, near_time[0], w.calendar.near_order[0]
             )
             first = first and (w.number[N_IDLE] == 0 or time <= w.idle_time[0])
             if not first or (final and time > stop_of(f, w)):
                 add_event(w.calendar, time, order, slot)
                 break
-
-
-def _is_before(time: float, order: int, other_time: float, other_order: int) -> bool:
-    return time < other_time or (time == other_time and order < other_order)
 
 
 def _come(w: Steady, block: Trace, row: int) -> int:
@@ -218,11 +215,6 @@ def _come(w: Steady, block: Trace, row: int) -> int:
     return slot
 
 
-def _free(w: Steady, slot: int) -> None:
-    w.free[w.number[N_FREE]] = slot
-    w.number[N_FREE] += 1
-
-
 def _serve(f: Facts, w: Steady, c: Counters, records: Records, slot: int, now: float) -> float:
     """Let a request reach its pod; return when its answer is seen."""
     answer = serve(f, w, slot, now)
@@ -236,7 +228,7 @@ def _serve(f: Facts, w: Steady, c: Counters, records: Records, slot: int, now: f
     if request.seen == 0:
         _release(f, w, slot)
         if not INGRESS:
-            _free(w, slot)
+            free_slot(w, slot)
             return math.inf
     return answer if INGRESS else request.ends
 
@@ -265,7 +257,7 @@ def _reach_client(f: Facts, w: Steady, c: Counters, slot: int, now: float) -> No
     conn.free_at = now
     answered(w, slot, now)
     call_next(w, request.conn)
-    _free(w, slot)
+    free_slot(w, slot)
 
 
 @apart

@@ -13,20 +13,17 @@ from lbbench.core.heap import heap_pop, heap_push
 from lbbench.core.held import apart
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import SEND, event_order
+from lbbench.engines.lines import idle_limit
 from lbbench.engines.parts import COOKIES
 from lbbench.engines.steady.opening import count_sent, open_connection
 from lbbench.engines.steady.ports import will_close
-from lbbench.engines.steady.world import N_CONN_FREE, N_IDLE, N_STRAYED, Steady
+from lbbench.engines.steady.slots import stray
+from lbbench.engines.steady.world import N_CONN_FREE, N_IDLE, Steady
 from lbbench.engines.timing import TO_BALANCER, jitter
 from lbbench.engines.world import Facts, Lists, States
 
 CLOSED = -1
 WAITS = math.inf
-
-
-def stray(w: Steady) -> None:
-    """Say that this run is not steady: the general kernel has to take it from the start."""
-    w.number[N_STRAYED] = 1
 
 
 def send(f: Facts, lists: Lists, w: Steady, c: Counters, s: States, slot: int, now: float) -> float:
@@ -177,11 +174,6 @@ def _leave_slot(w: Steady, at: int) -> None:
 
 
 # --- connections that may have been idle for too long ------------------------------------------
-
-
-def idle_limit(f: Facts) -> float:
-    """Return after how many idle seconds something happens to a connection."""
-    return min(f.client_idle, f.flow_idle)
 
 
 def look_again(w: Steady, at: int, time: float) -> None:

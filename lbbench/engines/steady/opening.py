@@ -6,7 +6,8 @@ from lbbench.engines.counters import Counters
 from lbbench.engines.l4 import flow_hash, source_port, worker_of
 from lbbench.engines.parts import INGRESS, azure_at, azure_pick, node_at, node_pick
 from lbbench.engines.steady.ports import open_port
-from lbbench.engines.steady.world import N_STRAYED, Steady
+from lbbench.engines.steady.slots import stray
+from lbbench.engines.steady.world import Steady
 from lbbench.engines.world import Facts, Lists, States
 from lbbench.model.tally import ATTEMPTS, CONNECTIONS, CROSS_NODE, SNAT
 
@@ -27,7 +28,7 @@ def pick_node(
     unseen = w.unseen[: lists.azure_seen[0].n]
     place = azure_pick(azure_at(s.azure, 0, 0), s.azure_rng[0], now, key, unseen, w.unseen[:0])
     if place < 0:
-        w.number[N_STRAYED] = 1
+        stray(w)
         place = 0
     return lists.azure[0, place]
 
@@ -38,7 +39,7 @@ def pick_target(lists: Lists, w: Steady, s: States, node: int, source: int, now:
     state = node_at(s.node, node, 0)
     place = node_pick(state, s.node_rng[node], now, source, unseen, w.unseen[:0])
     if place < 0:
-        w.number[N_STRAYED] = 1
+        stray(w)
         place = 0
     return lists.node[node, place]
 

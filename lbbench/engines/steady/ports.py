@@ -11,7 +11,8 @@ from lbbench.core.held import apart
 from lbbench.engines.counters import Counters
 from lbbench.engines.l4 import PORTS_PER_TARGET
 from lbbench.engines.steady.pods import new_stay
-from lbbench.engines.steady.world import N_CLOSING_DAY, N_STAY_FREE, N_STRAYED, Steady
+from lbbench.engines.steady.slots import stray
+from lbbench.engines.steady.world import N_CLOSING_DAY, N_STAY_FREE, Steady
 
 
 def open_port(w: Steady, c: Counters, node: int, target: int, now: float, safe: float) -> None:
@@ -24,7 +25,7 @@ def open_port(w: Steady, c: Counters, node: int, target: int, now: float, safe: 
         closed = _count_closed(w, node, target, now, safe)
         open_then = w.node_busy[node, target] - closed
         if open_then > PORTS_PER_TARGET:
-            w.number[N_STRAYED] = 1
+            stray(w)
         c.snat_peak[0] = max(c.snat_peak[0], open_then)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from lbbench.engines.parts import INGRESS
 from lbbench.engines.steady.pods import join
-from lbbench.engines.steady.world import N_STRAYED, T_LAST, Steady
+from lbbench.engines.steady.slots import stray
+from lbbench.engines.steady.world import T_LAST, Steady
 from lbbench.engines.timing import TO_CLIENT, jitter
 from lbbench.engines.world import Facts
 
@@ -20,12 +21,12 @@ def serve(f: Facts, w: Steady, slot: int, now: float) -> float:
     if INGRESS:
         answer = end + 0.5 * f.hop_rtt[f.worker[request.worker].node, f.pod[request.pod].node]
         if answer > request.connected + f.read_timeout:
-            w.number[N_STRAYED] = 1
+            stray(w)
     wait = jitter(f.jitter_salt[0], request.number, TO_CLIENT, 0.5 * f.path_jitter)
     request.ends = (answer + 0.5 * request.rtt) + wait
     if f.duration > 0.0 and request.ends > f.duration + f.drain:
-        w.number[N_STRAYED] = 1
+        stray(w)
     if request.ends - request.written >= f.flow_idle and (f.flow_reset or request.last == 0):
-        w.number[N_STRAYED] = 1
+        stray(w)
     w.clock[T_LAST] = max(w.clock[T_LAST], request.ends)
     return answer

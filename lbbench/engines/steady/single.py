@@ -23,6 +23,7 @@ from lbbench.engines.events import (
     TAKE,
     event_kind,
     event_order,
+    is_before,
 )
 from lbbench.engines.parts import INGRESS
 from lbbench.engines.recording import Records
@@ -39,6 +40,7 @@ from lbbench.engines.steady.counting import count, fill_single, record
 from lbbench.engines.steady.ports import forget_closed, open_port, will_close
 from lbbench.engines.steady.segments import open_segments, set_bound, stop_of
 from lbbench.engines.steady.serving import serve
+from lbbench.engines.steady.slots import free_slot
 from lbbench.engines.steady.workers import log, reach_worker, rtt_of, take
 from lbbench.engines.steady.world import (
     BATCH,
@@ -258,8 +260,7 @@ def _is_first(calendar: Calendar, time: float, order: int) -> bool:
     """Tell whether the next event of a calendar comes before (``time``, ``order``)."""
     if calendar.number[NEAR] == 0:
         return False
-    first = calendar.near_time[0]
-    return first < time or (first == time and calendar.near_order[0] < order)
+    return is_before(calendar.near_time[0], calendar.near_order[0], time, order)
 
 
 def _reach_pod(f: Facts, w: Steady, slot: int, now: float) -> float:
@@ -305,10 +306,5 @@ def _count(f: Facts, w: Steady, c: Counters, records: Records) -> None:
         count(f, w, c, slot)
         if f.records:
             record(w, records, slot)
-        _free(w, slot)
+        free_slot(w, slot)
     w.number[N_DONE] = 0
-
-
-def _free(w: Steady, slot: int) -> None:
-    w.free[w.number[N_FREE]] = slot
-    w.number[N_FREE] += 1

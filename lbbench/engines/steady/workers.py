@@ -14,7 +14,7 @@ from lbbench.engines.parts import (
     pod_done,
     pod_pick,
 )
-from lbbench.engines.steady.lines import stray
+from lbbench.engines.steady.slots import stray
 from lbbench.engines.steady.world import Steady
 from lbbench.engines.timing import clock, observed_rtt
 from lbbench.engines.world import Facts, States
