@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lbbench.core import jit
+from lbbench.core import jit, jit_folder
 
 MODULE = """
 from typing import NamedTuple
@@ -168,6 +168,132 @@ def test_a_process_binds_the_same_kernel_once(monkeypatch, tmp_path):
     assert jit.bind(sum_of, options={"boundscheck": True}, part=twice) is not kernel
 
 
+TIMES = 2.0
+TABLE = np.array([1.0, 2.0])
+shift = 0.0
+
+
+def shifted(x):
+    return x + shift
+
+
+def scaled(x, by=1.0):
+    return shifted(x) * TIMES * TABLE[1] * by
+
+
+def another_shifted(x):
+    return x + 100.0
+
+
+def with_cell(value):
+    def cell(x):
+        return x * value
+
+    return cell
+
+
+def _rename(monkeypatch):
+    monkeypatch.setitem(globals(), "shifted", another_shifted)
+
+
+def _rewrite(monkeypatch):
+    monkeypatch.setattr(shifted, "__code__", another_shifted.__code__)
+
+
+def _rebind(monkeypatch):
+    monkeypatch.setitem(globals(), "TIMES", 7.0)
+
+
+def _retype(monkeypatch):
+    monkeypatch.setitem(globals(), "shift", 2)
+
+
+def _default(monkeypatch):
+    monkeypatch.setattr(scaled, "__defaults__", (5.0,))
+
+
+@pytest.mark.parametrize("edit", [_rename, _rewrite, _rebind, _retype, _default])
+def test_an_edit_within_a_process_is_seen(edit, monkeypatch, tmp_path):
+    """What was bound before is no answer for code, defaults or globals that changed."""
+    monkeypatch.setenv("LBBENCH_CACHE_DIR", str(tmp_path))
+    values = np.arange(3.0)
+    before = jit.bind(sum_of, part=scaled)
+    assert before(values) == jit.plain(sum_of, part=scaled)(values)
+    edit(monkeypatch)
+    after = jit.bind(sum_of, part=scaled)
+    assert after is not before
+    assert after(values) == jit.plain(sum_of, part=scaled)(values) != before(values)
+    monkeypatch.undo()
+    assert jit.bind(sum_of, part=scaled) is before
+
+
+def test_changed_numbers_of_an_array_are_seen(monkeypatch, tmp_path):
+    """An array that the code reads counts by its numbers, as compiled code has them inside."""
+    monkeypatch.setenv("LBBENCH_CACHE_DIR", str(tmp_path))
+    table = np.array([1.0, 2.0])
+    monkeypatch.setitem(globals(), "TABLE", table)
+    values = np.arange(3.0)
+    assert jit.bind(sum_of, part=scaled)(values) == 12.0
+    table[1] = 4.0
+    assert jit.bind(sum_of, part=scaled)(values) == 24.0
+
+
+def test_a_changed_cell_is_seen(monkeypatch, tmp_path):
+    """A part that is a closure counts by what it holds now."""
+    monkeypatch.setenv("LBBENCH_CACHE_DIR", str(tmp_path))
+    part = with_cell(3.0)
+    before = jit.bind(sum_of, part=part)
+    part.__closure__[0].cell_contents = 4.0
+    after = jit.bind(sum_of, part=part)
+    assert (before(np.arange(3.0)), after(np.arange(3.0))) == (9.0, 12.0)
+
+
+def level(x):
+    return x + HEIGHT
+
+
+HEIGHT = 1
+
+
+def summed_levels(values):
+    total = 0.0
+    for i in range(values.size):
+        total += level(values[i])
+    return total
+
+
+def test_constants_that_are_equal_are_not_the_same(monkeypatch, tmp_path):
+    """True, 1 and 1.0 as a part make kernels of their own, and so do 0.0 and -0.0."""
+    monkeypatch.setenv("LBBENCH_CACHE_DIR", str(tmp_path))
+    made = [jit.bind(summed_levels, HEIGHT=height) for height in (1, True, 1.0, 0.0, -0.0)]
+    again = [jit.bind(summed_levels, HEIGHT=height) for height in (1, True, 1.0, 0.0, -0.0)]
+    assert len(set(map(id, made))) == len(made)
+    assert list(map(id, again)) == list(map(id, made))
+
+
+def test_what_was_bound_before_needs_no_digest(monkeypatch, tmp_path):
+    """The second `bind` of the same parts walks through no code; the memory has a limit."""
+    monkeypatch.setenv("LBBENCH_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(jit, "MOST_REMEMBERED", 2)
+    kernel = jit.bind(sum_of, part=scaled)
+    with monkeypatch.context() as nothing_walks:
+        nothing_walks.setattr(jit, "_Walk", None)
+        assert jit.bind(sum_of, part=scaled) is kernel
+    for part in (twice, thrice, shifted):
+        jit.bind(sum_of, part=part)
+    assert len(jit._before) == 2
+
+
+def test_preparing_again_for_the_same_types_costs_nothing(monkeypatch, tmp_path):
+    """A kernel is asked to compile once for arguments of the same types, and again for others."""
+    monkeypatch.setenv("LBBENCH_CACHE_DIR", str(tmp_path))
+    kernel = jit.bind(sum_of, part=twice)
+    assert kernel.prepare(np.arange(3.0)) > 0.0
+    assert kernel.prepare(np.arange(5.0)) == 0.0
+    assert kernel.prepare(np.arange(5)) > 0.0
+    assert len(kernel.function.signatures) == 2
+
+
 def test_plain_uses_the_parts_without_compiling():
     """`plain` gives an ordinary function with the parts in place."""
     assert jit.plain(sum_of, part=twice)(np.arange(5.0)) == 20.0
@@ -216,10 +342,10 @@ def test_a_read_only_cache_folder_warns_once_and_works(monkeypatch, tmp_path):
 
 def test_old_entries_are_dropped_and_young_ones_kept(tmp_path):
     """Only entries that nobody used for the keeping time are deleted."""
-    for name, age in (("old", jit.KEEP_SECONDS + 10), ("young", 10.0)):
+    for name, age in (("old", jit_folder.KEEP_SECONDS + 10), ("young", 10.0)):
         (tmp_path / name).mkdir()
         file = tmp_path / name / "kernel.nbi"
         file.touch()
         os.utime(file, (1e9 - age, 1e9 - age))
-    assert jit.drop_old_entries(tmp_path, now=1e9) == 1
+    assert jit_folder.drop_old_entries(tmp_path, now=1e9) == 1
     assert [item.name for item in tmp_path.iterdir()] == ["young"]

@@ -16,11 +16,9 @@ import builtins
 import dis
 import hashlib
 import os
-import shutil
 import sys
 import time
 import types
-import warnings
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -29,9 +27,8 @@ from typing import Any
 import numpy as np
 
 from lbbench.core.held import apart, hold, is_apart, lend
-
-KEEP_SECONDS = 60 * 86_400.0
-"""Cache entries that no process has used for this long are dropped."""
+from lbbench.core.jit_folder import enable_cache, index_path
+from lbbench.core.jit_seen import CONSTANTS, MISSING, Seen, key_of
 
 INNER_OPTIONS = {
     "forceinline": True,
@@ -46,6 +43,9 @@ OUTER_OPTIONS = {"nogil": True, "_nrt": False, "error_model": "numpy", "no_cfunc
 
 _MODULES = {"math", "numpy"}
 
+MOST_REMEMBERED = 256
+"""Calls of `bind` that a process remembers."""
+
 
 class Bound:
     """A kernel with its parts, compiled at the first call; `digest` names the cache entry."""
@@ -54,6 +54,7 @@ class Bound:
         self.function = function
         self.digest = digest
         self.compile_s = 0.0
+        self._ready: set[bytes] = set()  # kinds of arguments that it is compiled for
 
     def __call__(self, *args: Any) -> Any:
         """Run the kernel; the first call compiles it or loads it from the cache."""
@@ -62,20 +63,25 @@ class Bound:
     @property
     def is_cached(self) -> bool:
         """Tell whether a finished compilation of this kernel lies in the cache folder."""
-        index = _index_path(self.function)
+        index = index_path(self.function)
         return index is not None and index.is_file()
 
     def prepare(self, *args: Any) -> float:
         """Compile for the types of ``args`` (or load) without running; return the seconds."""
         if not hasattr(self.function, "compile"):
             return 0.0
+        kinds = _kinds(args)
+        if kinds is not None and kinds in self._ready:
+            return 0.0
         started = time.perf_counter()
         signature = tuple(self.function.typeof_pyval(value) for value in args)
         self.function.compile(signature)
         self.compile_s = time.perf_counter() - started
-        index = _index_path(self.function)
+        index = index_path(self.function)
         if index is not None and index.is_file():
             os.utime(index)
+        if kinds is not None:
+            self._ready.add(kinds)
         return self.compile_s
 
     @property
@@ -88,6 +94,17 @@ class Bound:
     def llvm(self) -> str:
         """Return the LLVM code of every compiled signature (tests look for reference counts)."""
         return "\n".join(self.function.inspect_llvm().values())
+
+
+def _kinds(args: tuple[Any, ...]) -> bytes | None:
+    """Return numba's mark of the arguments' types: those of two types never have the same."""
+    from numba._dispatcher import compute_fingerprint
+
+    try:
+        made: bytes = compute_fingerprint(args)
+    except (NotImplementedError, ValueError):
+        return None  # the compiler says what is wrong with them
+    return made
 
 
 def bind(
@@ -116,9 +133,14 @@ def bind(
     import numba
 
     chosen = dict(options or {})
+    key = key_of(kernel, chosen, parts)
+    before = None if key is None else _before.get(key)
+    if before is not None and before[0].is_as_it_was():
+        return before[1]
     if kernel.__closure__:
         raise TypeError(f"{kernel.__qualname__} is a closure; pass its values as parts")
-    _, (reached, *classes) = _Walk(parts, jit=_as_it_is).copy(kernel)
+    walk = _Walk(parts, jit=_as_it_is)
+    _, (reached, *classes) = walk.copy(kernel)
     facts = (
         reached,
         sorted({**OUTER_OPTIONS, **chosen}.items()),
@@ -127,9 +149,21 @@ def bind(
         (sys.version_info[:3], numba.__version__, np.__version__),
     )
     digest = hashlib.sha256(repr(facts).encode()).hexdigest()
-    known = _bound.get((digest, *classes))
-    if known is not None:
-        return known
+    made = _bound.get((digest, *classes))
+    if made is None:
+        made = _bound[digest, *classes] = _made(kernel, digest, chosen, parts)
+    if key is not None:
+        while len(_before) >= MOST_REMEMBERED:
+            del _before[next(iter(_before))]
+        _before[key] = walk.seen, made
+    return made
+
+
+def _made(
+    kernel: Callable[..., Any], digest: str, chosen: dict[str, Any], parts: Mapping[str, Any]
+) -> Bound:
+    import numba
+
     from lbbench.core.jit_inlined import InnerCompiler, OuterCompiler
 
     def inner(function: Callable[..., Any], key: tuple[Any, ...]) -> Any:
@@ -142,10 +176,12 @@ def bind(
     copied, _ = _Walk(parts, jit=inner).copy(kernel)
     copied.__qualname__ = f"{kernel.__qualname__}_{digest[:24]}"
     dispatcher = numba.njit(**{**OUTER_OPTIONS, **chosen}, pipeline_class=OuterCompiler)(copied)
-    _enable_cache(dispatcher)
-    made = _bound[digest, *classes] = Bound(dispatcher, digest)
-    return made
+    enable_cache(dispatcher)
+    return Bound(dispatcher, digest)
 
+
+_before: dict[tuple[Any, ...], tuple[Seen, Bound]] = {}
+"""What `bind` gave for the same arguments, and what it had read by then."""
 
 _bound: dict[tuple[Any, ...], Bound] = {}
 """Kernels of this process. A class belongs to the key: an edited file brings a new one."""
@@ -156,6 +192,7 @@ _inner: dict[tuple[Any, ...], Any] = {}
 
 def forget() -> None:
     """Let the next `bind` of every kernel start from the disk cache, as a new process does."""
+    _before.clear()
     _bound.clear()
     _inner.clear()
 
@@ -207,6 +244,7 @@ class _Walk:
         self.hashes: list[Any] = []  # of the functions that are open, outermost first
         self.classes: list[list[type]] = []
         self.keep: list[Any] = []  # ids stay valid only while the objects live
+        self.seen = Seen()
 
     def note(self, *facts: object) -> None:
         self.hashes[-1].update(repr(facts).encode())
@@ -226,6 +264,7 @@ class _Walk:
 
     def _copy(self, function: types.FunctionType) -> Any:
         code = function.__code__
+        self.seen.function(function)
         self.note("function", function.__name__, code.co_argcount, code.co_kwonlyargcount)
         self._note_code(code)
         self.note("ours", function.__module__.startswith("lbbench."))
@@ -233,8 +272,11 @@ class _Walk:
         self.note("defaults", function.__defaults__, function.__kwdefaults__)
         names: dict[str, Any] = {}
         for name in _global_names(code):
-            value = self.parts.get(name, function.__globals__.get(name, _MISSING))
-            if value is _MISSING:
+            if name in self.parts:
+                value = self.parts[name]
+            else:
+                value = self.seen.name(function.__globals__, name)
+            if value is MISSING:
                 if not hasattr(builtins, name):
                     raise TypeError(
                         f"{function.__qualname__} uses {name}, which is nowhere defined"
@@ -258,7 +300,7 @@ class _Walk:
         cells = []
         for name, cell in zip(function.__code__.co_freevars, function.__closure__, strict=True):
             self.note("cell", name)
-            value = self.parts.get(name, cell.cell_contents)
+            value = self.parts[name] if name in self.parts else self.seen.cell(cell)
             cells.append(types.CellType(self._reach(value, f"{function.__qualname__}: {name}")))
         return tuple(cells)
 
@@ -285,11 +327,12 @@ class _Walk:
             self.note("module", value.__name__)
             return value
         if isinstance(value, np.ndarray):
+            self.seen.array(value)
             self.note(
                 "array", value.dtype.str, value.shape, hashlib.sha256(value.tobytes()).digest()
             )
             return value
-        if isinstance(value, (bool, int, float, complex, str, bytes, type(None), np.generic)):
+        if isinstance(value, CONSTANTS):
             self.note("constant", type(value).__name__, value)
             return value
         if isinstance(value, tuple):
@@ -314,9 +357,6 @@ class _Walk:
                 self.note("const", type(constant).__name__, constant)
 
 
-_MISSING = object()
-
-
 @cache
 def _global_names(code: types.CodeType) -> list[str]:
     names = {
@@ -328,69 +368,3 @@ def _global_names(code: types.CodeType) -> list[str]:
         if isinstance(constant, types.CodeType):
             names.update(_global_names(constant))
     return sorted(names)
-
-
-# --- the cache folder ---------------------------------------------------------------------------
-
-
-def cache_folder() -> Path | None:
-    """Return the folder of compiled kernels, or None (with one warning) when none is writable.
-
-    ``LBBENCH_CACHE_DIR`` overrides the user's cache directory (``XDG_CACHE_HOME`` or ``~/.cache``).
-    """
-    given = os.environ.get("LBBENCH_CACHE_DIR")
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(given) if given else Path(home) / "lbbench"
-    folder = folder / "kernels"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".probe-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        warnings.warn(
-            f"the cache folder {folder} cannot be written ({error.strerror}); kernels are compiled "
-            f"anew in every process; set LBBENCH_CACHE_DIR to a writable folder",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        return None
-    return folder
-
-
-def drop_old_entries(folder: Path, *, now: float | None = None) -> int:
-    """Delete cache entries unused for `KEEP_SECONDS`; return how many sub-folders went."""
-    limit = (time.time() if now is None else now) - KEEP_SECONDS
-    dropped = 0
-    for entry in folder.iterdir():
-        if not entry.is_dir():
-            continue
-        newest = max((item.stat().st_mtime for item in entry.iterdir()), default=0.0)
-        if newest < limit:
-            shutil.rmtree(entry, ignore_errors=True)
-            dropped += 1
-    return dropped
-
-
-def _enable_cache(dispatcher: Any) -> None:
-    """Turn numba's disk cache on for this dispatcher alone, in a folder of its own."""
-    from numba.core import config
-
-    folder = cache_folder()
-    if folder is None:
-        return
-    before = config.CACHE_DIR
-    config.CACHE_DIR = str(folder / dispatcher.py_func.__qualname__)
-    try:
-        dispatcher.enable_caching()
-    finally:
-        config.CACHE_DIR = before
-    if not (folder / dispatcher.py_func.__qualname__).exists():
-        drop_old_entries(folder)
-
-
-def _index_path(function: Any) -> Path | None:
-    cache = getattr(function, "_cache", None)
-    file = getattr(cache, "_cache_file", None)
-    name = getattr(file, "_index_path", None)
-    return Path(name) if name else None

@@ -9,9 +9,13 @@ arrays, ``_reset`` makes it new.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+
+MOST_KINDS = 256
+"""Kinds of states whose views are remembered."""
 
 
 def _unbound(*_: Any) -> Any:
@@ -71,8 +75,14 @@ def set_cookie(state: Any) -> int:
 def instance_view(kind: type, common: Sequence[str] = ()) -> Callable[[Any, int, int], Any]:
     """Return ``at(stacked, own, common)``: one instance's state as views into stacked arrays.
 
-    The fields named in ``common`` are rows of the second index, the others of the first.
+    The fields named in ``common`` are rows of the second index, the others of the first. The same
+    arguments give the same function, so that a kernel is known by its parts.
     """
+    return _view(kind, tuple(common))
+
+
+@lru_cache(maxsize=MOST_KINDS)
+def _view(kind: type, common: tuple[str, ...]) -> Callable[[Any, int, int], Any]:
     fields = ", ".join(f"stacked.{name}[{row}]" for name, row in _rows(kind, common))
     return _made(kind, f"def at(stacked, own, common):\n    return Kind({fields})\n")
 
@@ -83,16 +93,23 @@ def instance_reset(states: Any, common: Sequence[str] = ()) -> Callable[[Any, An
     ``states`` are stacked arrays of the same kind; compiled code copies them number by number,
     because assigning slices would allocate.
     """
+    kind: type = type(states)
+    return _reset(kind, tuple(common), tuple(values.ndim - 1 for values in states))
+
+
+@lru_cache(maxsize=MOST_KINDS)
+def _reset(
+    kind: type, common: tuple[str, ...], depths: tuple[int, ...]
+) -> Callable[[Any, Any, int, int], None]:
     lines = []
-    for name, row in _rows(type(states), common):
-        depth = getattr(states, name).ndim - 1
+    for (name, row), depth in zip(_rows(kind, common), depths, strict=True):
         places = ", ".join([row, *(f"i{k}" for k in range(depth))])
         lines += [
             f"{'    ' * (k + 1)}for i{k} in range(new.{name}.shape[{k + 1}]):" for k in range(depth)
         ]
         lines.append(f"{'    ' * (depth + 1)}stacked.{name}[{places}] = new.{name}[{places}]")
     body = "\n".join(lines)
-    return _made(type(states), f"def at(stacked, new, own, common):\n{body}\n")
+    return _made(kind, f"def at(stacked, new, own, common):\n{body}\n")
 
 
 def _rows(kind: type, common: Sequence[str]) -> list[tuple[str, str]]:
