@@ -13,7 +13,7 @@ from test_latency import tally_of
 
 from lbbench.core.histogram import COARSE, coarse_index
 from lbbench.model.tally import SEGMENTS, STAGES, TOTALS, RunShape
-from lbbench.stats.balance import balance, largest_over_mean, stage_blocks
+from lbbench.stats.balance import balance, largest_over_mean, rows_largest_over_mean, stage_blocks
 
 COUNTS = st.lists(st.integers(0, 10_000), min_size=2, max_size=40).filter(any)
 CHECKED = (
@@ -74,6 +74,18 @@ def test_measures_keep_their_identities_and_bounds(counts):
     assert b.p_value + b.p_value_low == pytest.approx(1.0)
     assert b.kl <= math.log(1.0 + b.chi2 / m) + 1e-12  # a known inequality of the two
     assert largest_over_mean(np.array(counts), np.full(n, 1.0)) == pytest.approx(b.max_over_mean)
+
+
+@given(st.lists(COUNTS, min_size=1, max_size=4), st.integers(0, 2))
+def test_largest_over_mean_of_rows_is_that_of_each(rows, missing):
+    """Several rows at once give the figure of each: nothing counted, and no share, among them."""
+    n = min(map(len, rows))
+    counts = np.array([*(row[:n] for row in rows), [0] * n], np.int64)
+    expected = np.arange(1.0, n + 1.0)
+    expected[:missing] = 0.0
+    found = rows_largest_over_mean(counts, expected)
+    assert found == [largest_over_mean(row, expected) for row in counts]
+    assert rows_largest_over_mean(counts[:0], expected) == []
 
 
 @given(COUNTS)

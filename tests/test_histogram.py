@@ -150,6 +150,25 @@ def test_rank_takes_p_as_a_decimal_number():
     assert (hg.rank_of(0.0, 100), hg.rank_of(1.0, 100)) == (1, 100)
 
 
+@given(st.floats(0.0, 1.0), st.integers(1, 10**18))
+def test_rank_is_exact_for_any_number(p, n):
+    """The rank is the ceiling of the exact product, however many values there are."""
+    assert hg.rank_of(p, n) == max(1, math.ceil(Fraction(f"{p:.12f}") * n))
+
+
+@both
+def test_quantiles_of_rows_are_those_of_each(fine):
+    """All rows at once give what each gives by itself; empty rows give -1."""
+    rows = np.array([counted(latencies(k, 10**k), fine=fine) for k in range(4)])
+    rows[2] = 0
+    ps = [0.999, 0.0, 0.5, 1.0]
+    found = hg.row_quantiles_ns(rows, ps, fine=fine)
+    assert found[2].tolist() == [-1] * 4
+    for k in (0, 1, 3):
+        assert found[k].tolist() == [hg.quantile_ns(rows[k], p, fine=fine) for p in ps]
+    assert hg.row_quantiles_ns(rows[:0], ps, fine=fine).shape == (0, 4)
+
+
 def test_quantiles_of_nothing_and_of_wrong_counts_are_refused():
     """Empty counts, counts of the other layout and p outside 0 .. 1 raise ValueError."""
     with pytest.raises(ValueError, match="empty"):

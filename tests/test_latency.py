@@ -16,6 +16,7 @@ from lbbench.stats.latency import (
     at_or_below,
     few_for,
     latency_block,
+    latency_blocks,
     samples_needed,
     total,
 )
@@ -159,6 +160,20 @@ def test_nothing_counted_gives_none_and_never_nan():
     assert block.pop("n") == 0
     assert block.pop("clamped") == 0
     assert set(block.values()) == {None}
+
+
+@given(st.lists(NANOSECONDS, max_size=4))
+def test_blocks_of_rows_are_those_of_each(samples):
+    """Several histograms at once give the block of each, empty ones among them."""
+    samples = [*samples, []]
+    rows = np.array([_counts(values, COARSE, coarse_index) for values in samples])
+    sums, numbers = [sum(values) for values in samples], [len(values) for values in samples]
+    assert latency_blocks(rows, sums, numbers, fine=False) == [
+        latency_block(row, sum_ns, fine=False) for row, sum_ns in zip(rows, sums, strict=True)
+    ]
+    without = latency_blocks(rows[:0], sums, numbers, fine=False)
+    assert [block["p99"] for block in without] == [None] * len(samples)
+    assert [block["n"] for block in without] == numbers
 
 
 def test_values_beyond_the_range_keep_their_maximum():

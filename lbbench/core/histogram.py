@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import ctypes
 import math
-from fractions import Fraction
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,6 +48,9 @@ COARSE_LEAD = (BIAS + COARSE_BITS - 1) << COARSE_BITS
 COARSE_MASK = 2**12 - 1
 
 NS_PER_MS = 1_000_000
+
+TRILLION = 10**12
+BLOCK = 64  # places summed up at once in search of a rank; both layouts have whole blocks
 
 
 class Layout(NamedTuple):
@@ -136,7 +139,8 @@ def rank_of(p: float, n: int) -> int:
     """
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"p = {p}: a quantile lies in 0 .. 1")
-    return max(1, math.ceil(Fraction(f"{p:.12f}") * n))
+    trillionths = int(f"{p:.12f}".replace(".", ""))
+    return max(1, -(-trillionths * n // TRILLION))
 
 
 def quantile_ns(counts: np.ndarray, p: float, *, fine: bool = True) -> int:
@@ -159,14 +163,30 @@ def quantile_ns(counts: np.ndarray, p: float, *, fine: bool = True) -> int:
 
 def quantiles_ns(counts: np.ndarray, ps: Any, *, fine: bool = True) -> np.ndarray:
     """Return `quantile_ns` for several ``ps`` at once, int64[len(ps)]."""
-    layout = _checked(counts, fine=fine)
-    running = np.cumsum(counts, dtype=np.int64)
-    n = int(running[-1])
-    if n == 0:
+    _checked(counts, fine=fine)
+    found: np.ndarray = row_quantiles_ns(counts[None], list(ps), fine=fine)[0]
+    if len(found) and found[0] < 0:
         raise ValueError("an empty histogram has no quantiles")
-    places = np.searchsorted(running, [rank_of(p, n) for p in ps])
-    low, width = _span(places, layout)
-    highest: np.ndarray = low + width - 1
+    return found
+
+
+def row_quantiles_ns(counts: np.ndarray, ps: Sequence[float], *, fine: bool = True) -> np.ndarray:
+    """Return `quantile_ns` of every row of ``counts``, int64[rows, len(ps)]; empty rows: -1.
+
+    A rank is looked for among sums of blocks first, then in its block.
+    """
+    layout = FINE_LAYOUT if fine else COARSE_LAYOUT
+    blocks = counts.reshape(len(counts), layout.size // BLOCK, BLOCK)
+    ends = blocks.sum(axis=2, dtype=np.int64).cumsum(axis=1)
+    totals = ends[:, -1]
+    ranks = np.array([[rank_of(p, n) for p in ps] for n in totals.tolist()], np.int64)
+    ranks = ranks.reshape(len(counts), len(ps))
+    at = (ends[:, None, :-1] < ranks[:, :, None]).sum(axis=2)
+    row = np.arange(len(counts))[:, None]
+    rest = ranks - np.where(at > 0, ends[row, at - 1], 0)
+    inside = blocks[row, at].cumsum(axis=2, dtype=np.int64)
+    low, width = _span(at * BLOCK + (inside < rest[:, :, None]).sum(axis=2), layout)
+    highest: np.ndarray = np.where(totals[:, None] > 0, low + width - 1, -1)
     return highest
 
 

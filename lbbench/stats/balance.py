@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,7 +63,7 @@ class Balance:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the measures by name, in the order of the result's schema."""
-        return asdict(self)
+        return dict(vars(self))
 
 
 def balance(
@@ -155,6 +155,19 @@ def largest_over_mean(counts: np.ndarray, expected: np.ndarray) -> float | None:
     return float((counts[listed] / wanted).max())
 
 
+def rows_largest_over_mean(counts: np.ndarray, expected: np.ndarray) -> list[float | None]:
+    """Return `largest_over_mean` of every row of ``counts`` against the same shares."""
+    listed = expected > 0.0
+    totals = counts.sum(axis=1)
+    found: list[float | None] = [None] * len(counts)
+    some = np.flatnonzero(totals) if listed.any() else totals[:0]
+    wanted = totals[some, None] * expected[listed] / float(expected.sum())
+    largest = (counts[some][:, listed] / wanted).max(axis=1, initial=0.0)
+    for row, value in zip(some.tolist(), largest.tolist(), strict=True):
+        found[row] = value
+    return found
+
+
 class _Stage(NamedTuple):
     """One stage of the path and where its counts stand in a tally."""
 
@@ -234,12 +247,13 @@ def _block(
     assert expected is not None
     opened = [None] * len(names) if connections is None else connections.sum(axis=0).tolist()
     whole = int(kept.sum())
+    got, share = requests.sum(axis=0).tolist(), kept.tolist()
     targets = [
         {
             "name": name,
             "connections": opened[i],
-            "requests": int(requests[:, i].sum()),
-            "share": int(kept[i]) / whole if whole else None,
+            "requests": got[i],
+            "share": share[i] / whole if whole else None,
             "expected_share": None if changed else float(expected[i]),
         }
         for i, name in enumerate(names)

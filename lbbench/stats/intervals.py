@@ -17,8 +17,6 @@ References
    Research 32(1), 1984.
 .. [2] K. P. White, "An effective truncation heuristic for bias reduction in simulation output",
    Simulation 69(6), 1997 (MSER).
-.. [3] A. Tafazzoli and J. R. Wilson, "Skart: a skewness- and autoregression-adjusted batch-means
-   procedure", IIE Transactions 43(2), 2011 (the widening by the lag-1 correlation).
 """
 
 from __future__ import annotations
@@ -30,8 +28,18 @@ from typing import Literal
 
 import numpy as np
 
-from lbbench.core.histogram import fine_highest_equivalent, fine_index, quantile_ns
+from lbbench.core.histogram import fine_highest_equivalent, quantile_ns, quantiles_ns
 from lbbench.model.tally import SEGMENTS, RunShape, Tally
+from lbbench.stats.batching import (
+    CORRELATED,
+    FEWEST_BATCHES,
+    batch_size,
+    error_of,
+    lag1,
+    mean_error,
+    pull_on,
+    widening,
+)
 from lbbench.stats.latency import (
     QUANTILES,
     SECOND,
@@ -44,10 +52,7 @@ from lbbench.stats.latency import (
 
 LEVEL = 0.95
 MOST_DROPPED = 16  # segments that MSER may drop: a quarter of the run
-FEWEST_BATCHES = 20
 SURE_ABOVE = 5  # decorrelated requests that an interval needs above its percentile
-CORRELATED = 0.2  # lag-1 correlation above which batches are made larger
-WIDEST = 0.9  # largest lag-1 correlation that the widening believes
 DRIFT_CHANCE = 1e-3  # a settled run is called drifting once in a thousand
 DRIFT_LEAST = 0.01  # a drift of the mean below 1 % changes no decision
 
@@ -122,16 +127,13 @@ def units_of(tallies: Sequence[Tally], first: int) -> Units:
     Batches start as single segments and grow to two and three while their means stay correlated
     and at least 20 of them remain.
     """
+    return _units(tallies, first, [] if len(tallies) > 1 else [batch_size(tallies[0], first)])
+
+
+def _units(tallies: Sequence[Tally], first: int, sizes: Sequence[int]) -> Units:
     if len(tallies) > 1:
         return replications(tallies, first)
-    return batches(tallies[0], first, _batch_size(tallies[0], first))
-
-
-def lag1(values: np.ndarray) -> float:
-    """Return the correlation of neighbouring values."""
-    z = values - values.mean()
-    square = float((z * z).sum())
-    return float((z[1:] * z[:-1]).sum()) / square if square > 0.0 else 0.0
+    return batches(tallies[0], first, sizes[0])
 
 
 def is_correlated(units: Units) -> bool:
@@ -149,21 +151,21 @@ def influence(units: Units, name: str) -> np.ndarray | None:
     threshold in seconds, ``attainment:0.25``. None where nothing was counted.
     """
     if name == "mean":
-        return _pull(units.sum_ns / SECOND, units.n)
+        return pull_on(units.sum_ns / SECOND, units.n)
     if name == "error_rate":
-        return _pull(units.bad, units.offered)
+        return pull_on(units.bad, units.offered)
     if name.startswith("attainment"):
-        return _pull(_within(units, name), units.offered)
+        return pull_on(_within(units, name), units.offered)
     p = QUANTILES[name]
-    below = _pull(_below(units, p), units.n)
+    below = pull_on(_below(units, name), units.n)
     half = None if below is None else _half_width(units, below)
     if below is None or half is None:
         return None
     if half == 0.0:
         return np.zeros(len(below))
     low, high = max(p - half, 0.0), min(p + half, 1.0)
-    rise = quantile_ns(units.merged, high) - quantile_ns(units.merged, low)
-    return -below * (rise / SECOND / (high - low))
+    at_low, at_high = quantiles_ns(units.merged, [low, high]).tolist()
+    return -below * ((at_high - at_low) / SECOND / (high - low))
 
 
 def estimate(units: Units, name: str) -> float | None:
@@ -192,20 +194,30 @@ def interval(units: Units, name: str) -> Interval | None:
         half = None if pull is None else _half_width(units, pull)
         return None if half is None or at is None else (at - half, at + half)
     p = QUANTILES[name]
-    below = _pull(_below(units, p), units.n)
+    below = pull_on(_below(units, name), units.n)
     half = None if below is None else _half_width(units, below)
     if half is None or p + half >= 1.0:
         return None
-    low, high = (quantile_ns(units.merged, at) for at in (max(p - half, 0.0), p + half))
+    low, high = quantiles_ns(units.merged, [max(p - half, 0.0), p + half]).tolist()
     return low / SECOND, high / SECOND
 
 
 def intervals(tallies: Sequence[Tally], first: int) -> tuple[Units, dict[str, Interval | None]]:
     """Return the evidence and the 95 % intervals of the mean and of every percentile."""
-    units = units_of(tallies, first)
-    sure = decorrelated(tallies, first)
+    units, _, found = evidence_of(tallies, first)
+    return units, found
+
+
+def evidence_of(
+    tallies: Sequence[Tally], first: int
+) -> tuple[Units, float, dict[str, Interval | None]]:
+    """Return `units_of`, `decorrelated` and the `intervals`, each looked for once."""
+    sizes = [batch_size(tally, first) for tally in tallies]
+    units = _units(tallies, first, sizes)
+    sure = _decorrelated(tallies, first, sizes, units.merged)
     names = ("mean", *QUANTILES)
-    return units, {n: interval(units, n) if is_enough(sure, n) else None for n in names}
+    found = {name: interval(units, name) if is_enough(sure, name) else None for name in names}
+    return units, sure, found
 
 
 def is_enough(sure: float, name: str) -> bool:
@@ -224,6 +236,13 @@ def decorrelated(tallies: Sequence[Tally], first: int) -> float:
     batches inside every replication (more of them than replications, so steadier).
     """
     merged = np.sum([t.latency_counts[first:].sum(axis=0) for t in tallies], axis=0)
+    return _decorrelated(tallies, first, [batch_size(tally, first) for tally in tallies], merged)
+
+
+def _decorrelated(
+    tallies: Sequence[Tally], first: int, sizes: Sequence[int], merged: np.ndarray
+) -> float:
+    """Return `decorrelated` by the sizes of each one's batches and the merged counts."""
     n = int(merged.sum())
     if n == 0:
         return 0.0
@@ -232,10 +251,8 @@ def decorrelated(tallies: Sequence[Tally], first: int) -> float:
     share = merged[used] / n
     variance = float((share * (value - (share * value).sum()) ** 2).sum()) / SECOND**2
     squares = []
-    for tally in tallies:
-        units = batches(tally, first, _batch_size(tally, first), means_only=True)
-        pull = influence(units, "mean")
-        error = None if pull is None else _standard_error(units, pull)
+    for tally, size in zip(tallies, sizes, strict=True):
+        error = mean_error(tally, first, size)
         if error is None:
             return 0.0
         squares.append(error * error)
@@ -253,7 +270,7 @@ def paired(a: Sequence[Tally], b: Sequence[Tally], name: str, *, first: int = 0)
     if len(a) > 1:
         left, right = replications(a, first), replications(b, first)
     else:
-        size = max(_batch_size(a[0], first), _batch_size(b[0], first))
+        size = max(batch_size(a[0], first), batch_size(b[0], first))
         left, right = batches(a[0], first, size), batches(b[0], first, size)
     x, y = estimate(left, name), estimate(right, name)
     pull_x, pull_y = influence(left, name), influence(right, name)
@@ -304,8 +321,7 @@ def drift(tallies: Sequence[Tally], first: int) -> float | None:
     x = at - at.mean()
     slope = float((x * y).sum() / (x * x).sum())
     rest = y - y.mean() - slope * x
-    widening = _widening(rest)
-    error = widening * math.sqrt(float((rest * rest).sum() / (len(y) - 2) / (x * x).sum()))
+    error = widening(rest) * math.sqrt(float((rest * rest).sum() / (len(y) - 2) / (x * x).sum()))
     change = slope * (len(means) - 1) / float(y.mean()) if y.mean() > 0.0 else 0.0
     if abs(change) < DRIFT_LEAST or _two_sided(slope, error, len(y) - 2) > DRIFT_CHANCE:
         return None
@@ -328,21 +344,9 @@ def _two_sided(value: float, error: float, df: int) -> float:
     return 2.0 * float(stdtr(df, -abs(value) / error))
 
 
-def _pull(number: np.ndarray, of: np.ndarray) -> np.ndarray | None:
-    """Return the influence of each unit on sum(number) / sum(of); empty units pull nothing."""
-    whole = float(of.sum())
-    if whole <= 0.0:
-        return None
-    pull: np.ndarray = (number - float(number.sum()) / whole * of) / (whole / len(of))
-    return pull
-
-
-def _below(units: Units, p: float) -> np.ndarray:
+def _below(units: Units, name: str) -> np.ndarray:
     """Return the latencies of each unit at or below the merged percentile, int64[U]."""
-    if not units.n.any():
-        return np.zeros(len(units.n), np.int64)
-    bucket = fine_index(quantile_ns(units.merged, p))
-    below: np.ndarray = units.counts[:, : bucket + 1].sum(axis=1)
+    below: np.ndarray = units.below[:, list(QUANTILES).index(name)]
     return below
 
 
@@ -356,31 +360,14 @@ def _within(units: Units, name: str) -> np.ndarray:
     return answered
 
 
-def _widening(values: np.ndarray) -> float:
-    """Return the factor by which a positive lag-1 correlation widens an interval [3]_."""
-    r = min(max(lag1(values), 0.0), WIDEST)
-    return math.sqrt((1.0 + r) / (1.0 - r))
-
-
 def _standard_error(units: Units, pull: np.ndarray) -> float | None:
     """Return the standard error of the mean pull; None with too few units to tell."""
     filled = int((units.offered > 0).sum())
     if filled < (2 if units.source == "replications" else FEWEST_BATCHES):
         return None
-    error = float(pull.std(ddof=1)) / math.sqrt(len(pull))
-    return error if units.source == "replications" else error * _widening(pull)
+    return error_of(pull) if units.source == "replications" else error_of(pull) * widening(pull)
 
 
 def _half_width(units: Units, pull: np.ndarray) -> float | None:
     error = _standard_error(units, pull)
     return None if error is None else student(len(pull) - 1) * error
-
-
-def _batch_size(tally: Tally, first: int) -> int:
-    """Return the segments per batch: the least that leaves batch means uncorrelated."""
-    largest = max((SEGMENTS - first) // FEWEST_BATCHES, 1)
-    for size in range(1, largest + 1):
-        pull = influence(batches(tally, first, size, means_only=True), "mean")
-        if pull is None or lag1(pull) <= CORRELATED:
-            return size
-    return largest

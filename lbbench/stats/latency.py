@@ -12,7 +12,12 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from lbbench.core.histogram import fine_highest_equivalent, fine_index, quantiles_ns
+from lbbench.core.histogram import (
+    fine_highest_equivalent,
+    fine_index,
+    quantiles_ns,
+    row_quantiles_ns,
+)
 from lbbench.model.tally import Tally
 
 SECOND = 1e9  # nanoseconds
@@ -21,6 +26,8 @@ QUANTILES: Mapping[str, float] = MappingProxyType(
     {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999, "p9999": 0.9999}
 )
 """The reported percentiles: name in a result, level."""
+
+_LEVELS = (*QUANTILES.values(), 1.0)  # and the maximum
 
 _BEYOND = MappingProxyType(
     {"p50": 2, "p90": 10, "p95": 20, "p99": 100, "p999": 1_000, "p9999": 10_000}
@@ -34,8 +41,9 @@ ENOUGH_ABOVE = 10
 class Units(NamedTuple):
     """Latencies by piece of evidence, U of them."""
 
-    counts: np.ndarray  # int64[U, H] fine histogram; [U, 0] where only means are wanted
+    counts: np.ndarray  # int64[U, K] fine histogram up to the last place in use; only to be read
     merged: np.ndarray  # int64[H] their sum
+    below: np.ndarray  # int64[U, Q] latencies at or below each of QUANTILES of `merged`
     n: np.ndarray  # int64[U] latencies counted: completed and unfinished
     sum_ns: np.ndarray  # float64[U]
     good: np.ndarray  # int64[U] completed
@@ -79,14 +87,35 @@ def latency_block(
     """
     counted = int(counts.sum())
     n = counted if n is None else n
+    values = quantiles_ns(counts, _LEVELS, fine=fine).tolist() if counted else None
+    if values is not None:
+        values[-1] = max(values[-1], max_ns or 0)
+    return _block(n, clamped, sum_ns, values)
+
+
+def latency_blocks(
+    counts: np.ndarray, sums_ns: Sequence[int], numbers: Sequence[int], *, fine: bool = True
+) -> list[dict[str, Any]]:
+    """Return `latency_block` of several histograms, rows of ``counts`` (no rows: none were kept).
+
+    ``sums_ns`` and ``numbers`` are the sum and the number of the latencies of each.
+    """
+    found: list[Any] = [None] * len(numbers)
+    if len(counts):
+        found = row_quantiles_ns(counts, _LEVELS, fine=fine).tolist()
+    return [
+        _block(n, None, sum_ns, None if values is None or values[0] < 0 else values)
+        for n, sum_ns, values in zip(numbers, sums_ns, found, strict=True)
+    ]
+
+
+def _block(
+    n: int, clamped: int | None, sum_ns: int, values: Sequence[int] | None
+) -> dict[str, Any]:
     block: dict[str, Any] = {"n": n, "clamped": clamped}
     block["mean"] = sum_ns / n / SECOND if n else None
-    if counted:
-        levels = [*QUANTILES.values(), 1.0]
-        values = [int(ns) for ns in quantiles_ns(counts, levels, fine=fine)]
-        values[-1] = max(values[-1], max_ns or 0)
     for at, name in enumerate((*QUANTILES, "max")):
-        block[name] = values[at] / SECOND if counted else None
+        block[name] = None if values is None else values[at] / SECOND
     return block
 
 
@@ -124,10 +153,12 @@ def segment_means(tallies: Sequence[Tally]) -> np.ndarray:
 def replications(tallies: Sequence[Tally], first: int) -> Units:
     """Return one unit per replication, of the segments from ``first`` on."""
     counts = np.stack([t.latency_counts[first:].sum(axis=0) for t in tallies])
+    merged = counts.sum(axis=0)
     good = np.array([t.completed[first:].sum() for t in tallies])
     return Units(
         counts=counts,
-        merged=counts.sum(axis=0),
+        merged=merged,
+        below=_below(counts, merged),
         n=good + np.array([t.unfinished[first:].sum() for t in tallies]),
         sum_ns=np.array([t.latency_sum[first:].astype(np.float64).sum() for t in tallies]),
         good=good,
@@ -137,19 +168,21 @@ def replications(tallies: Sequence[Tally], first: int) -> Units:
     )
 
 
-def batches(tally: Tally, first: int, size: int = 1, *, means_only: bool = False) -> Units:
+def batches(tally: Tally, first: int, size: int = 1) -> Units:
     """Return batches of ``size`` segments (the first one takes the rest), from ``first`` on."""
-    kept = len(tally.offered) - first
-    n = max(kept // size, 1)
-    edges = first + np.r_[0, kept - size * np.arange(n - 1, 0, -1)].astype(np.int64)
+    edges = batch_edges(len(tally.offered), first, size)
 
     def added(values: np.ndarray) -> np.ndarray:
         return np.add.reduceat(values, edges, axis=0)
 
-    counts = added(tally.latency_counts[:, :0] if means_only else tally.latency_counts)
+    merged = tally.latency_counts[first:].sum(axis=0)
+    used = np.flatnonzero(merged)
+    kept = tally.latency_counts[first:, : int(used[-1]) + 1 if len(used) else 0]
+    counts = kept if size == 1 else _joined(kept, len(edges), size)
     return Units(
         counts=counts,
-        merged=counts.sum(axis=0),
+        merged=merged,
+        below=_below(counts, merged),
         n=added(tally.completed + tally.unfinished),
         sum_ns=added(tally.latency_sum.astype(np.float64)),
         good=added(tally.completed),
@@ -157,3 +190,33 @@ def batches(tally: Tally, first: int, size: int = 1, *, means_only: bool = False
         offered=added(tally.offered),
         source="batches",
     )
+
+
+def _joined(rows: np.ndarray, n: int, size: int) -> np.ndarray:
+    """Return the sums of ``n`` batches of ``size`` rows; the first takes the rest."""
+    rest = len(rows) - size * (n - 1)
+    joined = np.empty((n, rows.shape[1]), rows.dtype)
+    rows[:rest].sum(axis=0, out=joined[0])
+    rows[rest:].reshape(n - 1, size, rows.shape[1]).sum(axis=1, out=joined[1:])
+    return joined
+
+
+def batch_edges(segments: int, first: int, size: int) -> np.ndarray:
+    """Return the first segment of each batch of ``size``, int64[U]; the first takes the rest."""
+    kept = segments - first
+    edges = segments - size * np.arange(max(kept // size, 1), 0, -1, dtype=np.int64)
+    edges[0] = first
+    return edges
+
+
+def _below(counts: np.ndarray, merged: np.ndarray) -> np.ndarray:
+    """Return how many of each row of ``counts`` are at or below each percentile of ``merged``."""
+    below = np.zeros((len(counts), len(QUANTILES)), np.int64)
+    if not merged.any():
+        return below
+    sums, start = np.zeros(len(counts), np.int64), 0
+    for i, ns in enumerate(quantiles_ns(merged, QUANTILES.values()).tolist()):
+        end = fine_index(ns) + 1
+        sums += counts[:, start:end].sum(axis=1)
+        below[:, i], start = sums, end
+    return below

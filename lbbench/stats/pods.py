@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from lbbench.core.histogram import COARSE
 from lbbench.model.tally import RunShape, Tally
 from lbbench.stats.existence import existence, lifetimes
-from lbbench.stats.latency import SECOND, latency_block, total
+from lbbench.stats.latency import SECOND, latency_blocks, total
 
 SATURATED = 0.999
 ENOUGH = 100  # attempts per place: fewer may keep a pod busy all the time by chance
@@ -40,30 +39,31 @@ def pod_blocks(
     spans, shapes = spans_of(runs, first), [shape for _, shape in runs]
     lasted = existence(shapes, spans)
     lives = lifetimes(shapes, [end for _, end in spans])
-    empty = np.zeros(COARSE, np.int64)
+    latency = latency_blocks(
+        y.pod_latency_counts,
+        [total(y.pod_latency_sum[first:, i]) for i in range(len(shape.pods))],
+        y.pod_completed[first:].sum(axis=0).tolist(),
+        fine=False,
+    )
+    columns = (y.pod_attempts, y.pod_first, y.pod_errors)
+    requests, first_attempts, errors = (column.sum(axis=0).tolist() for column in columns)
+    every = int(attempts.sum())
     pods = []
     for i, name in enumerate(shape.pods):
-        counts = y.pod_latency_counts[i] if len(y.pod_latency_counts) else empty
-        latency = latency_block(
-            counts,
-            total(y.pod_latency_sum[first:, i]),
-            fine=False,
-            n=total(y.pod_completed[first:, i]),
-        )
         pods.append(
             {
                 "name": name,
                 "node": shape.nodes[shape.pod_node[i]],
-                "requests": total(y.pod_attempts[:, i]),
-                "first_attempts": total(y.pod_first[:, i]),
-                "share": _ratio(int(attempts[i]), int(attempts.sum())),
-                "errors": total(y.pod_errors[:, i]),
+                "requests": requests[i],
+                "first_attempts": first_attempts[i],
+                "share": _ratio(int(attempts[i]), every),
+                "errors": errors[i],
                 "utilisation": _ratio(float(busy[i]), int(shape.concurrency[i]) * float(lasted[i])),
                 "in_flight": {
                     "mean": _ratio(float(flight[i]), float(lasted[i])),
                     "max": int(y.pod_flight_max[i]),
                 },
-                "latency_s": latency,
+                "latency_s": latency[i],
                 **_stalls(y, i),
                 **lives[i],
             }

@@ -8,14 +8,19 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lbbench.core.histogram import quantile_ns
+from lbbench.core.histogram import row_quantiles_ns
 from lbbench.errors import RunError
 from lbbench.model.result import Result
 from lbbench.model.tally import AFFINITY, ERRORS, STAGES, TOTALS, RunShape, Tally
-from lbbench.stats.balance import largest_over_mean, stage_blocks, why_changed
+from lbbench.stats.balance import (
+    largest_over_mean,
+    rows_largest_over_mean,
+    stage_blocks,
+    why_changed,
+)
 from lbbench.stats.changes import change_blocks
 from lbbench.stats.existence import existence
-from lbbench.stats.intervals import decorrelated, drift, intervals, warmup_of
+from lbbench.stats.intervals import drift, evidence_of, warmup_of
 from lbbench.stats.latency import (
     SECOND,
     at_or_below,
@@ -75,9 +80,9 @@ def summarise(
         check_counts(tally, number)
     first = warmup_of(tallies, shape) if warmup_segments is None else warmup_segments
     y = merged(tallies)
-    units, found = intervals(tallies, first)
+    units, sure, found = evidence_of(tallies, first)
     latency = latency_block(
-        y.latency_counts[first:].sum(axis=0),
+        units.merged,
         total(y.latency_sum[first:]),
         clamped=total(y.clamped[first:]),
         max_ns=int(y.latency_max[first:].max()),
@@ -116,7 +121,7 @@ def summarise(
             *thin(
                 latency,
                 ci95,
-                decorrelated(tallies, first),
+                sure,
                 doubt=doubt(units, changes=bool(shape.changes)),
             ),
         ),
@@ -124,7 +129,7 @@ def summarise(
         observed=observed,
     )
     if slo:
-        result = _judged(result, y, first, slo)
+        result = _judged(result, y, first, units.merged, slo)
     return result.timed(**timings) if timings else result
 
 
@@ -197,9 +202,10 @@ def _parts(y: Tally, first: int) -> dict[str, dict[str, float | None]]:
     """
     completed = total(y.completed[first:])
     parts = {}
+    p99 = _coarse_p99(y.part_counts)
     for i, name in enumerate(STAGES):
         mean = _ratio(total(y.part_sum[i, first:]) / SECOND, completed)
-        parts[name] = {"mean": mean, "p99": _coarse_p99(y.part_counts[i]) if mean else mean}
+        parts[name] = {"mean": mean, "p99": p99[i] if mean else mean}
     return parts
 
 
@@ -223,20 +229,24 @@ def _windows(y: Tally, shape: RunShape, shapes: Sequence[RunShape]) -> list[dict
     used = int(np.flatnonzero(y.window_offered)[-1]) + 1 if y.window_offered.any() else 0
     stage = "ingress" if shape.path == "ingress" else "kube_proxy"
     fixed = None if why_changed(shape, stage) else shape.expected.get(stage)
-
-    def expected(i: int) -> np.ndarray:
-        span = (i * shape.window_s, _window_end(y, shape, i))
-        return existence(shapes, [span] * len(shapes)) if fixed is None else fixed
-
     few = y.window_pods.shape[1] > 0
+    spread: list[float | None] = [None] * used
+    if few and fixed is not None:
+        spread = rows_largest_over_mean(y.window_pods[:used], fixed)
+    elif few:
+        for i in range(used):
+            span = (i * shape.window_s, _window_end(y, shape, i))
+            lasted = existence(shapes, [span] * len(shapes))
+            spread[i] = largest_over_mean(y.window_pods[i], lasted)
+    p99 = _coarse_p99(y.window_counts[:used])
     return [
         {
             "start_s": round(i * shape.window_s, 9),
             "end_s": round(_window_end(y, shape, i), 9),
             "requests": int(y.window_offered[i]),
             "failed": int(y.window_failed[i]),
-            "latency_p99_s": _coarse_p99(y.window_counts[i]),
-            "max_over_mean": largest_over_mean(y.window_pods[i], expected(i)) if few else None,
+            "latency_p99_s": p99[i],
+            "max_over_mean": spread[i],
             "per_pod": y.window_pods[i].tolist() if few else None,
         }
         for i in range(used)
@@ -274,16 +284,19 @@ def _network(y: Tally, shape: RunShape) -> dict[str, Any]:
     }
 
 
-def _judged(result: Result, y: Tally, first: int, slo: Mapping[str, float]) -> Result:
+def _judged(
+    result: Result, y: Tally, first: int, counts: np.ndarray, slo: Mapping[str, float]
+) -> Result:
     """Return ``result`` with its objectives judged.
 
     Attainment is the share of the requests after the warm-up that were answered within the largest
-    of the latency limits (of a percentile or the maximum), without one the share answered at all.
+    of the latency limits (of a percentile or the maximum), without one the share answered at all;
+    ``counts`` is their histogram.
     """
     limits = [v for k, v in slo.items() if k.startswith("latency.") and k != "latency.mean"]
     good = total(y.completed[first:])
     if limits:  # unfinished requests are in the histogram and are no answers
-        good = min(at_or_below(y.latency_counts[first:].sum(axis=0), max(limits)), good)
+        good = min(at_or_below(counts, max(limits)), good)
     attained = {"attainment": _ratio(good, total(y.offered[first:]))}
     known = replace(result, slo=attained)
     objectives = []
@@ -296,8 +309,10 @@ def _judged(result: Result, y: Tally, first: int, slo: Mapping[str, float]) -> R
     return replace(result, slo={"met": met, **attained, "objectives": objectives})
 
 
-def _coarse_p99(counts: np.ndarray) -> float | None:
-    return quantile_ns(counts, 0.99, fine=False) / SECOND if counts.any() else None
+def _coarse_p99(counts: np.ndarray) -> list[float | None]:
+    """Return the p99 of every row of coarse ``counts``; None: nothing was counted."""
+    found = row_quantiles_ns(counts, [0.99], fine=False)[:, 0].tolist()
+    return [ns / SECOND if ns >= 0 else None for ns in found]
 
 
 def _ratio(part: float, whole: float) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,11 @@ from typing import Any
 
 def machine() -> dict[str, Any]:
     """Return what a timing depends on: processor, cores, system, versions."""
+    return dict(_machine())
+
+
+@cache
+def _machine() -> dict[str, Any]:
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
