@@ -98,3 +98,29 @@ def test_local_policy_takes_nodes_without_endpoint_out_from_the_start():
     assert made.lists.azure[0, : seen.n].tolist() == [0, 1]
     assert made.shape.expected["azure_lb"].tolist() == [0.5, 0.5, 0.0]
     assert made.shape.expected["kube_proxy"] == pytest.approx([1 / 6, 1 / 6, 1 / 6, 1 / 2])
+
+
+@pytest.mark.parametrize("hash_by", ["$request_uri", "$remote_addr", "$remote_addr$request_uri"])
+def test_what_is_kept_for_the_next_plan_cannot_be_changed(hash_by):
+    """Whatever a run does to the arrays of its plan, the next plan of the process is as before."""
+    scenario = build(
+        {
+            "cluster": {"nodes": 2, "pods": 4},
+            "stages": {
+                "kube_proxy": {"external_traffic_policy": "Local"},
+                "ingress": {"balancer": "chash", "hash_by": hash_by},
+            },
+            "traffic": {"utilisation": 0.5, "clients": {"count": 50, "behind_nat": 0.3}},
+        }
+    )
+    first = make_plan(scenario)
+    before = [np.array(values) for values in first.facts if isinstance(values, np.ndarray)]
+    for values in first.facts:
+        if isinstance(values, np.ndarray):
+            assert values.flags.writeable
+            values.view(np.uint8)[...] = 255
+    with pytest.raises(ValueError, match="read-only"):
+        first.traffic.population.client_address[0] = 1
+    again = [values for values in make_plan(scenario).facts if isinstance(values, np.ndarray)]
+    for old, new in zip(before, again, strict=True):
+        assert old.tobytes() == new.tobytes()

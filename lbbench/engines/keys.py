@@ -6,6 +6,7 @@ import ipaddress
 import re
 import zlib
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ VARIABLE = re.compile(r"(?<!\\)\$\{?([a-z_0-9]+)\}?", re.IGNORECASE)
 URI = ("request_uri", "uri")
 KNOWN = {"remote_addr", "binary_remote_addr", "request_uri", "uri", "host", "http_host"}
 HOST = "example.com"
+
+MOST_KEPT = 2**16  # keys, or clients, whose texts and hashes are kept for the next run: 5 MB
 
 
 def split_template(template: str) -> list[tuple[bool, str]]:
@@ -69,22 +72,42 @@ def _resolve(
     if not is_variable:
         return LITERAL, [text.encode()]
     if text in ("remote_addr", "binary_remote_addr"):
-        written = _packed_address if text == "binary_remote_addr" else str.encode
+        packed = text == "binary_remote_addr"
         if local:
-            return BY_CLIENT, [written(address) for address in people.addresses]
+            few = len(people.addresses) <= MOST_KEPT
+            written = _written if few else _written.__wrapped__
+            return BY_CLIENT, written(people.addresses, packed)
         addresses = [node.address for node in top.nodes]
         pairs = list(
             zip(addresses, bridge_addresses(top), strict=True)
         )  # another node's replica sees the node, its own replica sees the bridge
-        return BY_NODE, [written(address) for pair in pairs for address in pair]
+        return BY_NODE, _written(tuple(address for pair in pairs for address in pair), packed)
     if text in URI:
         keys = people.keys
         if isinstance(keys, int):
-            return BY_KEY, [b"/k%d" % i for i in range(keys)]
+            return BY_KEY, _numbered(keys) if keys <= MOST_KEPT else _numbered.__wrapped__(keys)
         return BY_KEY, [key.encode() for key in keys]
     if text in ("host", "http_host"):
         return LITERAL, [HOST.encode()]
     return LITERAL, [b""]
+
+
+@lru_cache(maxsize=4)
+def _numbered(keys: int) -> tuple[bytes, ...]:
+    """Return the paths of numbered keys."""
+    return tuple(b"/k%d" % i for i in range(keys))
+
+
+@lru_cache(maxsize=4)
+def _written(addresses: tuple[str, ...], packed: bool) -> tuple[bytes, ...]:  # noqa: FBT001
+    """Return addresses as texts, or as they go over the wire."""
+    return tuple(map(_packed_address if packed else str.encode, addresses))
+
+
+@lru_cache(maxsize=4)
+def _crcs(texts: tuple[bytes, ...], head: int) -> tuple[int, ...]:
+    """Return the crc32 of each text continued from ``head``."""
+    return tuple(zlib.crc32(text, head) for text in texts)
 
 
 def _packed_address(address: str) -> bytes:
@@ -93,11 +116,12 @@ def _packed_address(address: str) -> bytes:
 
 def _single(parts: Sequence[tuple[int, Iterable[bytes]]]) -> np.ndarray:
     """Return crc32 of the whole template by index of its one varying part."""
-    crcs: list[int] | None = None
+    crcs: Sequence[int] | None = None
     head = 0
     for kind, texts in parts:
         if kind != LITERAL:
-            crcs = [zlib.crc32(text, head) for text in texts]
+            every = tuple(texts)
+            crcs = (_crcs if len(every) <= MOST_KEPT else _crcs.__wrapped__)(every, head)
         elif crcs is None:
             head = zlib.crc32(next(iter(texts)), head)
         else:

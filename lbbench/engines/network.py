@@ -7,6 +7,7 @@ import socket
 import zlib
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from lbbench.model.topology import PodInfo, ReplicaInfo, Topology
 
 PORT_AT = {4: 8, 6: 32}  # where the source port begins in the flow's bytes
 SLICE = {4: 24, 6: 64}  # kubenet gives every node a /24 of pod addresses
+MOST_KEPT = 2**16  # addresses whose hashes are kept for the next run: 2 MB, and 6 MB of texts
 
 
 def address_number(text: str) -> int:
@@ -40,6 +42,20 @@ def flow_tables(
     distribution
         ``Default`` (5-tuple), ``SourceIPProtocol`` (3-tuple) or ``SourceIP`` (2-tuple).
     """
+    made = _flow_tables if len(addresses) <= MOST_KEPT else _flow_tables.__wrapped__
+    known, ports = made(tuple(addresses), vip, distribution)
+    rows = known.copy()
+    base = stream(seed, 0, "traffic", "ports")[0]
+    each: Any = np.arange(len(addresses), dtype=np.uint64)  # mix64 works element by element
+    rows["salt"] = mix64(base ^ mix64(each))
+    return {"address": rows, "port_hash": ports.copy()}
+
+
+@lru_cache(maxsize=4)
+def _flow_tables(
+    addresses: tuple[str, ...], vip: str, distribution: Distribution
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what of the `flow_tables` no seed changes."""
     tables = toeplitz_tables(RSS_KEY)
     target, port = vip.rsplit(":", 1)
     target = target.strip("[]")
@@ -56,14 +72,11 @@ def flow_tables(
         rows["hash"][places] = hashes
         rows["family"][places] = int(packed.shape[1] == 16)
         rows["number"][places] = _numbers(packed)
-    base = stream(seed, 0, "traffic", "ports")[0]
-    each: Any = np.arange(len(addresses), dtype=np.uint64)  # mix64 works element by element
-    rows["salt"] = mix64(base ^ mix64(each))
     ports = np.zeros((2, 2, 256), np.int64)
     if distribution == "Default":
         for i, version in enumerate((4, 6)):
             ports[i] = tables[PORT_AT[version] : PORT_AT[version] + 2]
-    return {"address": rows, "port_hash": ports}
+    return rows, ports
 
 
 def _packed_by_family(
@@ -128,6 +141,7 @@ def bridge_addresses(top: Topology) -> list[str]:
     ]
 
 
+@lru_cache(maxsize=4096)
 def _slice(host: str) -> str:
     bits = SLICE[ipaddress.ip_address(host).version]
     return str(ipaddress.ip_network(f"{host}/{bits}", strict=False))

@@ -131,7 +131,7 @@ def make_plan(scenario: Scenario, *, replication: int = 0, keys: bool = True) ->
         step=script.step,
         listed=script.listed,
         jitter_salt=stream(seed, replication, "network", "jitter")[:1].copy(),
-        client_address=np.ascontiguousarray(people.client_address, np.int64),
+        client_address=np.require(people.client_address, np.int64, ["C", "W"]),
         user_client=_column(None if users is None else users.client),
         user_session=_column(None if users is None else users.session),
         replica_salt=_replica_salts(seed, layout),

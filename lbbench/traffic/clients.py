@@ -8,6 +8,7 @@ to the NAT addresses 100.64.0.0, 100.64.0.1, ... (shared address space, RFC 6598
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from lbbench.traffic.streams import pick_index
 
 MAX_CLIENTS = 2**24  # 11.0.0.0/8
 MAX_NAT = 2**22  # 100.64.0.0/10
+
+MOST_KEPT = 2**16  # clients whose addresses are kept for the next run, about 6 MB
 
 GUIDE_PER_ITEM = 64  # of 500 items by Zipf 1.5 % of the draws are searched for
 MAX_GUIDE = 2**18
@@ -47,7 +50,8 @@ def addresses_of(
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return (index into the addresses by client, int64[count]; the distinct addresses).
 
-    The addresses of clients that have their own come first, those of NAT gateways after them.
+    The addresses of clients that have their own come first, those of NAT gateways after them. The
+    index can only be read: the next run of a process gets the same one.
 
     Raises
     ------
@@ -60,6 +64,14 @@ def addresses_of(
     ):
         if n > limit:
             raise RunError(f"{what} = {n}: there are addresses for at most {limit}")
+    made = _addresses if count <= MOST_KEPT else _addresses.__wrapped__
+    return made(count, share_behind_nat, nat_addresses)
+
+
+@lru_cache(maxsize=4)
+def _addresses(
+    count: int, share_behind_nat: float, nat_addresses: int
+) -> tuple[np.ndarray, tuple[str, ...]]:
     hidden = behind_nat(count, share_behind_nat)
     own = np.flatnonzero(~hidden)
     n_hidden = count - len(own)
@@ -70,6 +82,7 @@ def addresses_of(
         index[hidden] = len(own) + np.arange(n_hidden) % gateways
     texts = [client_address(c) for c in own.tolist()]
     texts += [nat_address(k) for k in range(gateways)]
+    index.flags.writeable = False
     return index, tuple(texts)
 
 
