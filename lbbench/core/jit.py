@@ -154,7 +154,7 @@ def bind(
         made = _bound[digest, *classes] = _made(kernel, digest, chosen, parts)
     if key is not None:
         while len(_before) >= MOST_REMEMBERED:
-            del _before[next(iter(_before))]
+            _before.pop(next(iter(_before)), None)
         _before[key] = walk.seen, made
     return made
 
