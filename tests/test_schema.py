@@ -41,6 +41,39 @@ def test_single_mistakes_break_the_schema_as_they_break_the_reader(validator, te
         build(data)
 
 
+@pytest.mark.parametrize(
+    "axes",
+    [
+        "{traffic.clients.popularity: [uniform, {zipf: 1}]}",
+        "{random: 3, zip: {run.drain: [1s]}, cluster.pods: [1]}",
+        "{cluster.pods: {from: 1, to: 5, step: 1}}",
+        "{random: 3, run.drain: {from: 1ms, to: 1s, scale: log}}",
+        "{zip: {run.drain: {from: 1ms, to: 1s, count: 3}}}",
+    ],
+)  # fmt: skip
+def test_axes_have_lists_or_ranges(validator, axes):
+    """A range is as good as a list, also below zip; both may stand inside axes with random."""
+    data = parse(f"{{traffic: {{utilisation: 0.5}}, sweep: {{axes: {axes}}}}}", "text")[0]
+    assert not list(validator.iter_errors(data))
+    assert not list(validator.iter_errors(build(data).resolved()))
+
+
+@pytest.mark.parametrize(
+    "axes",
+    [
+        "{cluster.pods: 1}", "{cluster.pods: []}", "{cluster.pods: {from: 1}}", "{random: 0}",
+        "{cluster.pods: {from: 1, to: 5, stp: 1}}", "{cluster.pods: {from: 1, to: 5, count: 1}}",
+        "{zip: {cluster.pods: 3}}", "{cluster.pods: {from: 1.0, to: 5, count: 3, scale: ln}}",
+    ],
+)  # fmt: skip
+def test_wrong_axes_break_the_schema_too(validator, axes):
+    """What the reader refuses of an axis is marked in the editor."""
+    data = parse(f"{{traffic: {{utilisation: 0.5}}, sweep: {{axes: {axes}}}}}", "text")[0]
+    assert list(validator.iter_errors(data))
+    with pytest.raises(ScenarioError):
+        build(data)
+
+
 def test_defaults_are_written_as_a_person_writes_them():
     """An editor proposes 4min and 0.3/s, not 240.0 and 0.3."""
     parts = json_schema()["$defs"]

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 import lbbench
 from lbbench.errors import ScenarioError
 from lbbench.inputs.yaml import dump, load, parse, shipped
+from lbbench.model import notation
 
 LOAD = "traffic: {utilisation: 0.8}\n"
 
@@ -235,3 +236,16 @@ def test_a_folded_text_is_one_line():
     """A text behind ``>-`` is joined by blanks and holds nothing else."""
     data, _ = parse("name: >-\n  one\n  two\n", "x")
     assert data == {"name": "one two"}
+
+
+@given(
+    st.from_regex(notation._WORD, fullmatch=True)
+    | st.sampled_from(["null", "True", "007", "1e5", "1.e-3", "2026-01-02", "1_000", "0x1f", "no"])
+)
+def test_a_word_means_the_same_with_and_without_the_parser(text):
+    """Plain words are read without ruamel.yaml; what comes out is what it would give."""
+    if len(text) < 1000:
+        node = notation._compose(text, "text")
+        read = notation._Reader("text", numbered=False).read(node, (), 0)
+        assert notation.read_value(text, "x") == read
+        assert type(notation.read_value(text, "x")) is type(read)

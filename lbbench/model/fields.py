@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -39,9 +40,9 @@ class Part(BaseModel):
     """How the part is written, for the sentence on a value that is no mapping."""
 
     @classmethod
-    def key_names(cls) -> list[str]:
+    def key_names(cls) -> tuple[str, ...]:
         """Return the keys as the file writes them."""
-        return [field.alias or name for name, field in cls.model_fields.items()]
+        return _key_names(cls)
 
     @model_validator(mode="wrap")
     @classmethod
@@ -74,6 +75,11 @@ class Part(BaseModel):
         if mistake.text == MISSING and len(mistake.keys) == 1 and cls.SHORT:
             return mistake._replace(text=f"{MISSING}; write for instance {cls.SHORT}")
         return mistake
+
+
+@cache
+def _key_names(shape: type[Part]) -> tuple[str, ...]:
+    return tuple(field.alias or name for name, field in shape.model_fields.items())
 
 
 # --- single values ------------------------------------------------------------------------------
@@ -197,6 +203,17 @@ def plain(entry: object) -> object:
     except (TypeError, ValueError):
         raise ValueError("must be a plain finite value") from None
     return entry
+
+
+def copied(data: Any) -> Any:
+    """Return a copy of plain data; numbers and arrays of numpy become plain ones."""
+    if isinstance(data, (str, int, float)) and not hasattr(data, "tolist"):
+        return data
+    if isinstance(data, Mapping):
+        return {str(key): copied(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [copied(item) for item in data]
+    return data.tolist() if hasattr(data, "tolist") else data
 
 
 def _flag(value: object) -> bool:

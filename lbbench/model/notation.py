@@ -32,6 +32,8 @@ _WORDS: dict[str, Any] = {
 }
 _WHOLE = re.compile(r"[-+]?[0-9]{1,30}")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./%-]*")
+"""Texts that are one plain scalar for certain."""
 _OPENERS = re.compile(rf"(?:[\[{{]\s*){{{MAX_DEPTH + 1}}}")
 _PLAIN_TAGS = re.compile(r"tag:yaml\.org,2002:(?:null|bool|int|float|str|seq|map|timestamp|merge)")
 
@@ -69,6 +71,8 @@ def read_value(text: str, path: str) -> Any:
     ScenarioError
         When it is not YAML.
     """
+    if _WORD.fullmatch(text):  # the parser takes 0.5 ms
+        return _plain_word(text)
     place = f"--set {path}"
     root = _compose(text, place)
     return None if root is None else _Reader(place, numbered=False).read(root, (), 0)
@@ -167,8 +171,10 @@ def _scalar(node: Any) -> Any:
     """Return the value of a plain word by the YAML 1.2 core rules; quoted ones are texts."""
     # ruamel.yaml marks the line ends of a folded text by \a, to write it back as it was
     text = node.value.replace("\a", "") if node.style == ">" else node.value
-    if node.style in ("'", '"', "|", ">"):
-        return text
+    return text if node.style in ("'", '"', "|", ">") else _plain_word(text)
+
+
+def _plain_word(text: str) -> Any:
     if text in _WORDS:
         return _WORDS[text]
     if _WHOLE.fullmatch(text):

@@ -7,8 +7,9 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
-from lbbench.model.fields import Part, SmallCount, Text, plain, positive, whole
+from lbbench.model.fields import Part, SmallCount, Text, positive, whole
 from lbbench.model.mistakes import Fault, Mistake, fault, listed, near
+from lbbench.model.ranges import Levels, is_sampled, n_levels, read_levels
 from lbbench.model.units import parse_share, parse_time
 
 METRICS = (
@@ -86,17 +87,27 @@ class Precision(Part):
         return value
 
 
+def _with_inner(schema: dict[str, Any]) -> None:
+    """Let an editor know that ``zip`` and ``random`` may stand inside ``axes``."""
+    levels = schema["additionalProperties"]
+    schema["properties"] = {
+        "zip": {"type": "object", "additionalProperties": levels},
+        "random": {"type": "integer", "minimum": 1, "maximum": 10**6},
+    }
+
+
 class Sweep(Part):
     """Which leaves a study varies.
 
     ``axes`` are crossed; those under ``zip`` go forward together; ``random`` draws so many of the
-    points instead of taking all. ``zip`` and ``random`` may also stand inside ``axes``.
+    points instead of taking all. ``zip`` and ``random`` may also stand inside ``axes``. The values
+    of a leaf are a list or a `Range`.
     """
 
     SHORT: ClassVar[str] = "{axes: {traffic.utilisation: [0.5, 0.7]}}"
 
-    axes: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
-    zip: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
+    axes: dict[str, Levels] = Field(default_factory=dict, json_schema_extra=_with_inner)
+    zip: dict[str, Levels] = Field(default_factory=dict)
     random: SmallCount | None = None
 
     @model_validator(mode="before")
@@ -106,44 +117,58 @@ class Sweep(Part):
         axes = value.get("axes") if isinstance(value, Mapping) else None
         if not isinstance(value, Mapping) or not isinstance(axes, Mapping):
             return value
-        inside = {name: axes[name] for name in ("zip", "random") if name in axes}
+        inside = {name: axes[name] for name in ("zip", "random") if axes.get(name) is not None}
         for name in inside:
             if value.get(name) is not None:
                 raise fault(name, "is given twice; keep one of them")
-        rest = {name: entry for name, entry in axes.items() if name not in inside}
+        rest = {name: entry for name, entry in axes.items() if name not in ("zip", "random")}
         return {**value, "axes": rest, **inside}
 
     @field_validator("axes", "zip", mode="before")
     @classmethod
-    def _lists(cls, value: object) -> object:
+    def _levels(cls, value: object) -> object:
         if not isinstance(value, Mapping):
             raise ValueError("must be keys with lists, for instance {traffic.utilisation: [0.5]}")
-        found = [
-            Mistake((str(name),), "must be a list of at least one value, for instance [0.5, 0.7]")
-            for name, entry in value.items()
-            if not isinstance(entry, (list, tuple)) or not entry
-        ]
+        made: dict[Any, Levels] = {}
+        found: list[Mistake] = []
         for name, entry in value.items():
-            for i, point in enumerate(entry if isinstance(entry, (list, tuple)) else ()):
-                try:
-                    plain(point)
-                except ValueError as error:
-                    found.append(Mistake((str(name), i), str(error)))
+            try:
+                made[name] = read_levels(entry)
+            except Fault as error:
+                found += [Mistake((str(name), *inner.keys), inner.text) for inner in error.mistakes]
         if found:
             raise Fault(found)
-        return value
+        return made
 
     @model_validator(mode="after")
     def _consistent(self) -> Sweep:
         if not self.axes and not self.zip:
             raise fault("axes", "has nothing to vary; write for instance " + self.SHORT)
-        if len({len(entry) for entry in self.zip.values()}) > 1:
+        sizes = {path: n_levels(levels) for path, levels in self.leaves().items()}
+        found = [
+            Mistake(("zip", path), "has no values of its own to go forward with; add step or count")
+            for path, levels in self.zip.items()
+            if is_sampled(levels)
+        ]
+        if self.random is None:
+            found += [
+                Mistake(
+                    ("axes", path),
+                    "has no values of its own; add step or count, or draw points with random: 100 "
+                    "beside the axes",
+                )
+                for path, levels in self.axes.items()
+                if is_sampled(levels)
+            ]
+        if found:
+            raise Fault(found)
+        if len({sizes[path] for path in self.zip}) > 1:
             raise fault("zip", "must have lists of the same length")
         both = sorted(set(self.axes) & set(self.zip))
         if both:
             raise fault("zip", f"has {both[0]}, which axes have too; keep one of them")
         return self
 
-    def leaves(self) -> dict[str, tuple[Any, ...]]:
+    def leaves(self) -> dict[str, Levels]:
         """Return every varied leaf with its values."""
         return {**self.axes, **self.zip}

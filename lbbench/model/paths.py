@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Annotated, Any, get_args, get_origin
 
 from lbbench.errors import ScenarioError
@@ -47,6 +48,7 @@ def _no_entry(target: Sequence[Any], path: str) -> ScenarioError:
     return ScenarioError(f"--set {path}: the list has {len(target)} entries, [0] is the first")
 
 
+@lru_cache(maxsize=1024)
 def split_path(path: str) -> Keys:
     """Return the keys of a dotted path; below a free mapping the rest is one key.
 
@@ -160,20 +162,28 @@ def _countable(cluster: Any) -> dict[str, Any]:
 
 def _leave_other_forms(target: dict[str, Any], keys: Keys) -> None:
     """Drop the keys of another form: setting ``geometric`` replaces ``{fixed: 20}``."""
+    mine = _form_of(keys)
+    if mine is not None:
+        for key in [key for key in target if key not in mine]:
+            del target[key]
+
+
+@lru_cache(maxsize=1024)
+def _form_of(keys: Keys) -> frozenset[str] | None:
+    """Return the keys that may stand beside the last of ``keys``; None when there is one form."""
     kinds: list[Any] = [Scenario]
     for key in keys[:-1]:
         if isinstance(key, int):
             kinds = _entries(kinds, "", ())
         elif any(get_origin(kind) is dict for kind in kinds):
-            return
+            return None
         else:
             kinds = _below(kinds, key, "", ())
     parts = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Part)]
     if len(parts) < 2:
-        return
-    mine = {name for part in parts if keys[-1] in part.key_names() for name in part.key_names()}
-    for key in [key for key in target if key not in mine]:
-        del target[key]
+        return None
+    own = (part.key_names() for part in parts if keys[-1] in part.key_names())
+    return frozenset(name for names in own for name in names)
 
 
 # --- what a set value replaces ------------------------------------------------------------------

@@ -27,6 +27,7 @@ from lbbench.model.fields import (
 from lbbench.model.forms import entries
 from lbbench.model.mistakes import Fault
 from lbbench.model.objectives import Objectives, Precision, Sweep, parse_objective
+from lbbench.model.places import Origin, as_nested
 from lbbench.model.stages import Stages
 from lbbench.model.timeline import Change
 
@@ -89,7 +90,7 @@ class Scenario(Part):
 
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
     _written: Mapping[str, Any] | None = PrivateAttr(default=None)
-    _place: str = PrivateAttr(default="scenario")
+    _origin: Origin = PrivateAttr(default=Origin())
 
     @model_validator(mode="before")
     @classmethod
@@ -134,10 +135,24 @@ class Scenario(Part):
         made._folder = folder  # noqa: SLF001
         return made
 
-    def as_written(self, data: Mapping[str, Any], place: str) -> Scenario:
-        """Return the same scenario that remembers the plain data it was made from, for `with_`."""
+    @property
+    def origin(self) -> Origin:
+        """Where its keys were written."""
+        return self._origin
+
+    @property
+    def written(self) -> Mapping[str, Any]:
+        """The plain data that it was made from."""
+        return self.resolved() if self._written is None else self._written
+
+    def place_of(self, *keys: str | int) -> str:
+        """Return where a key was written, as FILE:LINE: place_of("sweep", "axes")."""
+        return self._origin.of(keys)
+
+    def as_written(self, data: Mapping[str, Any], folder: Path, origin: Origin) -> Scenario:
+        """Return the same scenario that remembers what it was made from, for `with_`."""
         made = self.model_copy()
-        made._written, made._place = data, place  # noqa: SLF001
+        made._written, made._folder, made._origin = data, folder, origin  # noqa: SLF001
         return made
 
     def with_(self, changes: Mapping[str, Any]) -> Scenario:
@@ -158,8 +173,8 @@ class Scenario(Part):
         from lbbench.model.notation import read_value
 
         return build(
-            self.resolved() if self._written is None else self._written,
-            place=self._place,
+            self.written,
+            origin=self._origin,
             changes=[
                 (path, read_value(value, path) if isinstance(value, str) else value)
                 for path, value in changes.items()
@@ -167,6 +182,40 @@ class Scenario(Part):
             folder=self.folder,
             stem=self.name,
         )
+
+    def at_point(self, values: Mapping[str, Any]) -> Scenario:
+        """Return the scenario of one point of its sweep: leaves set, and no sweep any more.
+
+        Parameters
+        ----------
+        values
+            Value by dotted path, as plain data: unlike in `with_`, "0.10" is a text.
+
+        Raises
+        ------
+        ScenarioError
+            When these values do not go together; the place is that of the axis.
+        """
+        from lbbench.model.check import build
+
+        return build(
+            {key: value for key, value in self.written.items() if key != "sweep"},
+            origin=self._origin,
+            changes=list(values.items()),
+            changed_at=self._places_of_axes(),
+            folder=self.folder,
+            stem=self.name,
+        )
+
+    def _places_of_axes(self) -> dict[str, str]:
+        if self.sweep is None:
+            return {}
+        axes = [("axes", path) for path in self.sweep.axes]
+        axes += [("zip", path) for path in self.sweep.zip]
+        data = self.written
+        return {
+            path: self._origin.of(as_nested(("sweep", kind, path), data)) for kind, path in axes
+        }
 
     @property
     def sessions(self) -> Sessions | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 TIME_UNITS = {
     "ns": Fraction(1, 10**9),
@@ -33,6 +34,21 @@ _TIME = re.compile(rf"{_NUMBER}\s*([^\W\d_]+)")
 _RATE = re.compile(rf"{_NUMBER}\s*([kM]?)\s*/\s*([a-z]+)")
 _SHARE = re.compile(rf"{_NUMBER}\s*(%?)")
 
+_ANY = re.compile(rf"{_NUMBER}\s*(.*)")
+
+UNITS: dict[str, tuple[str, Fraction]] = {
+    **{unit: ("time", size) for unit, size in TIME_UNITS.items()},
+    **{
+        f"{multiple}/{unit}": ("rate", number / size)
+        for multiple, number in MULTIPLES.items()
+        for unit, size in RATE_UNITS.items()
+    },
+    "": ("number", Fraction(1)),
+    "%": ("number", Fraction(1, 100)),
+}
+"""Every unit by what it measures and its size."""
+
+_NO_NUMBER = 'is not a number; write for instance 0.5, "20ms", "400/s" or "80%"'
 _NO_TIME = 'is not a time; write a number with a unit, for instance "250ms" or "4min"'
 _NO_RATE = 'is not a rate; write for instance "400/s", "2k/s" or "30/min"'
 _NO_SHARE = 'is not a share; write for instance 0.8 or "80%"'
@@ -52,7 +68,14 @@ def parse_time(value: object) -> float:
             return 0.0
         _refuse_negative(number)
         raise ValueError(f'a time needs a unit; write "{value}s" or "{value}ms"')
-    match = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
+    if not isinstance(value, str):
+        raise ValueError(_NO_TIME)
+    return _read_time(value)
+
+
+@lru_cache(maxsize=4096)  # the points of a study have the same few times
+def _read_time(text: str) -> float:
+    match = _TIME.fullmatch(text.strip())
     if match is None:
         raise ValueError(_NO_TIME)
     digits, unit = match.groups()
@@ -146,6 +169,29 @@ def write_rate(rate: float) -> str:
     """Return a rate that `parse_rate` reads back to the same float."""
     text = f"{rate:.15g}/s"
     return text if parse_rate(text) == rate else f"{rate!r}/s"
+
+
+def in_units(value: object) -> tuple[Fraction, str]:
+    """Return a number and its unit as written: 20 and "ms" of "20ms"; "" where there is none.
+
+    Raises
+    ------
+    ValueError
+        When it is no number, with or without a unit that there is.
+    """
+    if _bare(value) is not None:
+        return Fraction(str(value)), ""
+    match = _ANY.fullmatch(value.strip()) if isinstance(value, str) else None
+    unit = "".join(match[2].split()) if match else ""
+    if match is None or (unit and unit not in UNITS):
+        raise ValueError(_NO_NUMBER)
+    return Fraction(match[1]), unit
+
+
+def ratio(unit: str, other: str) -> Fraction | None:
+    """Return how many of ``other`` one ``unit`` is; None when they measure different things."""
+    (kind, size), (other_kind, other_size) = UNITS[unit], UNITS[other]
+    return size / other_size if kind == other_kind else None
 
 
 def _bare(value: object) -> float | None:
