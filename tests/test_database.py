@@ -7,6 +7,8 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -33,6 +35,18 @@ def test_a_reader_sees_what_is_committed_while_the_writer_goes_on(study: Path):
         for n in range(5):
             ledger.write([row(n)])
             assert len(reader.statuses()) == n + 1
+
+
+def test_a_reader_of_a_closed_study_sees_a_writer_that_comes_later(study: Path):
+    """A reader does not take a file for finished because nobody was writing when it came."""
+    Ledger.open(study, write=True).close()
+    with Ledger.open(study, write=False) as reader:
+        assert reader.statuses() == {}
+        with Ledger.open(study, write=True) as ledger:
+            ledger.write([row(0)])
+            assert len(reader.statuses()) == 1
+        assert len(reader.statuses()) == 1
+    assert names(study.parent) == ["study.sqlite"]
 
 
 def test_reading_leaves_nothing_behind(study: Path):
@@ -140,9 +154,23 @@ def test_a_damaged_study_is_told(study: Path):
         ledger.statuses()
 
 
-def test_a_lock_of_another_program_is_waited_for_and_then_told(
-    study: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_lock_of_another_program_is_waited_for(study: Path, monkeypatch: pytest.MonkeyPatch):
+    """Whoever locks the file with SQLite for a while costs the time, and nothing else."""
+    monkeypatch.setattr("lbbench.store.database.WAIT_S", 0.01)
+    monkeypatch.setattr("lbbench.store.database.TRIES", 1000)
+    other = sqlite3.connect(study, check_same_thread=False)
+    with Ledger.open(study, write=True) as ledger, closing(other):
+        other.execute("BEGIN IMMEDIATE")
+        begin = time.monotonic()
+        end = threading.Timer(0.2, other.rollback)
+        end.start()
+        ledger.write([row(0)])
+        assert time.monotonic() - begin > 0.15
+        assert len(ledger.statuses()) == 1
+        end.join()
+
+
+def test_a_lock_of_another_program_that_stays_is_told(study: Path, monkeypatch: pytest.MonkeyPatch):
     """Whoever keeps the file locked with SQLite holds the ledger up; what was written stays."""
     monkeypatch.setattr("lbbench.store.database.WAIT_S", 0.01)
     monkeypatch.setattr("lbbench.store.database.TRIES", 3)

@@ -192,13 +192,13 @@ def test_what_is_asked_of_every_replication_reads_no_histogram(study: Path):
     assert "COVERING INDEX" in how
 
 
-def test_statuses_of_a_hundred_thousand_replications_take_a_moment(study: Path):
-    """A hundred thousand statuses are read in less than two seconds of processor time."""
+def test_statuses_of_a_large_study_take_a_moment(study: Path):
+    """20 000 statuses are read in less than 0.4 s of processor time: 100 000 in two seconds."""
     with Ledger.open(study, write=True) as ledger:
-        ledger.write([row(n, result=None, segments=None) for n in range(100_000)])
+        ledger.write([row(n) for n in range(20_000)])
         begin = time.process_time()
-        assert len(ledger.statuses()) == 100_000
-        assert time.process_time() - begin < 2
+        assert len(ledger.statuses()) == 20_000
+        assert time.process_time() - begin < 0.4
 
 
 def test_a_replication_costs_less_than_a_millisecond(study: Path):

@@ -13,6 +13,7 @@ from ledgers import names, run_beside
 
 from lbbench.errors import RunError
 from lbbench.store.ledger import Ledger
+from lbbench.store.lock import WriterLock
 
 
 @pytest.fixture
@@ -111,6 +112,21 @@ def test_children_of_a_killed_writer_do_not_hold_its_lock(study: Path, child: st
     finally:
         os.kill(orphan, signal.SIGKILL)
         parent.stdout.close()
+
+
+def test_the_file_goes_while_the_lock_is_still_held(study: Path):
+    """Removed after the release it might be the next writer's, and a third would get in."""
+    lock = WriterLock(study, study)
+    file = study.with_name("study.sqlite.lock")
+    seen = []
+    held = lock._lock
+    release = held.release
+    held.release = lambda: (seen.append((file.exists(), held.is_locked)), release())
+    assert file.exists()
+    lock.release()
+    assert seen == [(False, True)]
+    lock.release()  # a second time is nothing
+    assert seen == [(False, True)]
 
 
 def test_writers_that_come_and_go_never_meet(study: Path):
