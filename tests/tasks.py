@@ -1,4 +1,4 @@
-"""What tests give to workers of another process: light to import, so that these start quickly."""
+"""What tests give to workers, and wait for; light to import, so that workers start quickly."""
 
 from __future__ import annotations
 
@@ -10,6 +10,16 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+
+def eventually(holds: Callable[[], object], seconds: float) -> bool:
+    """Tell whether ``holds()`` becomes true within ``seconds``."""
+    until = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.005)
+    return True
 
 
 def square(x: int) -> int:
@@ -35,6 +45,25 @@ def hold_the_interpreter(seconds: int) -> None:
 def leave_pid_then_sleep(path: str, seconds: float) -> None:
     Path(path).write_text(str(os.getpid()), encoding="ascii")
     time.sleep(seconds)
+
+
+def note_pid_then_sleep(path: str, seconds: float) -> int:
+    """Add a line to ``path``: how often, and where, the task was begun."""
+    with Path(path).open("a", encoding="ascii") as file:
+        file.write(f"{os.getpid()}\n")
+    time.sleep(seconds)
+    return os.getpid()
+
+
+def waits(seed: int) -> dict[str, object]:
+    """Return the waiting times of a queue by Lindley's recursion, and their figures."""
+    import numpy as np
+
+    draws = np.random.default_rng(seed)
+    step = draws.exponential(0.8, 2000) - draws.exponential(1.0, 2000)
+    walk = np.cumsum(step)
+    wait = walk - np.minimum(np.minimum.accumulate(walk), 0.0)
+    return {"seed": seed, "mean": float(wait.mean()), "wait": wait.tobytes(), "kept": None}
 
 
 def divide(a: int, b: int) -> float:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 import tasks
+from tasks import eventually
 
 from lbbench.errors import RunError
 from lbbench.studies import worker_handle
@@ -45,16 +46,6 @@ def is_alive(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return status.rpartition(")")[2].split()[0] not in "ZX"
-
-
-def eventually(holds: Callable[[], object], seconds: float) -> bool:
-    """Tell whether ``holds()`` becomes true within ``seconds``."""
-    until = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.005)
-    return True
 
 
 def pid_in(path: Path) -> int:
