@@ -10,8 +10,9 @@ from lbbench.errors import LbbenchError, RunError, ScenarioError
 from lbbench.model.check import build
 from lbbench.report.comparison import short
 from lbbench.stats.intervals import Difference
-from lbbench.studies.compare import BALANCER, _sentence, compare, variants_of
-from lbbench.studies.run import replicate, warmup_segments
+from lbbench.studies.compare import BALANCER, compare, variants_of
+from lbbench.studies.differences import _sentence
+from lbbench.studies.run import FIRST_REPLICATIONS, replicate, warmup_segments
 
 
 def chain(requests: int, utilisation: float = 0.8, **run):
@@ -49,10 +50,10 @@ def test_random_and_round_robin_differ_as_theory_says():
     wanted = (1.0 / (1.0 - sigma)) / 5.0
     assert 5.0 * wanted == pytest.approx(2.84, abs=0.005)  # as the literature has it
     found = compare(chain(60_000), ["random", "round_robin"])
-    mean = next(item for item in found.differences["round_robin"] if item.metric == "mean")
+    mean = next(item for item in found.differences.items["round_robin"] if item.metric == "mean")
     low, high = mean.ratio_ci95
     assert abs(math.log(mean.ratio / wanted)) <= math.log(high / low)
-    assert found.told_apart["round_robin"]["mean"]
+    assert found.differences.told_apart["round_robin"]["mean"]
 
 
 def test_every_variant_meets_the_same_requests():
@@ -83,7 +84,7 @@ def test_the_largest_warmup_holds_for_all():
 def test_equal_variants_cannot_be_told_apart():
     """A leaf without influence on the requests gives differences of exactly zero."""
     found = compare(chain(2000), ["1s", "7s"], leaf="run.window", engine="reference")
-    for item in found.differences["7s"]:
+    for item in found.differences.items["7s"]:
         assert item.difference == 0.0
     assert found.sentences == (
         "7s mean and 1s cannot be told apart",
@@ -111,7 +112,7 @@ def test_failures_are_compared_when_there_are_any():
     """With a full queue the error rates of the variants are compared and said too."""
     scenario = chain(4000).with_({"cluster.pod.queue": 1})
     found = compare(scenario, ["round_robin", "random"], engine="reference")
-    rate = next(item for item in found.differences["random"] if item.metric == "error_rate")
+    rate = next(item for item in found.differences.items["random"] if item.metric == "error_rate")
     failed = [result.requests["failed"] for result in found.results.values()]
     assert failed[1] > failed[0] > 0
     assert rate.b > rate.a
@@ -207,11 +208,34 @@ def test_a_wrong_leaf_is_refused():
         compare(chain(10), [1, 2], leaf="run.sed")
 
 
-def test_precision_does_not_fit_a_comparison():
-    """Pairs need equally many replications, so `run.precision` is refused."""
-    scenario = chain(10, precision={"metric": "latency.mean"})
-    with pytest.raises(RunError, match=r"set run\.replications instead"):
-        compare(scenario, ["ewma", "random"])
+def test_with_precision_all_variants_get_as_many_replications():
+    """Pairs need equally many replications: all get what the least precise variant needs."""
+    asked = {"metric": "latency.mean", "relative": "6%", "max_replications": 40}
+    found = compare(chain(2_000, precision=asked), ["random", "round_robin"])
+    offered = {result.requests["offered"] for result in found.results.values()}
+    assert len(offered) == 1
+    n = offered.pop() // 2_000
+    assert n > FIRST_REPLICATIONS
+    halves = {}
+    for name, result in found.results.items():
+        low, high = result.latency_s["ci95"]["mean"]
+        halves[name] = (high - low) / 2 / result.latency_s["mean"]
+    assert max(halves.values()) <= 0.06
+    before = compare(chain(2_000, replications=n - 1), ["random", "round_robin"])
+    widths = []
+    for result in before.results.values():
+        low, high = result.latency_s["ci95"]["mean"]
+        widths.append((high - low) / 2 / result.latency_s["mean"])
+    assert max(widths) > 0.06
+
+
+def test_precision_that_is_not_reached_is_told():
+    """When the most replications do not suffice, the variants that are too vague say so."""
+    asked = {"metric": "latency.mean", "relative": "0.01%", "max_replications": 2}
+    found = compare(chain(500, precision=asked), ["random", "round_robin"])
+    for result in found.results.values():
+        assert result.requests["offered"] == 1_000
+        assert any("is not within 0.0001" in warning for warning in result.warnings)
 
 
 def test_results_get_distinct_names_of_files():

@@ -20,10 +20,10 @@ from lbbench.core.histogram import fine_index, quantile_ns
 from lbbench.model.tally import SEGMENTS
 from lbbench.stats import theory
 from lbbench.stats.intervals import (
+    all_intervals,
     decorrelated,
     drift,
     estimate,
-    evidence_of,
     holm,
     influence,
     interval,
@@ -396,7 +396,7 @@ def test_evidence_is_what_its_parts_are(copies):
     """Looking for everything at once gives the units, the latencies that count, the intervals."""
     rng = np.random.default_rng(22)
     tallies = [tally_of(rng.exponential(0.1, 6_400)) for _ in range(copies)]
-    units, sure, found = evidence_of(tallies, 5)
+    units, sure, found = all_intervals(tallies, 5)
     assert sure == decorrelated(tallies, 5)
     assert np.array_equal(units.sum_ns, units_of(tallies, 5).sum_ns)
     wanted = {n: interval(units, n) if is_enough(sure, n) else None for n in ("mean", *QUANTILES)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lbbench.model.check import build
+from lbbench.stats.remarks import is_of_one_run
 from lbbench.studies.run import run
 
 
@@ -83,3 +84,12 @@ def test_changes_that_come_too_late_are_told():
     said = warnings(timeline=late, run={"duration": "5s"})
     assert "1 of 2 changes come after the last request at 5 s, the first at 3000 s" in said
     assert "changes come after" not in warnings(timeline=late[:1], run={"duration": "5s"})
+
+
+def test_what_replications_mend_is_told_from_what_they_do_not():
+    """A short run warns of its intervals only; one over capacity of that, too."""
+    short = run(build({"traffic": {"utilisation": 0.1}, "run": {"requests": 300}})).warnings
+    assert short
+    assert all(map(is_of_one_run, short))
+    over = run(build({"traffic": {"utilisation": 1.5}, "run": {"requests": 20_000}})).warnings
+    assert not all(map(is_of_one_run, over))

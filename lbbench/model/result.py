@@ -178,11 +178,24 @@ class Result:
             document = json.loads(text)
         except json.JSONDecodeError as error:
             raise InputError(f"line {error.lineno}: no JSON, so no result: {error.msg}") from None
-        schema = document.get("schema") if isinstance(document, dict) else None
+        if not isinstance(document, dict):
+            document = {}
+        return cls.from_dict(document)
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Result:
+        """Return the result that `to_dict` gave; clock fields that were left out are None.
+
+        Raises
+        ------
+        InputError
+            When it is no result, or one of another schema.
+        """
+        schema = document.get("schema")
         if schema != SCHEMA:
             raise InputError(f"schema = {schema!r}: this version reads {SCHEMA} only")
         known = {field.name for field in fields(cls)}
-        missing = known - set(document) - {"observed", "changes"}
+        missing = known - set(document) - {"observed", "changes", *CLOCK_FIELDS}
         if missing:
             raise InputError(f"{min(missing)} is missing: the result is incomplete")
         kept = {name: value for name, value in document.items() if name in known}

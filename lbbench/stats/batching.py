@@ -14,15 +14,15 @@ import math
 
 import numpy as np
 
-from lbbench.model.tally import SEGMENTS, Tally
-from lbbench.stats.latency import SECOND, batch_edges
+from lbbench.model.tally import SEGMENTS
+from lbbench.stats.latency import SECOND, Counted, batch_edges
 
 FEWEST_BATCHES = 20
 CORRELATED = 0.2  # lag-1 correlation above which batches are made larger
 WIDEST = 0.9  # largest lag-1 correlation that the widening believes
 
 
-def batch_size(tally: Tally, first: int) -> int:
+def batch_size(tally: Counted, first: int) -> int:
     """Return the segments per batch: the least that leaves batch means uncorrelated."""
     largest = max((SEGMENTS - first) // FEWEST_BATCHES, 1)
     for size in range(1, largest + 1):
@@ -32,7 +32,7 @@ def batch_size(tally: Tally, first: int) -> int:
     return largest
 
 
-def mean_error(tally: Tally, first: int, size: int) -> float | None:
+def mean_error(tally: Counted, first: int, size: int) -> float | None:
     """Return the standard error of the mean latency by batches of ``size``; None: too few."""
     pull = _mean_pull(tally, first, size)
     edges = batch_edges(len(tally.offered), first, size)
@@ -42,7 +42,7 @@ def mean_error(tally: Tally, first: int, size: int) -> float | None:
     return error_of(pull) * widening(pull)
 
 
-def _mean_pull(tally: Tally, first: int, size: int) -> np.ndarray | None:
+def _mean_pull(tally: Counted, first: int, size: int) -> np.ndarray | None:
     edges = batch_edges(len(tally.offered), first, size)
     sums = np.add.reduceat(tally.latency_sum.astype(np.float64), edges)
     return pull_on(sums / SECOND, np.add.reduceat(tally.completed + tally.unfinished, edges))

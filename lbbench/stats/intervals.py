@@ -24,12 +24,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from lbbench.core.histogram import fine_highest_equivalent, quantile_ns, quantiles_ns
-from lbbench.model.tally import SEGMENTS, RunShape, Tally
+from lbbench.model.tally import SEGMENTS, RunShape
 from lbbench.stats.batching import (
     CORRELATED,
     FEWEST_BATCHES,
@@ -43,9 +43,12 @@ from lbbench.stats.batching import (
 from lbbench.stats.latency import (
     QUANTILES,
     SECOND,
+    Counted,
     Units,
     at_or_below,
     batches,
+    counts_from,
+    is_whole,
     replications,
     segment_means,
 )
@@ -86,6 +89,13 @@ class Difference:
         return ci is not None and (ci[0] > 0.0 or ci[1] < 0.0)
 
 
+class Side(NamedTuple):
+    """One of two variants that are compared."""
+
+    units: Units
+    sure: float  # decorrelated requests
+
+
 def mser(means: np.ndarray, most: int = MOST_DROPPED) -> int:
     """Return how many leading values to drop, 0 .. ``most``, so that the rest is settled.
 
@@ -104,25 +114,32 @@ def mser(means: np.ndarray, most: int = MOST_DROPPED) -> int:
     return best
 
 
-def settle(tallies: Sequence[Tally]) -> int:
+def settle(tallies: Sequence[Counted]) -> int:
     """Return the warm-up in segments that MSER finds in all replications taken together."""
     return mser(segment_means(tallies))
 
 
-def warmup_of(tallies: Sequence[Tally], shape: RunShape) -> int:
+def warmup_of(tallies: Sequence[Counted], shape: RunShape) -> int:
     """Return how many segments are warm-up: as given, rounded up to a segment, or by `settle`.
 
     At least the last segment is kept.
     """
     if shape.warmup_s < 0.0:
         return settle(tallies)
-    starts = [tally.segment_start[:-1] for tally in tallies]
-    first = max(int(np.searchsorted(start, shape.warmup_s)) for start in starts)
+    return given_warmup([tally.segment_start for tally in tallies], shape.warmup_s)
+
+
+def given_warmup(starts: Sequence[np.ndarray], warmup_s: float) -> int:
+    """Return how many segments a given warm-up takes, rounded up in every replication.
+
+    ``starts`` are the float64[S + 1] starts of the segments. At least the last one is kept.
+    """
+    first = max(int(np.searchsorted(start[:-1], warmup_s)) for start in starts)
     return min(first, SEGMENTS - 1)
 
 
-def units_of(tallies: Sequence[Tally], first: int) -> Units:
-    """Return the evidence of a run: its replications if it has two, else batches.
+def units_of(tallies: Sequence[Counted], first: int) -> Units:
+    """Return the evidence of a run: its replications if it has two, else batches of its segments.
 
     Batches start as single segments and grow to two and three while their means stay correlated
     and at least 20 of them remain.
@@ -130,9 +147,9 @@ def units_of(tallies: Sequence[Tally], first: int) -> Units:
     return _units(tallies, first, [] if len(tallies) > 1 else [batch_size(tallies[0], first)])
 
 
-def _units(tallies: Sequence[Tally], first: int, sizes: Sequence[int]) -> Units:
-    if len(tallies) > 1:
-        return replications(tallies, first)
+def _units(tallies: Sequence[Counted], first: int, sizes: Sequence[int]) -> Units:
+    if len(tallies) > 1 or not is_whole(tallies[0]):
+        return replications(tallies, first)  # a single one of them carries no interval
     return batches(tallies[0], first, sizes[0])
 
 
@@ -202,14 +219,14 @@ def interval(units: Units, name: str) -> Interval | None:
     return low / SECOND, high / SECOND
 
 
-def intervals(tallies: Sequence[Tally], first: int) -> tuple[Units, dict[str, Interval | None]]:
+def intervals(tallies: Sequence[Counted], first: int) -> tuple[Units, dict[str, Interval | None]]:
     """Return the evidence and the 95 % intervals of the mean and of every percentile."""
-    units, _, found = evidence_of(tallies, first)
+    units, _, found = all_intervals(tallies, first)
     return units, found
 
 
-def evidence_of(
-    tallies: Sequence[Tally], first: int
+def all_intervals(
+    tallies: Sequence[Counted], first: int
 ) -> tuple[Units, float, dict[str, Interval | None]]:
     """Return `units_of`, `decorrelated` and the `intervals`, each looked for once."""
     sizes = [batch_size(tally, first) for tally in tallies]
@@ -229,18 +246,18 @@ def is_enough(sure: float, name: str) -> bool:
     return name not in QUANTILES or sure * (1.0 - QUANTILES[name]) >= SURE_ABOVE * (1.0 - 1e-9)
 
 
-def decorrelated(tallies: Sequence[Tally], first: int) -> float:
+def decorrelated(tallies: Sequence[Counted], first: int) -> float:
     """Return how many independent latencies would make the mean as sure as this run does.
 
     The variance of one latency over the squared standard error of the mean, the latter from the
     batches inside every replication (more of them than replications, so steadier).
     """
-    merged = np.sum([t.latency_counts[first:].sum(axis=0) for t in tallies], axis=0)
+    merged = np.sum([counts_from(t, first) for t in tallies], axis=0)
     return _decorrelated(tallies, first, [batch_size(tally, first) for tally in tallies], merged)
 
 
 def _decorrelated(
-    tallies: Sequence[Tally], first: int, sizes: Sequence[int], merged: np.ndarray
+    tallies: Sequence[Counted], first: int, sizes: Sequence[int], merged: np.ndarray
 ) -> float:
     """Return `decorrelated` by the sizes of each one's batches and the merged counts."""
     n = int(merged.sum())
@@ -260,18 +277,43 @@ def _decorrelated(
     return float(n) if square <= variance / n else variance / square
 
 
-def paired(a: Sequence[Tally], b: Sequence[Tally], name: str, *, first: int = 0) -> Difference:
+def is_precise(tallies: Sequence[Counted], first: int, metric: str, relative: float) -> bool:
+    """Tell whether half the interval of ``metric`` is within the ``relative`` share of its value.
+
+    ``metric`` is named as in objectives: ``latency.p99``, ``error_rate``.
+    """
+    name = metric.removeprefix("latency.")
+    if not is_enough(decorrelated(tallies, first), name):
+        return False
+    units = units_of(tallies, first)
+    found, value = interval(units, name), estimate(units, name)
+    if found is None or value is None:
+        return False
+    return (found[1] - found[0]) / 2.0 <= relative * value
+
+
+def paired(a: Sequence[Counted], b: Sequence[Counted], name: str, *, first: int = 0) -> Difference:
     """Return how ``b`` differs from ``a`` in ``name`` (see `influence`) under the same traffic.
 
     Units of the same replication or segment met the same arrivals, so their pulls are subtracted
     before the spread is taken: what both runs owe to the traffic cancels. The interval of the ratio
     is symmetric in its logarithm. ``a`` and ``b`` have equally many replications.
     """
-    if len(a) > 1:
-        left, right = replications(a, first), replications(b, first)
-    else:
-        size = max(batch_size(a[0], first), batch_size(b[0], first))
-        left, right = batches(a[0], first, size), batches(b[0], first, size)
+    if len(a) > 1 or not (is_whole(a[0]) and is_whole(b[0])):
+        return paired_sides(side_of(a, first), side_of(b, first), name)
+    size = max(batch_size(a[0], first), batch_size(b[0], first))
+    left, right = (Side(batches(run[0], first, size), decorrelated(run, first)) for run in (a, b))
+    return paired_sides(left, right, name)
+
+
+def side_of(tallies: Sequence[Counted], first: int) -> Side:
+    """Return what a comparison needs of the replications of one variant."""
+    return Side(replications(tallies, first), decorrelated(tallies, first))
+
+
+def paired_sides(a: Side, b: Side, name: str) -> Difference:
+    """Return `paired` of two sides whose units belong together one by one."""
+    left, right = a.units, b.units
     x, y = estimate(left, name), estimate(right, name)
     pull_x, pull_y = influence(left, name), influence(right, name)
     n = len(left.sum_ns)
@@ -281,8 +323,7 @@ def paired(a: Sequence[Tally], b: Sequence[Tally], name: str, *, first: int = 0)
     gap, ratio = y - x, y / x if x > 0.0 else None
     found = replace(nothing, difference=gap, ratio=ratio)
     error = _standard_error(left, pull_y - pull_x)
-    sure = min(decorrelated(a, first), decorrelated(b, first)) if name in QUANTILES else 0.0
-    if error is None or not is_enough(sure, name):
+    if error is None or not is_enough(min(a.sure, b.sure), name):
         return found
     half, p_value = student(n - 1) * error, _two_sided(gap, error, n - 1)
     found = replace(found, difference_ci95=(gap - half, gap + half), p_value=p_value)
@@ -307,7 +348,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def drift(tallies: Sequence[Tally], first: int) -> float | None:
+def drift(tallies: Sequence[Counted], first: int) -> float | None:
     """Return by how much the mean latency drifts over the kept segments, relative to it, or None.
 
     A line through the segment means; None while its slope can be chance (one false alarm in a

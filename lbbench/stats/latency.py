@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from lbbench.core.histogram import (
     quantiles_ns,
     row_quantiles_ns,
 )
-from lbbench.model.tally import Tally
 
 SECOND = 1e9  # nanoseconds
 
@@ -36,6 +35,38 @@ _BEYOND = MappingProxyType(
 
 ENOUGH_ABOVE = 10
 """A percentile needs so many requests above it; p999 so needs 10 000 requests."""
+
+
+class Counted(Protocol):
+    """What is read of a replication's counts: of a `Tally`, or of the `Evidence` kept of it."""
+
+    @property
+    def offered(self) -> np.ndarray:
+        """int64[S]."""
+
+    @property
+    def completed(self) -> np.ndarray:
+        """int64[S]."""
+
+    @property
+    def failed(self) -> np.ndarray:
+        """int64[S]."""
+
+    @property
+    def unfinished(self) -> np.ndarray:
+        """int64[S]."""
+
+    @property
+    def latency_sum(self) -> np.ndarray:
+        """int64[S] nanoseconds."""
+
+    @property
+    def segment_start(self) -> np.ndarray:
+        """float64[S + 1] seconds."""
+
+    @property
+    def latency_counts(self) -> np.ndarray:
+        """int64[S, H], or int64[G, H] for groups of segments."""
 
 
 class Units(NamedTuple):
@@ -142,7 +173,30 @@ def at_or_below(counts: np.ndarray, threshold_s: float) -> int:
     return int(counts[: bucket + 1].sum())
 
 
-def segment_means(tallies: Sequence[Tally]) -> np.ndarray:
+def counts_from(tally: Counted, first: int) -> np.ndarray:
+    """Return the histogram of the segments from ``first`` on, int64[H].
+
+    Raises
+    ------
+    ValueError
+        When the histograms of segments on both sides of ``first`` have been added up.
+    """
+    edges = getattr(tally, "edges", None)
+    row = first
+    if edges is not None:
+        row = int(np.searchsorted(edges, first))
+        if edges[row] != first:
+            raise ValueError(f"the histograms cannot be cut at segment {first}, only at {edges}")
+    counts: np.ndarray = tally.latency_counts[row:].sum(axis=0)
+    return counts
+
+
+def is_whole(tally: Counted) -> bool:
+    """Tell whether every segment has a histogram of its own, as batches need it."""
+    return len(tally.latency_counts) == len(tally.offered)
+
+
+def segment_means(tallies: Sequence[Counted]) -> np.ndarray:
     """Return the mean latency by segment over the replications, float64[S] ns; NaN: empty."""
     n = np.sum([t.completed + t.unfinished for t in tallies], axis=0)
     sums = np.sum([t.latency_sum.astype(np.float64) for t in tallies], axis=0)
@@ -150,9 +204,9 @@ def segment_means(tallies: Sequence[Tally]) -> np.ndarray:
     return means
 
 
-def replications(tallies: Sequence[Tally], first: int) -> Units:
+def replications(tallies: Sequence[Counted], first: int) -> Units:
     """Return one unit per replication, of the segments from ``first`` on."""
-    counts = np.stack([t.latency_counts[first:].sum(axis=0) for t in tallies])
+    counts = np.stack([counts_from(t, first) for t in tallies])
     merged = counts.sum(axis=0)
     good = np.array([t.completed[first:].sum() for t in tallies])
     return Units(
@@ -168,7 +222,7 @@ def replications(tallies: Sequence[Tally], first: int) -> Units:
     )
 
 
-def batches(tally: Tally, first: int, size: int = 1) -> Units:
+def batches(tally: Counted, first: int, size: int = 1) -> Units:
     """Return batches of ``size`` segments (the first one takes the rest), from ``first`` on."""
     edges = batch_edges(len(tally.offered), first, size)
 

@@ -112,6 +112,11 @@ def thin(
     return said
 
 
+def is_of_one_run(warning: str) -> bool:
+    """Tell whether a warning is about the intervals of a single run: pooled, it may not hold."""
+    return warning.startswith(_OF_ONE_RUN)
+
+
 def doubt(units: Units, *, changes: bool) -> str:
     """Return why the intervals of a run may be wrong, "" when there is no reason to think so."""
     if changes and units.source == "batches":
@@ -125,6 +130,14 @@ def doubt(units: Units, *, changes: bool) -> str:
             "longer or use replications"
         )
     return ""
+
+
+_OF_ONE_RUN = (
+    "too few requests for",
+    "no interval",
+    "the cluster changes, so batches",
+    "intervals may be too narrow",
+)
 
 
 def _listed(names: Sequence[str], most: int = 5) -> str:

@@ -20,7 +20,7 @@ from lbbench.stats.balance import (
 )
 from lbbench.stats.changes import change_blocks
 from lbbench.stats.existence import existence
-from lbbench.stats.intervals import drift, evidence_of, warmup_of
+from lbbench.stats.intervals import all_intervals, drift, warmup_of
 from lbbench.stats.latency import (
     SECOND,
     at_or_below,
@@ -80,7 +80,7 @@ def summarise(
         check_counts(tally, number)
     first = warmup_of(tallies, shape) if warmup_segments is None else warmup_segments
     y = merged(tallies)
-    units, sure, found = evidence_of(tallies, first)
+    units, sure, found = all_intervals(tallies, first)
     latency = latency_block(
         units.merged,
         total(y.latency_sum[first:]),

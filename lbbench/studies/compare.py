@@ -10,24 +10,28 @@ from typing import Any
 
 from lbbench.errors import RunError
 from lbbench.inputs.yaml import parse_set
+from lbbench.model.objectives import Precision
 from lbbench.model.result import Result
 from lbbench.model.scenario import Scenario
-from lbbench.stats.intervals import Difference, holm, paired
+from lbbench.stats.intervals import is_precise
+from lbbench.studies.differences import Differences, differences
 from lbbench.studies.run import (
     Engine,
     Progress,
     Replications,
+    check_precision,
+    first_of,
+    imprecise,
     replicate,
+    replication,
     sum_up,
     tallies,
+    together,
     warmup_segments,
 )
 
 SCHEMA = "lbbench.compare/1"
 BALANCER = "stages.ingress.balancer"
-FIGURES = ("mean", "p50", "p99")
-SAID = ("mean", "p99", "error_rate")
-CHANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -41,18 +45,17 @@ class Comparison:
     results
         Result by the leaf's value, in the order given; all with the same warm-up.
     differences
-        By value (the first one left out): every compared figure against the first value.
-    told_apart
-        By value and figure: whether the difference survives Holm's correction over all of them.
-    sentences
-        The differences in words.
+        Every compared figure of the other values against the first.
     """
 
     leaf: str
     results: Mapping[str, Result]
-    differences: Mapping[str, tuple[Difference, ...]]
-    told_apart: Mapping[str, Mapping[str, bool]]
-    sentences: tuple[str, ...]
+    differences: Differences
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The differences in words."""
+        return tuple(self.differences.sentences())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as plain data (schema lbbench.compare/1)."""
@@ -60,24 +63,7 @@ class Comparison:
             "schema": SCHEMA,
             "leaf": self.leaf,
             "sentences": list(self.sentences),
-            "differences": [
-                {
-                    "value": value,
-                    "against": next(iter(self.results)),
-                    "metric": _metric(item.metric),
-                    "a": item.a,
-                    "b": item.b,
-                    "difference": item.difference,
-                    "difference_ci95": item.difference_ci95,
-                    "ratio": item.ratio,
-                    "ratio_ci95": item.ratio_ci95,
-                    "p_value": item.p_value,
-                    "told_apart": self.told_apart[value][item.metric],
-                    "from": item.source,
-                }
-                for value, items in self.differences.items()
-                for item in items
-            ],
+            "differences": self.differences.to_list(),
             "results": {value: result.to_dict() for value, result in self.results.items()},
         }
 
@@ -142,7 +128,8 @@ def compare(
 ) -> Comparison:
     """Run ``scenario`` once per value of ``leaf`` on the same traffic and compare with the first.
 
-    All variants use the largest warm-up that any of them needs.
+    All variants use the largest warm-up that any of them needs, and with `run.precision` as many
+    replications as the one that needs most.
 
     Raises
     ------
@@ -151,20 +138,18 @@ def compare(
     """
     if len(values) < 2:
         raise RunError(f"{leaf}: a comparison needs at least two values, {len(values)} given")
-    if scenario.run.precision is not None:
-        raise RunError(
-            f"{scenario.name}: run.precision gives every variant its own number of replications, "
-            "and a comparison pairs them; set run.replications instead"
-        )
     variants = {str(value): scenario.with_({leaf: value}) for value in values}
     if len(variants) < len(values):
         twice = next(str(v) for v in values if sum(str(w) == str(v) for w in values) > 1)
         raise RunError(f"{leaf} = {twice} is given twice; name each value once")
     _check_plans(variants)
-    runs = {
-        name: replicate(variant, engine=engine, progress=_named(progress, name))
-        for name, variant in variants.items()
-    }
+    if scenario.run.precision is None:
+        runs = {
+            name: replicate(variant, engine=engine, progress=_named(progress, name))
+            for name, variant in variants.items()
+        }
+    else:
+        runs = _until_precise(variants, scenario.run.precision, engine, progress)
     first = max(warmup_segments(run.outcomes) for run in runs.values())
     results = {
         name: sum_up(
@@ -172,21 +157,8 @@ def compare(
         )
         for name, done in runs.items()
     }
-    has_failed = any(result.requests["failed"] for result in results.values())
-    figures = (*FIGURES, "error_rate") if has_failed else FIGURES
-    base, *others = runs
-    differences = {
-        name: tuple(_difference(runs[base], runs[name], figure, first) for figure in figures)
-        for name in others
-    }
-    told = _told_apart(differences)
-    return Comparison(
-        leaf=leaf,
-        results=results,
-        differences=differences,
-        told_apart=told,
-        sentences=tuple(_sentences(base, differences, told)),
-    )
+    counts = {name: dict(enumerate(tallies(done.outcomes))) for name, done in runs.items()}
+    return Comparison(leaf=leaf, results=results, differences=differences(counts, first))
 
 
 def _check_plans(variants: Mapping[str, Scenario]) -> None:
@@ -198,60 +170,38 @@ def _check_plans(variants: Mapping[str, Scenario]) -> None:
             stage(variant)
 
 
-def _difference(a: Replications, b: Replications, figure: str, first: int) -> Difference:
-    return paired(tallies(a.outcomes), tallies(b.outcomes), figure, first=first)
-
-
-def _told_apart(differences: Mapping[str, Sequence[Difference]]) -> dict[str, dict[str, bool]]:
-    """Return by value and figure whether Holm's correction over all pairs leaves a difference."""
-    pairs = [(name, item) for name, items in differences.items() for item in items]
-    corrected = holm([1.0 if item.p_value is None else item.p_value for _, item in pairs])
-    told: dict[str, dict[str, bool]] = {name: {} for name in differences}
-    for (name, item), p in zip(pairs, corrected, strict=True):
-        told[name][item.metric] = item.p_value is not None and p < CHANCE
-    return told
-
-
-def _sentences(
-    base: str,
-    differences: Mapping[str, Sequence[Difference]],
-    told: Mapping[str, Mapping[str, bool]],
-) -> list[str]:
-    return [
-        _sentence(base, name, item, told_apart=told[name][item.metric])
-        for name, items in differences.items()
-        for item in items
-        if item.metric in SAID
-    ]
-
-
-def _sentence(base: str, name: str, item: Difference, *, told_apart: bool) -> str:
-    figure = item.metric.replace("_", " ")
-    if item.difference_ci95 is None:
-        return f"{name} {figure} and {base}: too few requests to tell them apart"
-    if not told_apart:
-        return f"{name} {figure} and {base} cannot be told apart"
-    if item.ratio is None or item.ratio_ci95 is None:
-        low, high = item.difference_ci95
-        scale, unit = (100.0, "%") if item.metric == "error_rate" else (1e3, "ms")
-        return (
-            f"{name} {figure} {scale * (item.difference or 0.0):+.3g} {unit} against {base}, "
-            f"95 % {scale * low:.3g}-{scale * high:.3g}"
-        )
-    low, high = item.ratio_ci95
-    digits = _decimals(high - low)
-    return (
-        f"{name} {figure} {item.ratio:.{digits}f}x {base}, 95 % {low:.{digits}f}-{high:.{digits}f}"
-    )
-
-
-def _decimals(width: float) -> int:
-    """Return the decimals that an interval of ``width`` carries: one digit of it, two at most."""
-    return 0 if width >= 10.0 else 1 if width >= 0.2 else 2 if width >= 0.02 else 3
-
-
-def _metric(figure: str) -> str:
-    return figure if figure == "error_rate" else f"latency.{figure}"
+def _until_precise(
+    variants: Mapping[str, Scenario],
+    precision: Precision,
+    engine: Engine,
+    progress: Progress | None,
+) -> dict[str, Replications]:
+    """Run replications of all variants in turn until each is precise enough."""
+    check_precision(precision)
+    parts: dict[str, list[Replications]] = {name: [] for name in variants}
+    wanted = first_of(next(iter(variants.values())))
+    while True:
+        for name, variant in variants.items():
+            parts[name] += [
+                replication(variant, number, engine=engine, progress=_named(progress, name))
+                for number in range(len(parts[name]), wanted)
+            ]
+        runs = {name: together(done) for name, done in parts.items()}
+        first = max(warmup_segments(run.outcomes) for run in runs.values())
+        vague = [
+            name
+            for name, run in runs.items()
+            if not is_precise(tallies(run.outcomes), first, precision.metric, precision.relative)
+        ]
+        if not vague:
+            return runs
+        if wanted >= precision.max_replications:
+            note = imprecise(precision, wanted)
+            return {
+                name: run._replace(notes=(*run.notes, note)) if name in vague else run
+                for name, run in runs.items()
+            }
+        wanted += 1
 
 
 def _named(progress: Progress | None, name: str) -> Progress | None:

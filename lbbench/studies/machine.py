@@ -28,6 +28,13 @@ def _machine() -> dict[str, Any]:
     }
 
 
+def usable_cores() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def process_age() -> float:
     """Return the seconds since this process began; its processor time where nothing tells."""
     try:

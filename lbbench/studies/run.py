@@ -81,39 +81,87 @@ def replicate(
     LbbenchError
         When the scenario cannot be run.
     """
-    from lbbench.engines.plan import make_plan
-
-    engine_run = _engine(engine)
     precision = scenario.run.precision
     wanted = scenario.run.replications
     if precision is not None:
-        _check_precision(precision)
-        wanted = min(max(wanted, FIRST_REPLICATIONS), precision.max_replications)
-    started = time.perf_counter()
-    outcomes: list[Outcome] = []
-    populations: list[Population] = []
-    notes: dict[str, None] = {}
-    by_key = 0
-    while len(outcomes) < wanted:
-        number = len(outcomes)
-        plan = make_plan(scenario, replication=number, keys=record)
-        notes |= dict.fromkeys(notes_of(plan))
-        by_key = plan.facts.by_key
-        outcomes.append(
-            engine_run(plan, progress=_numbered(progress, number, wanted), record=record)
+        check_precision(precision)
+        wanted = first_of(scenario)
+    parts: list[Replications] = []
+    while len(parts) < wanted:
+        number = len(parts)
+        parts.append(
+            replication(
+                scenario,
+                number,
+                engine=engine,
+                progress=_numbered(progress, number, wanted),
+                record=record,
+            )
         )
-        populations.append(plan.traffic.population)
-        if precision is not None and len(outcomes) == wanted < precision.max_replications:
-            wanted += int(not _is_precise(outcomes, precision))
-    if precision is not None and not _is_precise(outcomes, precision):
-        notes[
-            f"{precision.metric} is not within {precision.relative:.3g} of its value after "
-            f"{len(outcomes)} replications; raise run.precision.max_replications or run longer"
-        ] = None
-    compile_s = sum(outcome.compile_s for outcome in outcomes)
-    wall_s = time.perf_counter() - started - compile_s
-    unit: Literal["session", "key"] = "key" if by_key else "session"
-    return Replications(outcomes, populations, wall_s, compile_s, tuple(notes), unit)
+        if precision is not None and len(parts) == wanted < precision.max_replications:
+            wanted += int(not _is_precise(together(parts).outcomes, precision))
+    done = together(parts)
+    if precision is not None and not _is_precise(done.outcomes, precision):
+        done = done._replace(notes=(*done.notes, imprecise(precision, wanted)))
+    return done
+
+
+def first_of(scenario: Scenario) -> int:
+    """Return how many replications there are before `run.precision` is asked for."""
+    precision, asked = scenario.run.precision, scenario.run.replications
+    if precision is None:
+        return asked
+    return min(max(asked, FIRST_REPLICATIONS), precision.max_replications)
+
+
+def together(parts: Sequence[Replications]) -> Replications:
+    """Return the replications of several parts as one."""
+    return Replications(
+        outcomes=[outcome for part in parts for outcome in part.outcomes],
+        populations=[population for part in parts for population in part.populations],
+        wall_s=sum(part.wall_s for part in parts),
+        compile_s=sum(part.compile_s for part in parts),
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+        unit=parts[-1].unit,
+    )
+
+
+def imprecise(precision: Precision, n: int) -> str:
+    """Return the sentence on an interval that ``n`` replications leave too wide."""
+    return (
+        f"{precision.metric} is not within {precision.relative:.3g} of its value after "
+        f"{n} replications; raise run.precision.max_replications or run longer"
+    )
+
+
+def replication(
+    scenario: Scenario,
+    number: int,
+    *,
+    engine: Engine = "fast",
+    progress: Progress | None = None,
+    record: bool = False,
+) -> Replications:
+    """Run replication ``number`` of ``scenario`` alone.
+
+    Raises
+    ------
+    LbbenchError
+        When the scenario cannot be run.
+    """
+    from lbbench.engines.plan import make_plan
+
+    started = time.perf_counter()
+    plan = make_plan(scenario, replication=number, keys=record)
+    outcome = _engine(engine)(plan, progress=progress, record=record)
+    return Replications(
+        outcomes=[outcome],
+        populations=[plan.traffic.population],
+        wall_s=time.perf_counter() - started - outcome.compile_s,
+        compile_s=outcome.compile_s,
+        notes=tuple(notes_of(plan)),
+        unit="key" if plan.facts.by_key else "session",
+    )
 
 
 def sum_up(
@@ -205,7 +253,14 @@ def _too_late(plan: Plan) -> list[str]:
     return [said]
 
 
-def _check_precision(precision: Precision) -> None:
+def check_precision(precision: Precision) -> None:
+    """Refuse a `run.precision` of a metric that has no interval.
+
+    Raises
+    ------
+    RunError
+        With the metrics that have one.
+    """
     from lbbench.stats.latency import QUANTILES
 
     known = [f"latency.{name}" for name in ("mean", *QUANTILES)] + ["error_rate"]
@@ -217,15 +272,10 @@ def _check_precision(precision: Precision) -> None:
 
 
 def _is_precise(outcomes: Sequence[Outcome], precision: Precision) -> bool:
-    """Tell whether half the interval of the metric is within the asked share of its value."""
-    from lbbench.stats.intervals import estimate, interval, units_of
+    from lbbench.stats.intervals import is_precise
 
-    units = units_of(tallies(outcomes), warmup_segments(outcomes))
-    name = precision.metric.removeprefix("latency.")
-    found, value = interval(units, name), estimate(units, name)
-    if found is None or value is None:
-        return False
-    return (found[1] - found[0]) / 2.0 <= precision.relative * value
+    first = warmup_segments(outcomes)
+    return is_precise(tallies(outcomes), first, precision.metric, precision.relative)
 
 
 def _numbered(progress: Progress | None, number: int, n: int) -> Progress | None:
