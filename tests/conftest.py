@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+from clusters import Cluster
 from command import Command
+
+from lbbench.studies.executors import Processes
 
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Return a callable that runs a command of lbbench: ``command("run", "aks-ingress")``."""
     return Command(monkeypatch, capsys)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """Start a scheduler without workers."""
+    cluster = Cluster(tmp_path)
+    try:
+        cluster.start_scheduler()
+        yield cluster
+    finally:
+        cluster.end()
+
+
+@pytest.fixture
+def two() -> Iterator[Processes]:
+    """Two workers, ended whatever the test does."""
+    pool = Processes(2)
+    yield pool
+    pool.kill()

@@ -19,9 +19,8 @@ RESULT = {
 
 def member(number: int, **changes: object) -> Member:
     values = {"traffic.utilisation": number / 10, "stages.ingress.balancer": "ewma"}
-    return Member(number, values, f"content-{number}", {"name": "größe", "n": number})._replace(
-        **changes
-    )
+    scenario = json.dumps({"name": "größe", "n": number}, ensure_ascii=False)
+    return Member(number, values, f"content-{number}", scenario)._replace(**changes)
 
 
 def row(number: int = 0, replication: int = 0, **changes: object) -> Row:

@@ -147,3 +147,18 @@ def start_a_sleeper(path: str) -> None:
 def after_pid(path: str, task: Callable[[int], None], seconds: int) -> None:
     Path(path).write_text(str(os.getpid()), encoding="ascii")
     task(seconds)
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether process ``pid`` runs (a zombie that nobody has waited for does not)."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return status.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def pid_in(path: Path) -> int:
+    """Return the process number that a task writes to ``path``."""
+    assert eventually(lambda: path.exists() and path.read_text(encoding="ascii"), 10)
+    return int(path.read_text(encoding="ascii"))

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
 from pathlib import Path
 
 import pytest
 import tasks
+from clusters import Cluster
 from tasks import eventually
 
 from lbbench.errors import RunError
@@ -22,67 +20,6 @@ from lbbench.studies import executors
 from lbbench.studies.executors import Processes, dask_executor, died, slots
 
 pytest.importorskip("distributed")
-
-HERE = Path(__file__).parent
-
-
-class Cluster:
-    """A scheduler and workers as processes of their own, without nannies that revive workers."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.processes: list[subprocess.Popen] = []
-
-    def start_scheduler(self) -> None:
-        """Start the scheduler, read its address."""
-        self.scheduler = self.start(
-            *("scheduler", "--host", "127.0.0.1", "--port", "0"),
-            *("--scheduler-file", str(self.folder / "scheduler.json")),
-        )
-        file = self.folder / "scheduler.json"
-        assert eventually(lambda: file.exists() and file.read_text(encoding="utf-8"), 30)
-        self.address = json.loads(file.read_text(encoding="utf-8"))["address"]
-
-    def start(self, what: str, *options: str, path: str | None = None) -> subprocess.Popen:
-        """Start a ``scheduler`` or ``worker`` that can import lbbench and the tests' tasks."""
-        code = f"from distributed.cli.dask_{what} import main; main()"
-        path = path or os.pathsep.join([str(HERE.parent), str(HERE)])
-        with (self.folder / "log").open("a") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-c", code, *options, "--no-dashboard"],
-                env={**os.environ, "PYTHONPATH": path},
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        self.processes.append(process)
-        return process
-
-    def worker(self, path: str | None = None) -> subprocess.Popen:
-        """Start a worker with one thread."""
-        return self.start(
-            *("worker", self.address, "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny"),
-            *("--local-directory", str(self.folder)),
-            path=path,
-        )
-
-    def end(self) -> None:
-        """Kill all that is left."""
-        for process in self.processes:
-            process.kill()
-            process.wait()
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """Start a scheduler without workers."""
-    cluster = Cluster(tmp_path)
-    try:
-        cluster.start_scheduler()
-        yield cluster
-    finally:
-        cluster.end()
 
 
 def test_dask_gives_what_processes_give(cluster: Cluster):
@@ -147,7 +84,7 @@ def test_a_lost_scheduler_is_noticed(cluster: Cluster, monkeypatch):
         with pytest.raises(RunError, match="connection to the Dask scheduler is lost"):
             slots(dask)
         started = time.monotonic()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 15
 
 
 def test_leaving_cancels_what_is_not_finished(cluster: Cluster, tmp_path: Path):
@@ -197,7 +134,7 @@ def test_a_scheduler_without_workers_is_refused(cluster: Cluster, monkeypatch):
         dask_executor(cluster.address),
     ):
         pass
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 15
 
 
 @pytest.mark.parametrize("listening", [False, True], ids=["closed port", "somebody else's"])

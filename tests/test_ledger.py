@@ -84,8 +84,8 @@ def test_members_come_back_as_they_were_planned(study: Path):
     """Values in the order of the axes, scenario and reason are what was planned, type by type."""
     with Ledger.open(study, write=True) as ledger:
 
-        @given(DOCUMENTS, DOCUMENTS, st.none() | st.text())
-        def hold(values: dict, scenario: dict, invalid: str | None) -> None:
+        @given(DOCUMENTS, st.text(), st.none() | st.text())
+        def hold(values: dict, scenario: str, invalid: str | None) -> None:
             planned = Member(0, values, "content", scenario, invalid)
             ledger.plan([planned])
             (found,) = ledger.members()
@@ -102,11 +102,11 @@ def test_a_new_plan_takes_the_place_of_the_old_one_and_keeps_points_and_rows(stu
         ledger.write([row(2499), row(1)])
         changed = [
             member(0),
-            member(1, content="content-7", scenario={"name": "renamed"}, invalid="too few pods"),
+            member(1, content="content-7", scenario='{"name":"renamed"}', invalid="too few pods"),
         ]
         ledger.plan(changed)
         assert list(ledger.members()) == changed
-        assert ledger.scenario("content-7") == {"name": "renamed"}
+        assert ledger.scenario("content-7") == '{"name":"renamed"}'
         assert ledger.scenario("content-2499") == member(2499).scenario
         assert len(ledger.statuses()) == 2
         with pytest.raises(KeyError):
@@ -160,14 +160,18 @@ def test_people_can_read_the_results_with_sqlite_alone(study: Path):
         first, second = map(dict, db.execute("SELECT * FROM results"))
         (mode,) = db.execute("PRAGMA journal_mode").fetchone()
     assert mode == "wal"
-    assert (first["point"], first["latency_mean_s"], first["latency_p99_s"]) == (0, 0.02, 0.25)
+    assert (first["point"], first["own_latency_mean_s"], first["own_latency_p99_s"]) == (
+        0,
+        0.02,
+        0.25,
+    )
     assert (first["offered"], first["failed"], first["failed_by_error"]) == (
         100,
         3,
         '{"refused":3}',
     )
     assert json.loads(first["axes"])["traffic.utilisation"] == 0
-    assert (second["status"], second["error"], second["latency_p99_s"]) == (
+    assert (second["status"], second["error"], second["own_latency_p99_s"]) == (
         "failed",
         "it broke",
         None,
@@ -190,26 +194,6 @@ def test_what_is_asked_of_every_replication_reads_no_histogram(study: Path):
     with closing(sqlite3.connect(study)) as db:
         (*_, how), *_ = db.execute(f"EXPLAIN QUERY PLAN {question}")
     assert "COVERING INDEX" in how
-
-
-def test_statuses_of_a_large_study_take_a_moment(study: Path):
-    """20 000 statuses are read in less than 0.4 s of processor time: 100 000 in two seconds."""
-    with Ledger.open(study, write=True) as ledger:
-        ledger.write([row(n) for n in range(20_000)])
-        begin = time.process_time()
-        assert len(ledger.statuses()) == 20_000
-        assert time.process_time() - begin < 0.4
-
-
-def test_a_replication_costs_less_than_a_millisecond(study: Path):
-    """Half of the rows with 60 kB of histograms are committed within 1 ms each."""
-    spent = []
-    with Ledger.open(study, write=True) as ledger:
-        for n in range(200):
-            begin = time.perf_counter()
-            ledger.write([row(n, histograms="h" * 60_000)])
-            spent.append(time.perf_counter() - begin)
-    assert sorted(spent)[100] < 1e-3
 
 
 # --- all or nothing -------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ class Member(NamedTuple):
     number: int
     values: Mapping[str, Any]
     content: str  # SHA-256 of what its results depend on, seed and version apart
-    scenario: Mapping[str, Any]  # resolved, without the sweep
+    scenario: str  # resolved, without the sweep, as JSON
     invalid: str | None = None  # why this combination is no scenario
 
 

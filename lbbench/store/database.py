@@ -41,13 +41,22 @@ SCHEMA = (
     # For people: sqlite3 study.sqlite 'SELECT * FROM results'
     """CREATE VIEW results AS
          SELECT m.number AS point, m.axes, r.seed, r.replication, r.version, r.status, r.error,
-                json_extract(r.result, '$.latency_s.mean') AS latency_mean_s,
-                json_extract(r.result, '$.latency_s.p99') AS latency_p99_s,
+                json_extract(r.result, '$.time_s.warmup') AS own_warmup_s,
+                json_extract(r.result, '$.latency_s.mean') AS own_latency_mean_s,
+                json_extract(r.result, '$.latency_s.p99') AS own_latency_p99_s,
                 json_extract(r.result, '$.requests.offered') AS offered,
                 json_extract(r.result, '$.requests.failed') AS failed,
                 json_extract(r.result, '$.requests.by_error') AS failed_by_error,
                 r.wall_s, r.created
          FROM members m JOIN replications r ON r.content = m.content
+         WHERE r.seed = COALESCE(
+                   (SELECT json_extract(value, '$.run.seed') FROM notes WHERE name = 'scenario'),
+                   r.seed)
+               AND r.replication < COALESCE(
+                   (SELECT json_extract(value, '$."' || m.content || '"') FROM notes
+                    WHERE name = 'sizes'),
+                   (SELECT CAST(value AS INTEGER) FROM notes WHERE name = 'at_first'),
+                   1 + r.replication)
          ORDER BY m.number, r.seed, r.replication, r.version""",
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {FORM}",

@@ -33,10 +33,10 @@ def writer_for(frame: pl.DataFrame, path: Path) -> Callable[[Path], object]:
     RunError
         By what is returned, when the file cannot be written.
     """
-    write = _FORMS.get(path.suffix.lower())
+    write = FORMS.get(path.suffix.lower())
     if write is None:
         raise InputError(
-            f"{path}: the ending {path.suffix!r} names no form; give one of {', '.join(_FORMS)}"
+            f"{path}: the ending {path.suffix!r} names no form; give one of {', '.join(FORMS)}"
         )
 
     def fill(target: Path) -> None:
@@ -71,7 +71,7 @@ def _json(frame: pl.DataFrame, file: BufferedWriter) -> None:
     frame.write_json(file)
 
 
-_FORMS: dict[str, Callable[[pl.DataFrame, BufferedWriter], None]] = {
+FORMS: dict[str, Callable[[pl.DataFrame, BufferedWriter], None]] = {
     ".csv": _csv,
     ".parquet": _parquet,
     ".json": _json,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -41,7 +41,7 @@ class Ledger:
     """
 
     def __init__(self, path: Path, db: sqlite3.Connection, lock: WriterLock | None) -> None:
-        self._path = path
+        self.path = path
         self._db = db
         self._lock = lock
 
@@ -85,6 +85,14 @@ class Ledger:
         if self._lock is not None:
             self._lock.release()
 
+    def discard(self) -> None:
+        """Remove the file, then let the next writer in: what was made has come to nothing."""
+        self._db.close()
+        file = self.path.resolve()
+        for end in ("", "-wal", "-shm"):
+            file.with_name(file.name + end).unlink(missing_ok=True)
+        self.close()
+
     def __enter__(self) -> Self:
         return self
 
@@ -100,7 +108,7 @@ class Ledger:
 
     def note(self, name: str, value: str) -> None:
         """Keep a text under a name, in place of an earlier one."""
-        with told(self._path), transaction(self._db):
+        with told(self.path), transaction(self._db):
             self._db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
 
     def noted(self, name: str) -> str | None:
@@ -108,11 +116,17 @@ class Ledger:
         found = self._all("SELECT value FROM notes WHERE name = ?", name)
         return found[0][0] if found else None
 
-    def plan(self, members: Iterable[Member]) -> None:
-        """Make these the members of the study; all points and replications stay."""
+    def plan(self, members: Iterable[Member], notes: Mapping[str, str] | None = None) -> None:
+        """Make these the members of the study; all points and replications stay.
+
+        ``notes`` are kept in the same transaction, each as `note` does it.
+        """
         left = iter(members)
-        with told(self._path), transaction(self._db):
+        with told(self.path), transaction(self._db):
             self._db.execute("DELETE FROM members")
+            self._db.executemany(
+                "INSERT OR REPLACE INTO notes VALUES (?, ?)", (notes or {}).items()
+            )
             while batch := list(islice(left, _BATCH)):
                 self._db.executemany(
                     "INSERT INTO members VALUES (?, ?, ?)",
@@ -123,7 +137,7 @@ class Ledger:
                     """INSERT INTO points VALUES (?1, ?2, ?3) ON CONFLICT (content) DO UPDATE
                        SET scenario = ?2, invalid = ?3
                        WHERE scenario IS NOT ?2 OR invalid IS NOT ?3""",
-                    ((m.content, _canonical(m.scenario), m.invalid) for m in batch),
+                    ((m.content, m.scenario, m.invalid) for m in batch),
                 )
 
     def members(self) -> Iterator[Member]:
@@ -138,11 +152,11 @@ class Ledger:
             _BATCH,
         ):
             for number, axes, content, scenario, invalid in batch:
-                yield Member(number, json.loads(axes), content, json.loads(scenario), invalid)
+                yield Member(number, json.loads(axes), content, scenario, invalid)
             last = batch[-1][0]
 
-    def scenario(self, content: str) -> dict[str, Any]:
-        """Return the scenario of a point, planned now or earlier.
+    def scenario(self, content: str) -> str:
+        """Return the scenario of a point, planned now or earlier, as JSON.
 
         Raises
         ------
@@ -152,14 +166,13 @@ class Ledger:
         found = self._all("SELECT scenario FROM points WHERE content = ?", content)
         if not found:
             raise KeyError(content)
-        scenario: dict[str, Any] = json.loads(found[0][0])
-        return scenario
+        return str(found[0][0])
 
     # --- what its replications gave ---------------------------------------------------------------
 
     def write(self, rows: Sequence[Row]) -> None:
         """Keep replications, each in place of an earlier one of the same key."""
-        with told(self._path), transaction(self._db):
+        with told(self.path), transaction(self._db):
             self._db.executemany(
                 "INSERT INTO machines (machine) VALUES (?) ON CONFLICT DO NOTHING",
                 ((machine,) for machine in {row.machine for row in rows}),
@@ -202,7 +215,7 @@ class Ledger:
         return {(version, status): n for version, status, n in found}
 
     def _all(self, question: str, *values: Any) -> list[Any]:
-        with told(self._path):
+        with told(self.path):
             return self._db.execute(question, values).fetchall()
 
 

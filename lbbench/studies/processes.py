@@ -320,6 +320,9 @@ class Processes(Executor):
             self._staff.remove(worker)
         worker.kill()
         worker.bury()
+        if not self._staff:  # those that did the work while none could be started are gone:
+            self._failed_starts = min(self._failed_starts, FAILED_STARTS - 1)  # try once more
+            self._ring()
 
     def _end(self) -> None:
         """End the workers; tasks are left only after ``kill``, or when the mover itself failed."""
