@@ -11,17 +11,21 @@ if TYPE_CHECKING:
     from lbbench.model.scenario import Scenario
     from lbbench.studies.compare import compare
     from lbbench.studies.run import run
+    from lbbench.studies.study import Study
+    from lbbench.studies.sweep import sweep
 
 __version__ = "0.1.0"
 
-__all__ = ["Result", "Scenario", "__version__", "compare", "load", "run"]
+__all__ = ["Result", "Scenario", "Study", "__version__", "compare", "load", "run", "sweep"]
 
 _HOMES = {
     "Result": "lbbench.model.result",
     "Scenario": "lbbench.model.scenario",
+    "Study": "lbbench.studies.study",
     "compare": "lbbench.studies.compare",
     "load": "lbbench.inputs.yaml",
     "run": "lbbench.studies.run",
+    "sweep": "lbbench.studies.sweep",
 }
 # Imported at the first use: `import lbbench` stays instant and pulls in no numeric library.
 

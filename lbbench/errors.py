@@ -21,3 +21,7 @@ class BalancerError(LbbenchError):
 
 class RunError(LbbenchError):
     """A run that cannot be carried out with the given scenario on this machine."""
+
+
+class Interrupted(LbbenchError):  # noqa: N818  (a wish of the user, no error)
+    """A study that was stopped by the user; the sentence says what is kept and how to go on."""

@@ -30,6 +30,33 @@ def test_the_scenario_loads_and_can_be_planned(tmp_path: Path):
     assert len(plan.shape.pods) == 10
 
 
+def test_the_axes_of_a_study_are_a_sweep(tmp_path: Path):
+    """The second YAML block is a sweep that can be added to the scenario of the first."""
+    from lbbench.studies.axes import check_axes, n_points
+
+    blocks = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+    path = tmp_path / "shop.yaml"
+    scenario = blocks[0].replace("duration: 10min", "requests: 1000")
+    path.write_text(f"{scenario}\n{blocks[1]}", encoding="utf-8")
+    sweep = check_axes(load(path))
+    assert n_points(sweep) == 20
+    assert n_points(sweep.model_copy(update={"random": None})) == 3 * 4 * 3 * 2
+
+
+def test_the_python_of_a_study_runs(monkeypatch, capsys, tmp_path):
+    """The second Python block sweeps (here 100 requests by the readable engine) and prints."""
+    real, sweep = lbbench.load, lbbench.sweep
+    small = ["run.requests=100", "run.replications=1", "sweep.axes.traffic.utilisation=[0.5]"]
+    monkeypatch.setattr(lbbench, "load", lambda name: real(name, small))
+    monkeypatch.setattr(
+        lbbench, "sweep", lambda scenario, **how: sweep(scenario, engine="reference", **how)
+    )
+    monkeypatch.chdir(tmp_path)
+    code = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)[1]
+    exec(compile(f"import lbbench\n{code}", "README.md", "exec"), {})
+    assert capsys.readouterr().out.count("Figure(value=") == 8
+
+
 def test_the_python_runs(monkeypatch, capsys):
     """The Python of the README prints the two figures (here of 2000 requests)."""
     real = lbbench.load

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from lbbench.errors import LbbenchError
+from lbbench.errors import Interrupted, LbbenchError
 
 DONE = 0
 BAD_INPUT = 2
@@ -20,6 +20,9 @@ def main() -> None:
     try:
         code = app(prog_name="lbbench", standalone_mode=False)
         sys.stdout.flush()
+    except Interrupted as end:
+        _say(str(end))
+        sys.exit(INTERRUPTED)
     except LbbenchError as error:
         if _debugging():
             raise

@@ -11,10 +11,12 @@ from lbbench import __version__
 from lbbench.cli.balancers import balancers
 from lbbench.cli.check import check
 from lbbench.cli.compare import compare
+from lbbench.cli.export import export
 from lbbench.cli.import_ import import_
 from lbbench.cli.run import run
 from lbbench.cli.scenarios import scenarios
 from lbbench.cli.schema import schema
+from lbbench.cli.sweep import sweep
 from lbbench.cli.verify import verify
 from lbbench.cli.walk import walk
 from lbbench.cli.warm import warm
@@ -62,6 +64,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "run": run,
     "check": check,
     "compare": compare,
+    "sweep": sweep,
+    "export": export,
     "walk": walk,
     "verify": verify,
     "import": import_,
