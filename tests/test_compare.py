@@ -9,7 +9,7 @@ import pytest
 from lbbench.errors import LbbenchError, RunError, ScenarioError
 from lbbench.model.check import build
 from lbbench.report.comparison import short
-from lbbench.stats.intervals import Difference
+from lbbench.stats.pairs import Difference
 from lbbench.studies.compare import BALANCER, compare, variants_of
 from lbbench.studies.differences import _sentence
 from lbbench.studies.run import FIRST_REPLICATIONS, replicate, warmup_segments

@@ -20,8 +20,9 @@ from lbbench.stats.evidence import (
     unpack_numbers,
     with_histograms,
 )
-from lbbench.stats.intervals import decorrelated, estimate, interval, paired, settle, units_of
+from lbbench.stats.intervals import decorrelated, estimate, interval, settle, units_of
 from lbbench.stats.latency import counts_from, replications
+from lbbench.stats.pairs import paired
 
 FIGURES = ("mean", "p50", "p90", "p99", "error_rate")
 

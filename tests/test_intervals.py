@@ -24,19 +24,18 @@ from lbbench.stats.intervals import (
     decorrelated,
     drift,
     estimate,
-    holm,
     influence,
     interval,
     intervals,
     is_correlated,
     is_enough,
     mser,
-    paired,
     settle,
     student,
     units_of,
 )
 from lbbench.stats.latency import QUANTILES, batches, replications
+from lbbench.stats.pairs import holm, paired
 
 SERVICE = 0.02  # seconds: the mean service time of all queues here
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from lbbench.report.layout import Grid
 from lbbench.report.sweep_progress import SweepBar
 from lbbench.report.units import count, digits_for, milliseconds, percent, ratio, span
-from lbbench.stats.intervals import Difference
+from lbbench.stats.pairs import Difference
 from lbbench.studies.differences import SAID
 from lbbench.studies.study import Condition, Figure, Study, Summary
 

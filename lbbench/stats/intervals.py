@@ -1,4 +1,4 @@
-"""How sure a figure of a run is: warm-up, intervals, paired differences of two runs.
+"""How sure a figure of a run is: warm-up, intervals, precision, drift.
 
 The pieces of evidence ("units") are replications, or, in a single run, batches of consecutive
 segments. A mean is the ratio of the summed latency to the summed number over units; a percentile is
@@ -23,8 +23,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -61,39 +59,6 @@ DRIFT_LEAST = 0.01  # a drift of the mean below 1 % changes no decision
 
 
 Interval = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How one figure differs between two runs of the same traffic: b against a.
-
-    The intervals hold at 95 % each; ``p_value`` is for "no difference", to be corrected with `holm`
-    when several pairs are looked at. None: cannot be said (nothing counted, too few units).
-    """
-
-    metric: str
-    a: float | None
-    b: float | None
-    difference: float | None
-    difference_ci95: Interval | None
-    ratio: float | None
-    ratio_ci95: Interval | None
-    p_value: float | None
-    units: int
-    source: Literal["replications", "batches"]
-
-    @property
-    def told_apart(self) -> bool:
-        """Tell whether the interval of the difference leaves out zero."""
-        ci = self.difference_ci95
-        return ci is not None and (ci[0] > 0.0 or ci[1] < 0.0)
-
-
-class Side(NamedTuple):
-    """One of two variants that are compared."""
-
-    units: Units
-    sure: float  # decorrelated requests
 
 
 def mser(means: np.ndarray, most: int = MOST_DROPPED) -> int:
@@ -175,7 +140,7 @@ def influence(units: Units, name: str) -> np.ndarray | None:
         return pull_on(_within(units, name), units.offered)
     p = QUANTILES[name]
     below = pull_on(_below(units, name), units.n)
-    half = None if below is None else _half_width(units, below)
+    half = None if below is None else half_width(units, below)
     if below is None or half is None:
         return None
     if half == 0.0:
@@ -208,11 +173,11 @@ def interval(units: Units, name: str) -> Interval | None:
     """
     if name not in QUANTILES:
         pull, at = influence(units, name), estimate(units, name)
-        half = None if pull is None else _half_width(units, pull)
+        half = None if pull is None else half_width(units, pull)
         return None if half is None or at is None else (at - half, at + half)
     p = QUANTILES[name]
     below = pull_on(_below(units, name), units.n)
-    half = None if below is None else _half_width(units, below)
+    half = None if below is None else half_width(units, below)
     if half is None or p + half >= 1.0:
         return None
     low, high = quantiles_ns(units.merged, [max(p - half, 0.0), p + half]).tolist()
@@ -292,62 +257,6 @@ def is_precise(tallies: Sequence[Counted], first: int, metric: str, relative: fl
     return (found[1] - found[0]) / 2.0 <= relative * value
 
 
-def paired(a: Sequence[Counted], b: Sequence[Counted], name: str, *, first: int = 0) -> Difference:
-    """Return how ``b`` differs from ``a`` in ``name`` (see `influence`) under the same traffic.
-
-    Units of the same replication or segment met the same arrivals, so their pulls are subtracted
-    before the spread is taken: what both runs owe to the traffic cancels. The interval of the ratio
-    is symmetric in its logarithm. ``a`` and ``b`` have equally many replications.
-    """
-    if len(a) > 1 or not (is_whole(a[0]) and is_whole(b[0])):
-        return paired_sides(side_of(a, first), side_of(b, first), name)
-    size = max(batch_size(a[0], first), batch_size(b[0], first))
-    left, right = (Side(batches(run[0], first, size), decorrelated(run, first)) for run in (a, b))
-    return paired_sides(left, right, name)
-
-
-def side_of(tallies: Sequence[Counted], first: int) -> Side:
-    """Return what a comparison needs of the replications of one variant."""
-    return Side(replications(tallies, first), decorrelated(tallies, first))
-
-
-def paired_sides(a: Side, b: Side, name: str) -> Difference:
-    """Return `paired` of two sides whose units belong together one by one."""
-    left, right = a.units, b.units
-    x, y = estimate(left, name), estimate(right, name)
-    pull_x, pull_y = influence(left, name), influence(right, name)
-    n = len(left.sum_ns)
-    nothing = Difference(name, x, y, None, None, None, None, None, n, left.source)
-    if x is None or y is None or pull_x is None or pull_y is None:
-        return nothing
-    gap, ratio = y - x, y / x if x > 0.0 else None
-    found = replace(nothing, difference=gap, ratio=ratio)
-    error = _standard_error(left, pull_y - pull_x)
-    if error is None or not is_enough(min(a.sure, b.sure), name):
-        return found
-    half, p_value = student(n - 1) * error, _two_sided(gap, error, n - 1)
-    found = replace(found, difference_ci95=(gap - half, gap + half), p_value=p_value)
-    relative = _half_width(left, pull_y / y - pull_x / x) if x > 0.0 and y > 0.0 else None
-    if ratio is None or relative is None:
-        return found
-    return replace(found, ratio_ci95=(ratio * math.exp(-relative), ratio * math.exp(relative)))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return Holm's corrected p-values: below 5 %, the whole family errs once in twenty.
-
-    S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
-    Statistics 6, 1979.
-    """
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    corrected = [0.0] * len(p_values)
-    floor = 0.0
-    for rank, i in enumerate(order):
-        floor = max(floor, min((len(p_values) - rank) * p_values[i], 1.0))
-        corrected[i] = floor
-    return corrected
-
-
 def drift(tallies: Sequence[Counted], first: int) -> float | None:
     """Return by how much the mean latency drifts over the kept segments, relative to it, or None.
 
@@ -364,7 +273,7 @@ def drift(tallies: Sequence[Counted], first: int) -> float | None:
     rest = y - y.mean() - slope * x
     error = widening(rest) * math.sqrt(float((rest * rest).sum() / (len(y) - 2) / (x * x).sum()))
     change = slope * (len(means) - 1) / float(y.mean()) if y.mean() > 0.0 else 0.0
-    if abs(change) < DRIFT_LEAST or _two_sided(slope, error, len(y) - 2) > DRIFT_CHANCE:
+    if abs(change) < DRIFT_LEAST or two_sided(slope, error, len(y) - 2) > DRIFT_CHANCE:
         return None
     return change
 
@@ -376,7 +285,7 @@ def student(df: int, level: float = LEVEL) -> float:
     return float(stdtrit(df, 0.5 + level / 2.0))
 
 
-def _two_sided(value: float, error: float, df: int) -> float:
+def two_sided(value: float, error: float, df: int) -> float:
     """Return the chance of a value as far from zero, given its standard error."""
     from scipy.special import stdtr
 
@@ -401,7 +310,7 @@ def _within(units: Units, name: str) -> np.ndarray:
     return answered
 
 
-def _standard_error(units: Units, pull: np.ndarray) -> float | None:
+def standard_error(units: Units, pull: np.ndarray) -> float | None:
     """Return the standard error of the mean pull; None with too few units to tell."""
     filled = int((units.offered > 0).sum())
     if filled < (2 if units.source == "replications" else FEWEST_BATCHES):
@@ -409,6 +318,7 @@ def _standard_error(units: Units, pull: np.ndarray) -> float | None:
     return error_of(pull) if units.source == "replications" else error_of(pull) * widening(pull)
 
 
-def _half_width(units: Units, pull: np.ndarray) -> float | None:
-    error = _standard_error(units, pull)
+def half_width(units: Units, pull: np.ndarray) -> float | None:
+    """Return half the 95 % interval of the mean pull; None with too few units to tell."""
+    error = standard_error(units, pull)
     return None if error is None else student(len(pull) - 1) * error

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from lbbench.stats.intervals import Difference, Side, holm, paired, paired_sides, side_of
 from lbbench.stats.latency import Counted
+from lbbench.stats.pairs import Difference, Side, holm, paired, paired_sides, side_of
 
 FIGURES = ("mean", "p50", "p99")
 SAID = ("mean", "p99", "error_rate")
