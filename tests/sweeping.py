@@ -128,4 +128,4 @@ class Heard(Watcher):
 
 
 def swept(scenario, out, engine="reference", **options) -> Study:
-    return sweep(scenario, out=out, engine=engine, workers=2, **options)
+    return sweep(scenario, out=out, engine=engine, **{"workers": 1, **options})

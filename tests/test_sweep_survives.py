@@ -16,7 +16,7 @@ from sweeping import children, command, is_alive, n_rows, small, start, until, v
 
 from lbbench.studies.sweep import sweep
 
-SLOW = {"requests": 600, "replications": 3}  # 18 replications, some tenths of a second each
+SLOW = {"requests": 400, "replications": 3}  # 18 replications, some tenths of a second each
 
 
 def finished(process: subprocess.Popen[str], seconds: float = 60.0) -> tuple[int, str]:

@@ -203,6 +203,7 @@ words = st.sampled_from(
 
 
 @settings(max_examples=150)
+@example("&a { &a")  # an anchor given twice
 @given(
     st.one_of(
         st.lists(words, max_size=30).map(" ".join), st.text(max_size=60), st.binary(max_size=60)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import StringIO
@@ -80,12 +81,14 @@ def read_value(text: str, path: str) -> Any:
 
 def _compose(text: str, place: str) -> Any:
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+    from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 
     if _OPENERS.search(text):  # the scanner needs seconds for thousands of them
         raise ScenarioError(f"{place}: nested deeper than {MAX_DEPTH} levels")
     try:
-        return YAML(typ="rt", pure=True).compose(StringIO(text))
+        with warnings.catch_warnings():  # YAML allows it: the later anchor holds from there on
+            warnings.simplefilter("ignore", ReusedAnchorWarning)
+            return YAML(typ="rt", pure=True).compose(StringIO(text))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark and not place.startswith("--set") else ""
