@@ -56,7 +56,7 @@ def test_json_is_alone_on_stdout(command, tmp_path):
 
 def test_in_a_terminal_the_document_still_goes_to_stdout(tmp_path):
     """With a bar on a terminal, what is piped gets the document or the table, nothing less."""
-    file, out = written(tmp_path, requests=1_000), tmp_path / "study.sqlite"
+    file, out = written(tmp_path, requests=300), tmp_path / "study.sqlite"
     for options, wanted in ((["--json", "-"], '"schema": "lbbench.study/1"'), ([], "max/mean")):
         out.unlink(missing_ok=True)
         ours, theirs = pty.openpty()
