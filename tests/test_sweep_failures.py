@@ -40,6 +40,7 @@ def test_a_point_that_fails_is_recorded_and_the_sweep_goes_on(tmp_path):
     assert "1 replications have no result" in heard.said[-1]
     again = Heard()
     swept(scenario, out, watcher=again).close()
+    assert "2 replications are there (1 of them without a result)" in again.said[0]
     assert again.stood == []  # it has ended, though without a result
     (tmp_path / "mine.py").write_text(BROKEN.replace("[][3]", "0"), encoding="utf-8")
     with swept(scenario, out) as study:  # another content: the edited file runs by itself

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from lbbench import __version__
@@ -15,10 +15,8 @@ from lbbench.model.study import Member
 from lbbench.store.ledger import Ledger
 from lbbench.studies.axes import check_axes, n_points, points
 from lbbench.studies.content import as_text, content_of, digest, files_of, point_data
-from lbbench.studies.run import first_of
+from lbbench.studies.run import Progress, first_of
 from lbbench.studies.schedule import Wanted
-
-Progress = Callable[[str, int, int | None], None]
 
 OtherVersion = Literal["ask", "reuse", "fresh"]
 """What to do with results of another version of the package: refuse, take them, run anew."""
@@ -34,17 +32,20 @@ class Begun(NamedTuple):
     versions: tuple[str, ...]  # versions whose results count, the preferred one first
     ended: dict[tuple[str, int], str]  # (content, replication) -> how it ended
     stale: int  # replications in the ledger that are no part of the study any more
+    files: Mapping[str, str | None]  # digest of every file that a point names
 
     def sentence(self, name: str) -> str:
         """Return in words how the study begins."""
         n = len(self.ended)
         if self.kind == "new":
             return f"{name}: a new study"
-        if self.kind == "again":
-            return f"{name}: going on, {n:,} replications are there"
         left = (
             f"; {self.stale:,} others stay in the file and out of the study" if self.stale else ""
         )
+        if self.kind == "again":
+            bare = sum(how != "done" for how in self.ended.values())
+            without = f" ({bare:,} of them without a result)" if bare else ""
+            return f"{name}: going on, {n:,} replications are there{without}{left}"
         return (
             f"{name}: the scenario has changed since the last sweep ({some(self.changes, SHOWN)}); "
             f"{n:,} replications are the same and are kept{left}"
@@ -130,16 +131,16 @@ def begin(
         for key, how in useful[version].items():
             if ours.get(key) != "done":
                 ours[key] = how if how == "done" else ours.get(key, how)
-    files = digests(scenario, members)
+    files = _digests(scenario, members)
     before = json.loads(ledger.noted("scenario") or "null")
     now = scenario.resolved()
     if before is None:
-        return Begun("new", (), tuple(versions), ours, stale)
+        return Begun("new", (), tuple(versions), ours, stale, files)
     changes = (*_changes(before, now), *_edited(ledger, files))
-    return Begun("changed" if changes else "again", changes, tuple(versions), ours, stale)
+    return Begun("changed" if changes else "again", changes, tuple(versions), ours, stale, files)
 
 
-def digests(scenario: Scenario, members: Iterable[Member]) -> dict[str, str | None]:
+def _digests(scenario: Scenario, members: Iterable[Member]) -> dict[str, str | None]:
     """Return the digest of every file that a point of the study names."""
     found: dict[str, str | None] = {}
     for member in members:

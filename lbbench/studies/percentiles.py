@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import numpy as np
 
 from lbbench.core.histogram import hgrm
 from lbbench.stats.latency import counts_from
 from lbbench.studies.gathered import gathered
+from lbbench.studies.run import Progress
 from lbbench.studies.schedule import conditions
 from lbbench.studies.study import Study
-
-Progress = Callable[[str, int, int | None], None]
 
 
 def percentiles(study: Study, progress: Progress | None = None) -> dict[int, str]:

@@ -81,11 +81,9 @@ def replicate(
     LbbenchError
         When the scenario cannot be run.
     """
-    precision = scenario.run.precision
-    wanted = scenario.run.replications
+    precision, wanted = scenario.run.precision, first_of(scenario)
     if precision is not None:
         check_precision(precision)
-        wanted = first_of(scenario)
     parts: list[Replications] = []
     while len(parts) < wanted:
         number = len(parts)

@@ -22,7 +22,6 @@ from lbbench.studies.beginning import (
     Begun,
     OtherVersion,
     begin,
-    digests,
     members_of,
     wanted_of,
 )
@@ -134,7 +133,7 @@ class _Running:
         retry: bool,
     ) -> None:
         self.scenario, self.ledger, self.watcher = scenario, ledger, watcher
-        self.plan, self.versions = members, begun.versions
+        self.plan, self.versions, self.files = members, begun.versions, begun.files
         ended = {k: status for k, status in begun.ended.items() if status == "done" or not retry}
         self.members = {member.content: member for member in members}
         precision = scenario.run.precision
@@ -153,7 +152,7 @@ class _Running:
             {
                 "scenario": as_text(self.scenario.resolved()),
                 "versions": as_text(list(self.versions)),
-                "files": as_text(digests(self.scenario, self.plan)),
+                "files": as_text(self.files),
                 "at_first": str(self.schedule.wanted.at_first),
                 "sizes": as_text(self._sizes()),
             },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lbbench.core.histogram import quantile_ns
@@ -14,14 +14,13 @@ from lbbench.stats.intervals import estimate
 from lbbench.stats.latency import QUANTILES, SECOND, replications
 from lbbench.studies.gathered import gathered
 from lbbench.studies.point import result_of
+from lbbench.studies.run import Progress
 from lbbench.studies.schedule import conditions
 
 if TYPE_CHECKING:
     import polars as pl
 
     from lbbench.studies.study import Study
-
-Progress = Callable[[str, int, int | None], None]
 
 MACHINE = ("processor", "cores", "system", "python", "numpy", "numba")
 
