@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from lbbench.model.scenario import Scenario
 from lbbench.model.study import Member
+from lbbench.studies.schedule import condition_of
 from lbbench.studies.study import name_of
 
 DEFAULT_METRIC = "latency.p99"
@@ -58,8 +59,6 @@ def describe(best: Best) -> str:
     """Return the name of the best point: its variant, or the values of its axes."""
     name = name_of(best.member)
     rest = [
-        f"{leaf.rsplit('.', 1)[-1]}={value}"
-        for leaf, value in best.member.values.items()
-        if not leaf.startswith("stages.")
+        f"{leaf.rsplit('.', 1)[-1]}={value}" for leaf, value in condition_of(best.member).items()
     ]
     return ", ".join([*([name] if name else []), *rest])
