@@ -96,7 +96,7 @@ def _chain(flows: Sequence[Mapping[str, Any]]) -> list[str]:
 def _folded(
     flows: Sequence[Mapping[str, Any]], stages: Sequence[str], homes: Mapping[str, str]
 ) -> dict[tuple[str, str], str]:
-    """Return the block of every target by (stage, target); of too many those of a node share one."""
+    """Return the block of every target; of too many those of a node share one."""
     made: dict[tuple[str, str], str] = {}
     for stage in stages:
         targets = {str(flow[end]) for flow in flows for end in ("from", "to")
