@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from lbbench.errors import InputError
 from lbbench.model.result import Result
-from lbbench.model.study import Member, Row
+from lbbench.model.study import Effort, Member, Row
 from lbbench.stats.evidence import Evidence
 from lbbench.stats.intervals import Interval, all_intervals, estimate, interval
 from lbbench.stats.remarks import is_of_one_run
@@ -150,6 +150,11 @@ class Study:
     def seed(self) -> int:
         """The seed of all random streams."""
         return int(self.scenario["run"]["seed"])
+
+    @cached_property
+    def efforts(self) -> list[Effort]:
+        """What its replications took, by the machine that ran them, the busiest first."""
+        return self._ledger.efforts(self.seed, self.versions)
 
     @property
     def headline(self) -> str:

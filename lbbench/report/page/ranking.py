@@ -1,0 +1,163 @@
+"""Who leads among variants that met the same requests, in words and as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from lbbench.report.page.cells import of_chance, of_ratio, of_time, words
+from lbbench.report.page.content import Cell, Column, Table
+from lbbench.report.page.words import figure_name, listed, times
+from lbbench.report.units import digits_for, seconds
+
+
+class Leader(NamedTuple):
+    """The best of several variants in one figure, from whatever document says so."""
+
+    figure: str
+    name: str
+    value: float
+    rivals: Sequence[Mapping[str, Any]]  # value, estimate, ratio, ratio_ci95, p_value, told_apart
+
+    @property
+    def tied(self) -> list[str]:
+        """Rivals that the data do not tell apart from the best."""
+        return [str(rival["value"]) for rival in self.rivals if not rival["told_apart"]]
+
+
+def leaders_of(blocks: Sequence[Mapping[str, Any]]) -> dict[str, Leader]:
+    """Return the leaders of a document by figure, the headline's first."""
+    found = {}
+    for block in blocks:
+        figure = str(block["metric"]).removeprefix("latency.")
+        found[figure] = Leader(figure, str(block["value"]), block["estimate"], block["rivals"])
+    return found
+
+
+def ranked(leader: Leader) -> list[str]:
+    """Return who is the best and by how much, in a sentence or two."""
+    name = figure_name(leader.figure)
+    what = "mean latency" if name == "mean" else name
+    apart = [rival for rival in leader.rivals if rival["told_apart"]]
+    if not apart:
+        return [
+            f"{leader.name} has the lowest {what}, {seconds(leader.value)}, but is not told apart "
+            f"from {listed(leader.tied)}."
+        ]
+    first = f"{leader.name} has the lowest {what}: {seconds(leader.value)}"
+    if leader.tied:
+        first += f" (not told apart from {listed(leader.tied)})"
+    said = [f"{first}."]
+    closest, farthest = apart[0], apart[-1]
+    if closest is farthest:
+        said.append(f"{closest['value']} has {_times(closest)} that.")
+    else:
+        said.append(
+            f"The closest that is surely worse, {closest['value']}, has {_times(closest)} that, "
+            f"{farthest['value']} {_times(farthest)}."
+        )
+    return said
+
+
+def sureness(leaders: Mapping[str, Leader]) -> str:
+    """Return how sure the ranking is, by the headline's figure and by the mean."""
+    said = []
+    for figure, leader in leaders.items():
+        what = "the mean" if figure == "mean" else figure_name(figure)
+        few = [str(r["value"]) for r in leader.rivals if r["p_value"] is None]
+        if not leader.tied:
+            said.append(f"by {what} {leader.name} is told apart from every other")
+        elif few == leader.tied:
+            said.append(f"by {what} there are too few independent requests to judge {listed(few)}")
+        else:
+            said.append(f"by {what} {leader.name} is not told apart from {listed(leader.tied)}")
+    if not said:
+        return ""
+    text = "; ".join(said)
+    return (
+        f"{text[0].upper()}{text[1:]} (5 % level, corrected for every pair that could have been "
+        "the best)."
+    )
+
+
+def rivals_table(leaders: Mapping[str, Leader], head: str) -> Table | None:
+    """Return the others against the best, by figure."""
+    rows: list[list[Cell]] = []
+    for figure, leader in leaders.items():
+        digits = digits_for([leader.value])
+        for rival in leader.rivals:
+            rows.append(
+                [
+                    words(rival["value"]),
+                    words(figure_name(figure)),
+                    of_time(rival["estimate"], digits),
+                    words(leader.name),
+                    of_time(leader.value, digits),
+                    of_ratio(rival["ratio"], 2, rival["ratio_ci95"]),
+                    of_chance(rival["p_value"]),
+                    words("yes" if rival["told_apart"] else _undecided(rival)),
+                ]
+            )
+    if not rows:
+        return None
+    columns = [Column(head, is_text=True), Column("figure", is_text=True), Column("value", "ms"),
+               Column("best", is_text=True), Column("its value", "ms"), Column("ratio"),
+               Column("p-value"), Column("told apart", is_text=True)]  # fmt: skip
+    note = (
+        "Each against the best under the same requests. The p-value is that of the pair; told "
+        "apart is what survives a factor for every pair that could have been the best, at 5 %."
+    )
+    return Table("rivals", "Against the best", columns, rows, note)
+
+
+def differences_table(items: Sequence[Mapping[str, Any]], left: int = 0) -> Table:
+    """Return the figures of every variant against those of the first."""
+    leaves = list(dict.fromkeys(leaf for item in items for leaf in item.get("condition", {})))
+    from lbbench.report.page.cells import of_value
+    from lbbench.report.study import short_names
+
+    columns = [Column(name, is_text=True) for name in short_names(leaves)]
+    columns += [Column("variant", is_text=True), Column("against", is_text=True),
+                Column("figure", is_text=True), Column("difference"), Column("ratio"),
+                Column("p-value"), Column("told apart", is_text=True)]  # fmt: skip
+    rows = []
+    for item in items:
+        values = item.get("condition", {})
+        rows.append(
+            [
+                *(of_value(values.get(leaf, "-")) for leaf in leaves),
+                words(item["value"]),
+                words(item["against"]),
+                words(figure_name(item["metric"])),
+                _difference(item),
+                of_ratio(item["ratio"], 3, item["ratio_ci95"]),
+                of_chance(item["p_value"]),
+                words("yes" if item["told_apart"] else _undecided(item)),
+            ]
+        )
+    note = (
+        "Paired under the same requests; intervals at 95 % each, told apart at 5 % after Holm's "
+        "correction over all differences that are compared together."
+    )
+    if left:
+        note = f"The first {len(items):,} of {len(items) + left:,} differences. {note}"
+    return Table("differences", "Differences against the first", columns, rows, note,
+                 is_folded=len(rows) > 24)  # fmt: skip
+
+
+def _difference(item: Mapping[str, Any]) -> Cell:
+    value, ci = item["difference"], item["difference_ci95"]
+    if value is None:
+        return Cell("-")
+    scale, unit = (100.0, "%") if item["metric"] == "error_rate" else (1e3, "ms")
+    digits = 3 if unit == "%" else digits_for([abs(value)])
+    note = "" if ci is None else f"{scale * ci[0]:+,.{digits}f} to {scale * ci[1]:+,.{digits}f}"
+    return Cell(f"{scale * value:+,.{digits}f} {unit}", value, note)
+
+
+def _undecided(item: Mapping[str, Any]) -> str:
+    return "too few requests" if item["p_value"] is None else "no"
+
+
+def _times(rival: Mapping[str, Any]) -> str:
+    return times(rival["ratio"], rival["ratio_ci95"])
