@@ -131,7 +131,12 @@ def _why(study: Study, ranking: Ranking | None) -> list[str]:
         return []
     condition, best, worst = widest
     traits = [
-        trait_of(name_of(one.member), study.results(one.member)) for one in (best, worst)
+        trait_of(
+            name_of(one.member),
+            study.results(one.member),
+            one.figures["latency.mean"].value,
+        )
+        for one in (best, worst)
     ]
     said = why(*traits)
     where = under(condition).removesuffix(": ")

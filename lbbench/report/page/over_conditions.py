@@ -114,15 +114,14 @@ class Ranking:
                     by_name[name_of(one.member)].append(one)
         each = {name: list(keeps(slo, found)) for name, found in by_name.items()}
         for number, (metric, limit, _) in enumerate(next(iter(each.values()))):
-            told = [
-                f"{name} {count(found[number][2].count('kept'))}"
-                for name, found in sorted(
-                    each.items(), key=lambda item: -item[1][number][2].count("kept")
-                )
-            ]
-            text = f"{figure_name(metric)} below {limit_text(metric, limit)} is kept with "
-            text += f"confidence under so many of {count(len(self.conditions))} conditions: "
-            said.append(f"{text[0].upper()}{text[1:]}{listed(told)}.")
+            by_count: dict[int, list[str]] = {}
+            for name, found in each.items():
+                by_count.setdefault(found[number][2].count("kept"), []).append(name)
+            told = [f"{count(n)} with {listed(by_count[n])}" for n in sorted(by_count)[::-1]]
+            said.append(
+                f"The limit of {limit_text(metric, limit)} for {figure_name(metric)} is kept with "
+                f"confidence under {'; '.join(told)}, of {count(len(self.conditions))} conditions."
+            )
         return said
 
     def sureness(self) -> list[str]:
@@ -134,15 +133,16 @@ class Ranking:
         told: dict[str, Counter[str]] = {}
         for condition in self.conditions:
             for figure, leader in self.leaders(condition).items():
-                few = any(rival["p_value"] is None for rival in leader.rivals)
-                outcome = "apart" if not leader.tied else "few" if few else "tied"
+                closest = leader.rivals[0]
+                outcome = "apart" if closest["told_apart"] else "tied"
+                outcome = "few" if closest["p_value"] is None else outcome
                 told.setdefault(figure, Counter())[outcome] += 1
         said = []
         for figure, found in told.items():
             name = figure_name(figure)
-            what = "the mean" if name == "mean" else f"the {name}"
-            text = f"By {what} the best is told apart from every other under "
-            text += f"{count(found['apart'])} of {count(n)} conditions"
+            text = f"By {'the mean' if name == 'mean' else name} the best is told apart from the "
+            text += f"next under {count(found['apart']) if found['apart'] else 'none'} of "
+            text += f"{count(n)} conditions"
             if found["few"]:
                 text += f"; under {count(found['few'])} there are too few independent requests"
             said.append(f"{text}.")

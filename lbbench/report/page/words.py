@@ -36,13 +36,16 @@ class Trait(NamedTuple):
     unevenness: float | None  # largest over mean share of the pods
 
 
-def trait_of(name: str, results: Sequence[Result]) -> Trait:
-    """Return the traits of a variant from its replications, each weighing as it has requests."""
+def trait_of(name: str, results: Sequence[Result], mean: float | None = None) -> Trait:
+    """Return the traits of a variant from its replications, each weighing as it has requests.
+
+    ``mean`` is its mean latency where that is known better: behind a warm-up common to all.
+    """
     weights = [result.latency_s["n"] or 0 for result in results]
     names = results[0].latency_by_stage_s if results else {}
     return Trait(
         name,
-        _mean([result.latency_s["mean"] for result in results], weights),
+        _mean([r.latency_s["mean"] for r in results], weights) if mean is None else mean,
         {
             part: _mean([r.latency_by_stage_s.get(part, {}).get("mean") for r in results], weights)
             or 0.0
@@ -60,7 +63,7 @@ def why(best: Trait, other: Trait) -> list[str]:
     gap = other.mean - best.mean
     said = [
         f"A request takes {seconds(gap)} longer with {other.name} than with {best.name} on "
-        f"average ({seconds(other.mean)} against {seconds(best.mean)}){_most(best, other, gap)}."
+        f"average ({seconds(other.mean)} against {seconds(best.mean)}){_most(best, other)}."
     ]
     if best.busiest is not None and other.busiest is not None and (
         abs(other.busiest - best.busiest) > LOAD_GAP
@@ -81,11 +84,12 @@ def why(best: Trait, other: Trait) -> list[str]:
     return said
 
 
-def _most(best: Trait, other: Trait, gap: float) -> str:
-    """Return which parts make up most of a gap, as the rest of a sentence."""
+def _most(best: Trait, other: Trait) -> str:
+    """Return which parts make up most of the gap between two means, as the rest of a sentence."""
     gaps = {part: other.parts[part] - best.parts.get(part, 0.0) for part in other.parts}
+    gap = sum(gaps.values())
     ranked = sorted((part for part in gaps if gaps[part] > 0.0), key=lambda part: -gaps[part])
-    if not ranked:
+    if not ranked or gap <= 0.0:
         return ""
     kept = ranked[:1] if gaps[ranked[0]] >= 0.8 * gap else ranked[:2]
     told = [
