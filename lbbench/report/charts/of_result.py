@@ -8,11 +8,20 @@ from typing import Any
 from lbbench.model.result import Result
 from lbbench.report.charts.latency_percentiles import LEVELS, latency_percentiles, spectrum_of
 from lbbench.report.charts.picture import Picture
+from lbbench.report.charts.shares_per_stage import shares_per_stage
 
 
 def pictures(result: Result) -> list[Picture]:
     """Return the charts of a result."""
     made: list[Picture] = []
+    flow = shares_per_stage(
+        getattr(result, "flows", ()),
+        homes={str(pod["name"]): str(pod["node"]) for pod in result.pods},
+        choosers={str(stage["name"]): str(stage["balancer"]) for stage in result.stages},
+        changing=any("from_s" in pod for pod in result.pods),
+    )
+    if flow is not None:
+        made.append(flow)
     row = distribution(balancer_of(result), result)
     if row["spectrum"]:
         made.append(latency_percentiles([row], objective=tail_objective(result.slo)))
