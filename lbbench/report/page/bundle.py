@@ -14,6 +14,9 @@ from lbbench.core.jit_folder import cache_root
 
 FOLDER = "page"
 
+SNIPPET = "window.vegaEmbed = vegaEmbed;"
+"""What the page takes from the libraries."""
+
 
 @cache
 def bundle(vega_lite: str) -> str:
@@ -31,7 +34,7 @@ def bundle(vega_lite: str) -> str:
         return known
     import vl_convert
 
-    script = inert(vl_convert.javascript_bundle(vl_version=vega_lite))
+    script = inert(vl_convert.javascript_bundle(SNIPPET, vega_lite))
     _keep(folder, stem, script)
     return script
 

@@ -40,9 +40,7 @@ def of_count(value: float | None) -> Cell:
     return Cell(count(value), value)
 
 
-def of_ratio(
-    value: float | None, digits: int = 3, interval: Sequence[float] | None = None
-) -> Cell:
+def of_ratio(value: float | None, digits: int = 3, interval: Sequence[float] | None = None) -> Cell:
     """Return a plain number, with its interval beside it."""
     note = "" if interval is None else f"{interval[0]:.{digits}f}–{interval[1]:.{digits}f}"
     return Cell(ratio(value, digits), value, note)
@@ -81,11 +79,14 @@ def order_of(text: str) -> float | None:
     return {"-": -value, "<": value * 0.999, ">": value * 1.001}.get(sign, value)
 
 
-def from_grid(grid: Grid, name: str, *, title: str = "", note: str = "") -> Table:
-    """Return a table of the terminal; a column "95 % ..." goes beside the figure before it."""
+def from_grid(grid: Grid, name: str, first: str) -> Table:
+    """Return a table of the terminal whose rows are named by ``first``.
+
+    A column "95 % ..." goes beside the figure before it; one without a head holds verdicts.
+    """
     beside = [i for i, head in enumerate(grid.columns) if i and head.startswith("95 %")]
     kept = [i for i in range(len(grid.columns)) if i not in beside]
-    columns = [_column(grid, i) for i in kept]
+    columns = [Column(first, is_text=True), *(_column(grid, i) for i in kept[1:])]
     rows = [
         [
             Cell(
@@ -98,12 +99,10 @@ def from_grid(grid: Grid, name: str, *, title: str = "", note: str = "") -> Tabl
         ]
         for row in grid.rows
     ]
-    return Table(name, title or grid.title, columns, rows, note)
+    return Table(name, grid.title, columns, rows)
 
 
-def cut(
-    rows: Sequence[Any], most: int = MOST_ROWS, *, last: int = 0
-) -> tuple[list[Any], int]:
+def cut(rows: Sequence[Any], most: int = MOST_ROWS, *, last: int = 0) -> tuple[list[Any], int]:
     """Return at most ``most`` rows, ``last`` of them from the end, and how many were left out."""
     if len(rows) <= most:
         return list(rows), 0
@@ -115,7 +114,9 @@ def of_rows(name: str, title: str, rows: Sequence[Mapping[str, Any]], *, note: s
     heads = list(dict.fromkeys(key for row in rows for key in row))
     texts = {key for key in heads if any(isinstance(row.get(key), str) for row in rows)}
     columns = [Column(key, is_text=key in texts) for key in heads]
-    return Table(name, title, columns, [[_plain(row.get(key)) for key in heads] for row in rows], note)
+    return Table(
+        name, title, columns, [[_plain(row.get(key)) for key in heads] for row in rows], note
+    )
 
 
 def _plain(value: Any) -> Cell:
@@ -131,7 +132,7 @@ def _column(grid: Grid, i: int) -> Column:
     head = grid.columns[i]
     title, _, unit = head.rpartition(" ")
     if unit in ("ms", "s", "%") and title:
-        return Column(title, unit, is_text=False)
+        return Column(title, unit)
     if head in ("ms", "%"):
         return Column("value" if head == "ms" else "share", head)
-    return Column(head, is_text=i == 0 or head in grid.left)
+    return Column(head or "verdict", is_text=not head or head in grid.left)

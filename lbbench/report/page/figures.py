@@ -30,9 +30,7 @@ def _figure(picture: Picture) -> Figure:
     small = max((block for block in blocks if len(block) <= MOST_ROWS), key=len, default=None)
     if small:
         names = titles_of(picture.spec)
-        kept = [
-            {names[key]: value for key, value in row.items() if key in names} for row in small
-        ]
+        kept = [{names[key]: value for key, value in row.items() if key in names} for row in small]
         if any(kept):
             table = of_rows(f"data-{picture.name}", f"{picture.title}: the data", kept)
     return Figure(picture, table, "canvas" if rows > MANY_ROWS else "svg")

@@ -10,7 +10,7 @@ from typing import Any
 from lbbench.errors import InputError
 from lbbench.inputs.yaml import dump
 from lbbench.model.result import Result
-from lbbench.report.page.cells import cut, of_count, of_ratio, of_share, of_time, words
+from lbbench.report.page.cells import cut, of_ratio, of_share, of_time, words
 from lbbench.report.page.content import Answer, Cell, Column, Page, Section, Table
 from lbbench.report.page.figures import figures_of
 from lbbench.report.page.of_result import balance_row, sorted_by_share
@@ -175,8 +175,10 @@ def _sure(
     warnings: int,
 ) -> list[str]:
     offered = sorted({result.requests["offered"] for result in results.values()})
-    same = f"{count(offered[0])} requests" if len(offered) == 1 else (
-        f"{count(offered[0])} to {count(offered[-1])} requests"
+    same = (
+        f"{count(offered[0])} requests"
+        if len(offered) == 1
+        else (f"{count(offered[0])} to {count(offered[-1])} requests")
     )
     every = list(results.values())
     said = [f"{same} through every variant, the same ones where they can be; {runs_text(every)}."]

@@ -87,8 +87,10 @@ def _reasons(document: Block, blocks: Sequence[Block]) -> list[str]:
 def _sure(document: Block, blocks: Sequence[Block]) -> list[str]:
     level = document.get("confidence", 0.95)
     said = [
-        f"A value counts as enough when the upper end of the interval of every objective is within "
-        f"its limit; the answer as a whole is right with {percent(level, 0)} %."
+        (
+            f"A value counts as enough when the upper end of the interval of every objective is within "
+            f"its limit; the answer as a whole is right with {percent(level, 0)} %."
+        )
     ]
     open_ = [block for block in blocks if block.get("undecided")]
     for block in open_:
@@ -157,7 +159,7 @@ def _answers(document: Block, blocks: Sequence[Block]) -> Table:
                 _value(block.get("erlang_c")),
                 of_share(loaded.get("utilisation")),
                 words(minus.get("lost") or "–"),
-                words({True: "yes", False: "no"}.get(minus.get("met"), "–")),
+                words("–" if "met" not in minus else "yes" if minus["met"] else "no"),
                 of_share(minus.get("headroom"), 0),
             ]
         )

@@ -82,30 +82,37 @@ def content(result: Result) -> Page:
 
 
 def verdict(result: Result) -> list[str]:
-    """Return whether the objectives are met, and the latency in words."""
-    block = result.latency_s
-    figure = headline_of(result.scenario)
-    said = []
-    for item in (result.slo or {}).get("objectives", ()):
-        name, metric = figure_name(item["metric"]), item["metric"]
-        if item["value"] is None:
-            said.append(f"Nothing was counted for {name}.")
-            continue
-        word = "keeps" if item["met"] else "misses"
-        said.append(
-            f"{name[0].upper()}{name[1:]} {word} its limit: {limit_text(metric, item['value'])}"
-            f"{_interval(result, metric)}, allowed are {limit_text(metric, item['limit'])}."
-        )
-    if block["n"] and not said:
-        said.append(
-            f"Half of the requests are answered within {seconds(block['p50'])}, "
-            f"{_share(figure)} within {seconds(block[figure])}{_interval(result, figure)}."
-            if figure != "mean"
-            else f"A request takes {seconds(block['mean'])}{_interval(result, figure)} on average."
-        )
+    """Return how the objectives stand, what is missed first, or the latency in words."""
+    block, figure = result.latency_s, headline_of(result.scenario)
     if not block["n"]:
-        said.append("No request was answered after the warm-up.")
-    return said
+        return ["No request was answered after the warm-up."]
+    items = sorted((result.slo or {}).get("objectives", ()), key=lambda item: item["met"] is True)
+    if items:
+        return [_standing(result, item) for item in items]
+    if figure == "mean":
+        return [f"A request takes {seconds(block['mean'])}{_interval(result, figure)} on average."]
+    return [
+        (
+            f"Half of the requests are answered within {seconds(block['p50'])}, {_share(figure)} "
+            f"within {seconds(block[figure])}{_interval(result, figure)}."
+        )
+    ]
+
+
+def _standing(result: Result, item: Mapping[str, Any]) -> str:
+    """Return how one objective stands, and whether its interval leaves doubt."""
+    metric, value, limit = item["metric"], item["value"], item["limit"]
+    name = figure_name(metric)
+    name = name if name.startswith("p") else f"The {name}"
+    if value is None:
+        return f"{name}: nothing was counted."
+    stands = "within" if item["met"] else "beyond"
+    text = f"{name} is {limit_text(metric, value)}{_interval(result, metric)}, {stands} its limit "
+    text += f"of {limit_text(metric, limit)}"
+    ci = result.latency_s["ci95"].get(metric.removeprefix("latency."))
+    if ci is not None and ci[0] <= limit < ci[1]:
+        text += "; the interval holds the limit, so this may be chance"
+    return f"{text}."
 
 
 def reasons(result: Result) -> list[str]:
@@ -116,8 +123,8 @@ def reasons(result: Result) -> list[str]:
     if whole and result.latency_s["mean"]:
         ranked = sorted(parts, key=lambda name: -parts[name])[:3]
         told = [
-            f"{percent(parts[name] / whole, 0)} % {PARTS.get(name, name)}"
-            for name in ranked
+            f"{percent(parts[name] / whole, 0)} % {'is ' * (i == 0)}{PARTS.get(name, name)}"
+            for i, name in enumerate(ranked)
             if parts[name] >= 0.01 * whole
         ]
         said.append(f"Of the mean of {seconds(result.latency_s['mean'])}, {listed(told)}.")
@@ -145,16 +152,15 @@ def events(result: Result) -> list[str]:
     for change in result.changes[:3]:
         followed, back = change["reroute_s"], change["recover_s"]
         dead = change["dead"]["attempts"]
-        text = f"{change['what']} at {change['at_s']:g} s: "
-        text += (
+        told = [
             f"everybody had followed after {seconds(followed)}"
             if followed is not None
             else "somebody never followed"
-        )
-        text += f", {count(dead)} attempts went to pods that took none" if dead else ""
-        if back is not None:
-            text += f", all was as before after {seconds(back)}"
-        said.append(f"{text[0].upper()}{text[1:]}.")
+        ]
+        told += [f"{count(dead)} attempts went to pods that took none"] if dead else []
+        told += [f"all was as before after {seconds(back)}"] if back else []
+        text = f"{change['what']} at {change['at_s']:g} s: {listed(told)}."
+        said.append(f"{text[0].upper()}{text[1:]}")
     if len(result.changes) > 3:
         said.append(f"{len(result.changes) - 3:,} more changes stand in the table.")
     return said
@@ -196,19 +202,19 @@ def facts(result: Result, chain: str) -> list[tuple[str, str]]:
 
 def tables_of(result: Result) -> list[Table]:
     """Return the tables of a result, those without content left out."""
-    made = [from_grid(latency_table(result), "latency")]
+    made = [from_grid(latency_table(result), "latency", "figure")]
     if result.slo:
-        made.append(from_grid(objectives_table(result.slo), "objectives"))
+        made.append(from_grid(objectives_table(result.slo), "objectives", "objective"))
     if result.changes:
-        made.append(from_grid(changes_table(result.changes), "changes"))
-    made.append(from_grid(breakdown_table(result), "parts"))
+        made.append(from_grid(changes_table(result.changes), "changes", "change"))
+    made.append(from_grid(breakdown_table(result), "parts", "part"))
     made.append(pods_table(result))
     made += [stage_table(stage) for stage in result.stages]
     if result.requests["failed"]:
-        made.append(from_grid(errors_table(result), "errors"))
+        made.append(from_grid(errors_table(result), "errors", "class"))
     affinity = affinity_table(result.affinity)
     if affinity is not None:
-        made.append(from_grid(affinity, "affinity"))
+        made.append(from_grid(affinity, "affinity", "requests"))
     if result.windows:
         made.append(windows_table(result.windows))
     return made

@@ -31,14 +31,20 @@ from lbbench.report.page.words import (
 )
 from lbbench.report.study import cell, failures, reservations, short_names, under
 from lbbench.report.units import count, seconds
+from lbbench.studies.run import Progress
 from lbbench.studies.study import Condition, Figure, Study, Summary, name_of
 
 
-def content(study: Study) -> Page:
+def content(study: Study, progress: Progress | None = None) -> Page:
     """Return what stands on the page of a study, finished or not."""
     from lbbench.report.charts.of_study import pictures
 
-    conditions = list(study.conditions())
+    conditions, done = [], 0
+    for condition in study.conditions():
+        conditions.append(condition)
+        done += len(condition.summaries)
+        if progress is not None:
+            progress("summing up", done, len(study.points))
     summaries = [one for condition in conditions for one in condition.summaries]
     known = [one for one in summaries if one.figures]
     ranking = ranking_of(study, conditions)
@@ -50,7 +56,7 @@ def content(study: Study) -> Page:
         answers=[
             Answer("Which", _which(study, known, ranking)),
             Answer("Why", _why(study, ranking)),
-            Answer("How sure", _sure(study, known, conditions, ranking, len(warnings))),
+            Answer("How sure", _sure(study, known, ranking, len(warnings))),
         ],
         warnings=warnings,
         facts=_facts(study, conditions, known),
@@ -148,7 +154,6 @@ def _why(study: Study, ranking: Ranking | None) -> list[str]:
 def _sure(
     study: Study,
     known: Sequence[Summary],
-    conditions: Sequence[Condition],
     ranking: Ranking | None,
     warnings: int,
 ) -> list[str]:
@@ -162,10 +167,7 @@ def _sure(
         said += ranking.sureness()
     if study.missing:
         said.append("The sweep has not ended: what is missing may change the picture.")
-    n = sum(bool(one.warnings) for condition in conditions for one in condition.summaries)
-    if n:
-        said.append(f"{count(n)} point{' has' if n == 1 else 's have'} warnings, in the tables.")
-    elif warnings:
+    if warnings:
         said.append(warned(warnings))
     return said
 
@@ -186,7 +188,7 @@ def _facts(
         f"{name} {_levels([point.values[leaf] for point in study.points])}"
         for name, leaf in zip(short_names(study.axes), study.axes, strict=True)
     ]
-    return [*found, ("axes", "; ".join(axes) or "none"), ("seed", str(study.seed))]
+    return [*found, ("seed", str(study.seed)), ("axes", "; ".join(axes) or "none")]
 
 
 def _levels(values: Sequence[object]) -> str:

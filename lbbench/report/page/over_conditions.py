@@ -15,6 +15,9 @@ from lbbench.report.study import under
 from lbbench.report.units import count
 from lbbench.studies.study import Condition, Study, Summary, name_of
 
+FEW = 3
+"""Conditions that a sentence names one by one."""
+
 
 class Regret(NamedTuple):
     """How far a variant is behind the best, over all conditions."""
@@ -59,31 +62,38 @@ class Ranking:
             leader = self.leader(self.conditions[0])
             return [] if leader is None else ranked(leader)
         n = len(self.conditions)
-        wins = Counter(leader.name for c in self.conditions if (leader := self.leader(c)))
-        (first, most), *others = wins.most_common()
-        if not others:
-            said = [f"{first} has the lowest {what} under all {count(n)} conditions."]
-        else:
-            rest = [f"{name} under {count(k)}" for name, k in others]
-            text = f"{first} has the lowest {what} under {count(most)} of {count(n)} conditions"
-            said = [f"{text}, {listed(rest)}."]
-        return [*said, *self._one_for_all()]
-
-    def _one_for_all(self) -> list[str]:
-        """Return the variant that is never far behind, and how far the others are."""
-        found = self.regrets()
-        if len(found) < 2:
-            return []
-        best, *others = found
-        what = figure_name(self.figure)
-        behind = [f"{one.name} by up to {_factor(one.worst)}" for one in others]
-        if best.worst <= 1.0:
-            return [f"The others are behind: {listed(behind)}."]
-        where = under(best.where).removesuffix(": ")
-        return [
-            f"As the one choice for all of them, {best.name}: its {what} is at most "
-            f"{_factor(best.worst)} the lowest ({where}). The others are behind: {listed(behind)}."
-        ]
+        won: dict[str, list[Condition]] = {}
+        for condition in self.conditions:
+            if leader := self.leader(condition):
+                won.setdefault(leader.name, []).append(condition)
+        (first, most), *others = sorted(won.items(), key=lambda item: -len(item[1]))
+        said = [f"{first} has the lowest {what} under {_of(len(most), n)} conditions"]
+        regrets = self.regrets()
+        best = regrets[0] if regrets else None
+        if others and best is not None and best.name == first:
+            said[0] += f", and at most {_factor(best.worst)} the lowest under the others"
+        said[0] += "."
+        for name, where in others:
+            text = f"{name} has the lowest under {count(len(where))}"
+            if len(where) <= FEW:
+                text += f" ({'; '.join(under(c).removesuffix(': ') for c in where)})"
+            said.append(f"{text}.")
+        if others and best is not None and best.name != first:
+            said.insert(
+                1,
+                f"As the one choice for all, {best.name}: it is at most {_factor(best.worst)} the "
+                "lowest.",
+            )
+        rest = regrets[1:] if regrets else []
+        if rest:
+            worst, more = (
+                _factor(rest[0].worst),
+                [(one.name, _factor(one.worst)) for one in rest[1:]],
+            )
+            told = [f"{worst} the lowest with {rest[0].name}"]
+            told += [f"{factor} with {name}" for name, factor in more]
+            said.append(f"Where it is farthest off, {what} is {listed(told)}.")
+        return said
 
     def regrets(self) -> list[Regret]:
         """Return how far each variant is behind, the least first.
@@ -117,10 +127,12 @@ class Ranking:
             by_count: dict[int, list[str]] = {}
             for name, found in each.items():
                 by_count.setdefault(found[number][2].count("kept"), []).append(name)
-            told = [f"{count(n)} with {listed(by_count[n])}" for n in sorted(by_count)[::-1]]
+            whole = len(self.conditions)
+            told = [f"under {count(n) if n else 'none'} with {listed(by_count[n])}"
+                    for n in sorted(by_count)[::-1]]  # fmt: skip
             said.append(
-                f"The limit of {limit_text(metric, limit)} for {figure_name(metric)} is kept with "
-                f"confidence under {'; '.join(told)}, of {count(len(self.conditions))} conditions."
+                f"Of the {count(whole)} conditions, {figure_name(metric)} surely stays within "
+                f"{limit_text(metric, limit)} {', '.join(told)}."
             )
         return said
 
@@ -140,13 +152,19 @@ class Ranking:
         said = []
         for figure, found in told.items():
             name = figure_name(figure)
-            text = f"By {'the mean' if name == 'mean' else name} the best is told apart from the "
-            text += f"next under {count(found['apart']) if found['apart'] else 'none'} of "
-            text += f"{count(n)} conditions"
+            text = f"by {'the mean' if name == 'mean' else name} under "
+            text += (
+                f"{count(found['apart']) if found['apart'] else 'none'} of {count(n)} conditions"
+            )
             if found["few"]:
-                text += f"; under {count(found['few'])} there are too few independent requests"
-            said.append(f"{text}.")
-        return [*said, "That is at the 5 % level, corrected for every pair of a condition."]
+                text += f" (under {count(found['few'])} too few requests are independent)"
+            said.append(text)
+        return [
+            (
+                f"The best is told apart from the next {', '.join(said)}; at the 5 % level, corrected "
+                "for every pair of a condition."
+            )
+        ]
 
     def widest(self) -> tuple[Condition, Summary, Summary] | None:
         """Return the condition under which best and worst differ most, and these two."""
@@ -204,6 +222,10 @@ def keeps(
             else:
                 stands.append("missed" if figure.ci95[0] > limit else "open")
         yield metric, limit, stands
+
+
+def _of(n: int, whole: int) -> str:
+    return f"all {count(n)}" if n == whole else f"{count(n)} of {count(whole)}"
 
 
 def _factor(value: float) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from lbbench.model.result import Result
 from lbbench.report.page.rendering import render
+from lbbench.studies.run import Progress
 from lbbench.studies.study import Study
 
 
@@ -17,11 +18,11 @@ def page_of_result(result: Result) -> str:
     return render(content(result))
 
 
-def page_of_study(study: Study) -> str:
-    """Return the page of a study, finished or not."""
+def page_of_study(study: Study, progress: Progress | None = None) -> str:
+    """Return the page of a study, finished or not; a large one takes its time."""
     from lbbench.report.page.of_study import content
 
-    return render(content(study))
+    return render(content(study, progress))
 
 
 def page_of_comparison(document: Mapping[str, Any]) -> str:

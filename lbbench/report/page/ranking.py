@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lbbench.report.page.cells import of_chance, of_ratio, of_time, words
+from lbbench.report.page.cells import of_chance, of_ratio, of_time, of_value, words
 from lbbench.report.page.content import Cell, Column, Table
 from lbbench.report.page.words import figure_name, listed, times
+from lbbench.report.study import short_names
 from lbbench.report.units import digits_for, seconds
 
 
@@ -41,8 +42,10 @@ def ranked(leader: Leader) -> list[str]:
     apart = [rival for rival in leader.rivals if rival["told_apart"]]
     if not apart:
         return [
-            f"{leader.name} has the lowest {what}, {seconds(leader.value)}, but is not told apart "
-            f"from {listed(leader.tied)}."
+            (
+                f"{leader.name} has the lowest {what}, {seconds(leader.value)}, but is not told apart "
+                f"from {listed(leader.tied)}."
+            )
         ]
     first = f"{leader.name} has the lowest {what}: {seconds(leader.value)}"
     if leader.tied:
@@ -82,22 +85,20 @@ def sureness(leaders: Mapping[str, Leader]) -> str:
 
 def rivals_table(leaders: Mapping[str, Leader], head: str) -> Table | None:
     """Return the others against the best, by figure."""
-    rows: list[list[Cell]] = []
-    for figure, leader in leaders.items():
-        digits = digits_for([leader.value])
-        for rival in leader.rivals:
-            rows.append(
-                [
-                    words(rival["value"]),
-                    words(figure_name(figure)),
-                    of_time(rival["estimate"], digits),
-                    words(leader.name),
-                    of_time(leader.value, digits),
-                    of_ratio(rival["ratio"], 2, rival["ratio_ci95"]),
-                    of_chance(rival["p_value"]),
-                    words("yes" if rival["told_apart"] else _undecided(rival)),
-                ]
-            )
+    rows = [
+        [
+            words(rival["value"]),
+            words(figure_name(figure)),
+            of_time(rival["estimate"], digits_for([leader.value])),
+            words(leader.name),
+            of_time(leader.value, digits_for([leader.value])),
+            of_ratio(rival["ratio"], 2, rival["ratio_ci95"]),
+            of_chance(rival["p_value"]),
+            words("yes" if rival["told_apart"] else _undecided(rival)),
+        ]
+        for figure, leader in leaders.items()
+        for rival in leader.rivals
+    ]
     if not rows:
         return None
     columns = [Column(head, is_text=True), Column("figure", is_text=True), Column("value", "ms"),
@@ -113,9 +114,6 @@ def rivals_table(leaders: Mapping[str, Leader], head: str) -> Table | None:
 def differences_table(items: Sequence[Mapping[str, Any]], left: int = 0) -> Table:
     """Return the figures of every variant against those of the first."""
     leaves = list(dict.fromkeys(leaf for item in items for leaf in item.get("condition", {})))
-    from lbbench.report.page.cells import of_value
-    from lbbench.report.study import short_names
-
     columns = [Column(name, is_text=True) for name in short_names(leaves)]
     columns += [Column("variant", is_text=True), Column("against", is_text=True),
                 Column("figure", is_text=True), Column("difference"), Column("ratio"),

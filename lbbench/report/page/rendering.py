@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 
+KEY = re.compile(r"""(\s*(?:- )*)([^\s:#"'\[{][^:]*|"[^"]*"|'[^']*')(:(?: .*)?)""")
+"""A line of YAML with a key: what is before it, the key, and the rest."""
+
 
 def render(page: Page) -> str:
     """Return the page as HTML."""
@@ -86,7 +89,7 @@ def yaml_html(text: str) -> Markup:
 
     made = []
     for line in text.splitlines():
-        found = re.fullmatch(r"(\s*(?:- )*)([^\s:#\"'\[{][^:]*|\"[^\"]*\"|'[^']*')(:(?: .*)?)", line)
+        found = KEY.fullmatch(line)
         if line.lstrip().startswith("#"):
             made.append(Markup('<span class="comment">{}</span>').format(line))
         elif found is None:
@@ -110,16 +113,23 @@ def _environment() -> Environment:
     )
     made.filters["yaml"] = yaml_html
     made.filters["dot"] = dot
+    made.filters["kept"] = kept_together
     made.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     return made
+
+
+def kept_together(text: str) -> str:
+    """Return a text whose numbers stay on the line of their unit."""
+    return re.sub(r"(?<=\d) (?=(?:%|ms|us|s|times)(?:\W|$))", "\u00a0", text)
 
 
 def dot(text: str) -> str:
     """Return the colour of the balancer that a text names, "" for other texts."""
     from lbbench.report.charts.look import LOOKS
 
-    found = LOOKS.get(text.partition(" ")[0])
-    return "" if found is None else found.colour
+    name, _, rest = text.partition(" ")
+    is_variant = not rest or "=" in rest.partition(" ")[0]
+    return LOOKS[name].colour if name in LOOKS and is_variant else ""
 
 
 @cache

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lbbench.errors import InputError
+from lbbench.errors import InputError, LbbenchError
 from lbbench.report.page.content import Page
+from lbbench.studies.run import Progress
 
 SQLITE = b"SQLite format 3\x00"
 
 KNOWN = ("result.json", "comparison.json")
 """What a folder is looked through for."""
+
+MARK, HEAD = b'<meta name="generator" content="lbbench', 4096
+"""What a page of ours has within its first bytes."""
 
 WANTED = (
     "give a study (what `lbbench sweep --out` wrote), a result.json or its folder (`lbbench run "
@@ -50,10 +55,33 @@ def file_of(path: Path) -> Path:
 
 def page_for(file: Path) -> Path:
     """Return where the page of a file goes by default: beside it."""
-    return file.with_name("report.html") if file.name in KNOWN else file.with_suffix(".html")
+    if file.name in KNOWN:
+        return file.with_name("report.html")
+    page = file.with_suffix(".html")
+    return page if page != file else file.with_name(f"{file.name}.html")
 
 
-def content_of(file: Path) -> Page:
+def check_replaceable(page: Path, advice: str) -> None:
+    """Refuse to write a page that nobody named over a file that is no page of ours.
+
+    Raises
+    ------
+    LbbenchError
+        With the file and what to do instead.
+    """
+    try:
+        if not page.exists():
+            return
+        with page.open("rb") as file:
+            is_ours = page.is_file() and MARK in file.read(HEAD)
+        is_ours = is_ours and os.access(page, os.W_OK)
+    except OSError:
+        is_ours = False
+    if not is_ours:
+        raise LbbenchError(f"{page}: is there and no page of lbbench that may be written; {advice}")
+
+
+def content_of(file: Path, progress: Progress | None = None) -> Page:
     """Return the content of the page of what is in ``file``.
 
     Raises
@@ -71,7 +99,7 @@ def content_of(file: Path) -> Page:
         from lbbench.studies.study import Study
 
         with Study.open(file) as study:
-            return of_study.content(study)
+            return of_study.content(study, progress)
     document = _document(file)
     try:
         return _content(document)

@@ -61,12 +61,13 @@ def why(best: Trait, other: Trait) -> list[str]:
     if best.mean is None or other.mean is None or other.mean <= best.mean:
         return []
     gap = other.mean - best.mean
-    said = [
-        f"A request takes {seconds(gap)} longer with {other.name} than with {best.name} on "
-        f"average ({seconds(other.mean)} against {seconds(best.mean)}){_most(best, other)}."
-    ]
-    if best.busiest is not None and other.busiest is not None and (
-        abs(other.busiest - best.busiest) > LOAD_GAP
+    text = f"A request takes {seconds(gap)} longer with {other.name} than with {best.name} on "
+    text += f"average ({seconds(other.mean)} against {seconds(best.mean)}){_most(best, other)}."
+    said = [text]
+    if (
+        best.busiest is not None
+        and other.busiest is not None
+        and (abs(other.busiest - best.busiest) > LOAD_GAP)
     ):
         said.append(
             f"Its busiest pod is at work {percent(other.busiest)} % of the time, that of "
@@ -93,11 +94,15 @@ def _most(best: Trait, other: Trait) -> str:
         return ""
     kept = ranked[:1] if gaps[ranked[0]] >= 0.8 * gap else ranked[:2]
     told = [
-        f"{percent(min(gaps[part] / gap, 1.0), 0)} % of it {PARTS.get(part, part)}"
+        f"{_share(gaps[part] / gap)} {PARTS.get(part, part)}"
         for part in kept
         if gaps[part] >= 0.05 * gap
     ]
     return f", {' and '.join(told)}" if told else ""
+
+
+def _share(value: float) -> str:
+    return "all of it" if value >= 0.995 else f"{percent(value, 0)} % of it"
 
 
 def listed(names: Sequence[str], most: int = 6) -> str:
@@ -140,8 +145,10 @@ def warned(n: int) -> str:
     """Return the sentence that leads to the warnings."""
     if not n:
         return ""
-    return "One warning qualifies this; it stands below." if n == 1 else (
-        f"{n:,} warnings qualify this; they stand below."
+    return (
+        "One warning qualifies this; it stands below."
+        if n == 1
+        else (f"{n:,} warnings qualify this; they stand below.")
     )
 
 

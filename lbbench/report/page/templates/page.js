@@ -65,7 +65,7 @@
 
   // --- filters ----------------------------------------------------------------------------------
   for (const filter of document.querySelectorAll(".filter")) {
-    const rows = [...filter.parentElement.querySelector("tbody").rows];
+    const rows = [...filter.closest(".table").querySelector("tbody").rows];
     const texts = rows.map((row) => [...row.cells].map((cell) => cell.textContent).join(" ").toLowerCase());
     const count = filter.querySelector("output");
     filter.hidden = false;

@@ -12,7 +12,7 @@
       actions: false,
       defaultStyle: false,
       renderer: one.renderer,
-      logLevel: vega.Error, // remarks of Vega on a specification help nobody who reads a page
+      logLevel: 1, // errors alone: remarks on a specification help nobody who reads a page
       config: dark ? data.dark : data.light,
       tooltip: { disableDefaultStyle: true },
     };
