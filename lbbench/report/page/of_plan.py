@@ -86,12 +86,8 @@ def _reasons(document: Block, blocks: Sequence[Block]) -> list[str]:
 
 def _sure(document: Block, blocks: Sequence[Block]) -> list[str]:
     level = document.get("confidence", 0.95)
-    said = [
-        (
-            f"A value counts as enough when the upper end of the interval of every objective is within "
-            f"its limit; the answer as a whole is right with {percent(level, 0)} %."
-        )
-    ]
+    text = "A value counts as enough when the upper end of the interval of every objective is "
+    said = [f"{text}within its limit; the answer as a whole is right with {percent(level, 0)} %."]
     open_ = [block for block in blocks if block.get("undecided")]
     for block in open_:
         values = " and ".join(_number(value) for value in block["undecided"])

@@ -81,12 +81,8 @@ def _topics(checks: Sequence[Check]) -> list[str]:
 
 def _sure(document: Check, checks: Sequence[Check]) -> list[str]:
     chances = [c["p_value"] for c in checks if c["p_value"] not in (None, *CERTAIN)]
-    said = [
-        (
-            f"The chance that any true claim falls is {percent(document['family_error'], 0)} % for the "
-            f"whole suite."
-        )
-    ]
+    family = percent(document["family_error"], 0)
+    said = [f"The chance that any true claim falls is {family} % for the whole suite."]
     if chances:
         said.append(
             f"The smallest p-value of {count(len(chances))} claims with chance in them is "

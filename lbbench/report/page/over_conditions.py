@@ -159,12 +159,8 @@ class Ranking:
             if found["few"]:
                 text += f" (under {count(found['few'])} too few requests are independent)"
             said.append(text)
-        return [
-            (
-                f"The best is told apart from the next {', '.join(said)}; at the 5 % level, corrected "
-                "for every pair of a condition."
-            )
-        ]
+        text = f"The best is told apart from the next {', '.join(said)}; at the 5 % level, "
+        return [f"{text}corrected for every pair of a condition."]
 
     def widest(self) -> tuple[Condition, Summary, Summary] | None:
         """Return the condition under which best and worst differ most, and these two."""

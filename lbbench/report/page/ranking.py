@@ -41,12 +41,8 @@ def ranked(leader: Leader) -> list[str]:
     what = "mean latency" if name == "mean" else name
     apart = [rival for rival in leader.rivals if rival["told_apart"]]
     if not apart:
-        return [
-            (
-                f"{leader.name} has the lowest {what}, {seconds(leader.value)}, but is not told apart "
-                f"from {listed(leader.tied)}."
-            )
-        ]
+        text = f"{leader.name} has the lowest {what}, {seconds(leader.value)}"
+        return [f"{text}, but is not told apart from {listed(leader.tied)}."]
     first = f"{leader.name} has the lowest {what}: {seconds(leader.value)}"
     if leader.tied:
         first += f" (not told apart from {listed(leader.tied)})"
