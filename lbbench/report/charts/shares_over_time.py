@@ -89,7 +89,9 @@ def shares_over_time(
             some = [{**mark, "y": -unit * HEAD * (mark["level"] + 0.5)} for mark in marks
                     if mark["align"] == align]  # fmt: skip
             if some:
-                labels = table(some).encode(x=alt.X("x:Q", **x), y=alt.Y("y:Q", **y), text="what:N")
+                labels = table(some).encode(
+                    x=alt.X("x:Q", **x), y=alt.Y("y:Q", **y), text="what:N"
+                )
                 style: dict[str, Any] = {
                     "align": align, "baseline": "middle", "dx": shift, "fontSize": 11,
                 }  # fmt: skip
@@ -168,7 +170,9 @@ def _who(pod: Row) -> str:
     return f"{pod['name']} on {pod['node']}"
 
 
-def _marks(changes: Sequence[Row], begin: float, end: float) -> tuple[list[dict[str, Any]], int]:
+def _marks(
+    changes: Sequence[Row], begin: float, end: float
+) -> tuple[list[dict[str, Any]], int]:
     """Return where changes are marked, and the lines of labels that they need.
 
     Labels that would run into each other stand above each other; those at the right end in front of

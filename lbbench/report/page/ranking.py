@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from lbbench.report.page.cells import of_chance, of_ratio, of_time, of_value, words
@@ -40,21 +41,21 @@ def ranked(leader: Leader) -> list[str]:
     name = figure_name(leader.figure)
     what = "mean latency" if name == "mean" else name
     apart = [rival for rival in leader.rivals if rival["told_apart"]]
-    if not apart:
-        text = f"{leader.name} has the lowest {what}, {seconds(leader.value)}"
-        return [f"{text}, but is not told apart from {listed(leader.tied)}."]
-    first = f"{leader.name} has the lowest {what}: {seconds(leader.value)}"
-    if leader.tied:
-        first += f" (not told apart from {listed(leader.tied)})"
+    few = [rival for rival in leader.rivals if rival["p_value"] is None]
+    tied = [rival for rival in leader.rivals if rival not in apart and rival not in few]
+    first = f"{leader.name} has the lowest {what}, {seconds(leader.value)}"
+    if tied:
+        first += f", but is not told apart from {_named(tied)}"
     said = [f"{first}."]
-    closest, farthest = apart[0], apart[-1]
-    if closest is farthest:
-        said.append(f"{closest['value']} has {_times(closest)} that.")
-    else:
-        said.append(
-            f"The closest that is surely worse, {closest['value']}, has {_times(closest)} that, "
-            f"{farthest['value']} {_times(farthest)}."
-        )
+    if apart:
+        told = [f"{apart[0]['value']} has {_times(apart[0])} that"]
+        told += [f"{rival['value']} {_times(rival)}" for rival in apart[1:3]]
+        more = len(apart) - 3
+        told += [f"{more} more at least {times(apart[3]['ratio'])}"] if more > 0 else []
+        said.append(f"{listed(told)}.")
+    if few:
+        told = [f"{rival['value']} has {times(rival['ratio'])} that" for rival in few]
+        said.append(f"{listed(told)}, but on too few independent requests to be sure.")
     return said
 
 
@@ -104,7 +105,7 @@ def rivals_table(leaders: Mapping[str, Leader], head: str) -> Table | None:
         "Each against the best under the same requests. The p-value is that of the pair; told "
         "apart is what survives a factor for every pair that could have been the best, at 5 %."
     )
-    return Table("rivals", "Against the best", columns, rows, note)
+    return without_constant(Table("rivals", "Against the best", columns, rows, note), 3)
 
 
 def differences_table(items: Sequence[Mapping[str, Any]], left: int = 0) -> Table:
@@ -114,39 +115,60 @@ def differences_table(items: Sequence[Mapping[str, Any]], left: int = 0) -> Tabl
     columns += [Column("variant", is_text=True), Column("against", is_text=True),
                 Column("figure", is_text=True), Column("difference"), Column("ratio"),
                 Column("p-value"), Column("told apart", is_text=True)]  # fmt: skip
-    rows = []
-    for item in items:
-        values = item.get("condition", {})
-        rows.append(
-            [
-                *(of_value(values.get(leaf, "-")) for leaf in leaves),
-                words(item["value"]),
-                words(item["against"]),
-                words(figure_name(item["metric"])),
-                _difference(item),
-                of_ratio(item["ratio"], 3, item["ratio_ci95"]),
-                of_chance(item["p_value"]),
-                words("yes" if item["told_apart"] else _undecided(item)),
-            ]
-        )
+    rows = [
+        [
+            *(of_value(item.get("condition", {}).get(leaf, "–")) for leaf in leaves),
+            words(item["value"]),
+            words(item["against"]),
+            words(figure_name(item["metric"])),
+            _difference(item),
+            of_ratio(item["ratio"], 3, item["ratio_ci95"]),
+            of_chance(item["p_value"]),
+            words("yes" if item["told_apart"] else _undecided(item)),
+        ]
+        for item in items
+    ]
     note = (
         "Paired under the same requests; intervals at 95 % each, told apart at 5 % after Holm's "
         "correction over all differences that are compared together."
     )
     if left:
         note = f"The first {len(items):,} of {len(items) + left:,} differences. {note}"
-    return Table("differences", "Differences against the first", columns, rows, note,
-                 is_folded=len(rows) > 24)  # fmt: skip
+    table = Table("differences", "Differences", columns, rows, note, is_folded=len(rows) > 24)
+    return without_constant(table, len(leaves) + 1)
+
+
+def without_constant(table: Table, i: int) -> Table:
+    """Return the table with column ``i`` in its title, where all rows have the same there."""
+    texts = {row[i].text for row in table.rows}
+    if len(texts) != 1:
+        return table
+    name = table.columns[i].title
+    said = f", {texts.pop()}" if name in table.title else f" {name} {texts.pop()}"
+    return replace(
+        table,
+        title=table.title + said,
+        columns=[*table.columns[:i], *table.columns[i + 1 :]],
+        rows=[[*row[:i], *row[i + 1 :]] for row in table.rows],
+    )
 
 
 def _difference(item: Mapping[str, Any]) -> Cell:
     value, ci = item["difference"], item["difference_ci95"]
     if value is None:
-        return Cell("-")
+        return Cell("–")
     scale, unit = (100.0, "%") if item["metric"] == "error_rate" else (1e3, "ms")
     digits = 3 if unit == "%" else digits_for([abs(value)])
-    note = "" if ci is None else f"{scale * ci[0]:+,.{digits}f} to {scale * ci[1]:+,.{digits}f}"
-    return Cell(f"{scale * value:+,.{digits}f} {unit}", value, note)
+
+    def signed(number: float) -> str:
+        return f"{scale * number:+,.{digits}f}".replace("-", "−")
+
+    note = "" if ci is None else f"{signed(ci[0])} to {signed(ci[1])}"
+    return Cell(f"{signed(value)} {unit}", value, note)
+
+
+def _named(rivals: Sequence[Mapping[str, Any]]) -> str:
+    return listed([str(rival["value"]) for rival in rivals])
 
 
 def _undecided(item: Mapping[str, Any]) -> str:
