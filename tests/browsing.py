@@ -24,7 +24,7 @@ MARKS = """chart => {
   const canvas = chart.querySelector("canvas");
   const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
   const colours = new Set();
-  for (let i = 0; i < data.length; i += 4 * 97) colours.add(`${data[i]},${data[i + 1]},${data[i + 2]}`);
+  for (let i = 0; i < data.length; i += 4 * 97) colours.add(data.slice(i, i + 3).join());
   return colours.size - 1;
 }"""
 """Counts what a picture has drawn beside its axes; of a canvas, its colours beside the first."""

@@ -8,6 +8,9 @@ from typing import Any
 
 from lbbench.model.check import build
 from lbbench.model.result import Result
+from lbbench.report.page import of_comparison, of_plan, of_result, of_verification
+from lbbench.report.page.content import Page
+from lbbench.report.page.rendering import render
 from lbbench.studies.compare import compare
 from lbbench.studies.run import run
 
@@ -38,6 +41,21 @@ def comparison() -> dict[str, Any]:
     """Return the document of a comparison of three balancers."""
     found: dict[str, Any] = json.loads(_comparison())
     return found
+
+
+@cache
+def content(kind: str) -> Page:
+    """Return what stands on the page of the result, comparison, plan or verification."""
+    if kind == "result":
+        return of_result.content(result())
+    made = {"comparison": of_comparison, "plan": of_plan, "verification": of_verification}
+    return made[kind].content(globals()[kind]())
+
+
+@cache
+def html(kind: str) -> str:
+    """Return that page."""
+    return render(content(kind))
 
 
 def plan() -> dict[str, Any]:

@@ -11,7 +11,7 @@ from lbbench.studies.leading import headline_of, lead
 def pairs(p_values):
     """Return what gives the difference of a pair, its p-value by the name of the worse one."""
 
-    def pair(a, b, figure):
+    def pair(_a, b, figure):
         return Difference(figure, 1.0, 2.0, 1.0, (0.5, 1.5), 2.0, (1.5, 2.5), p_values[b], 9,
                           "replications")  # fmt: skip
 
@@ -35,25 +35,25 @@ def test_each_pair_that_could_have_led_is_paid_for(p, apart):
 def test_equal_variants_are_told_apart_once_in_twenty_at_most():
     """Of five equal variants the luckiest is called better than another in at most 5 % of studies.
 
-    2000 studies of 10 normal replications each; 5 % + 3 standard errors is 6.5 %. Without the
-    factor for the pairs it is about 29 %: the largest of ten pairwise t statistics.
+    1000 studies of 10 normal replications each; 5 % + 3 standard errors is 7.1 %. Without the
+    factor for the pairs it is above 25 %: the largest of ten pairwise t statistics.
     """
     import numpy as np
-    from scipy.stats import t
+    from scipy.special import stdtr
 
     rng = np.random.default_rng(5)
     wrong = 0
-    for _ in range(2000):
+    for _ in range(1000):
         values = dict(zip("abcde", rng.standard_normal((5, 10)), strict=True))
 
         def pair(a, b, figure, values=values):
             gap = values[b] - values[a]
-            p = 2 * t.sf(abs(gap.mean()) / (gap.std(ddof=1) / 10**0.5), 9)
+            p = 2 * stdtr(9, -abs(gap.mean()) / (gap.std(ddof=1) / 10**0.5))
             return Difference(figure, 0.0, 0.0, gap.mean(), None, None, None, p, 10, "replications")
 
         found = lead({name: row.mean() for name, row in values.items()}, "mean", pair)
         wrong += any(found.told_apart.values())
-    assert wrong / 2000 < 0.065
+    assert wrong / 1000 < 0.071
 
 
 def test_fewer_than_two_values_have_no_leader():
