@@ -27,7 +27,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
     "Cluster": {
         "nodes": "their number, or a list of them; members of the load balancer's pool",
         "pods": "their number at the start, or a list of them",
-        "placement": "spread: in turns over the nodes; pack: node by node; or pods per node",
+        "placement": "spread: in turns; pack: in blocks, first nodes first; or pods per node",
         "pod": "what all pods have in common",
         "ingress": "the ingress controller's replicas",
         "network": "round trips and delays",
@@ -193,7 +193,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "high": "bounded_pareto: greatest value",
         "values": "bimodal: the values",
         "shares": "bimodal: the share of each value; they add up to 1",
-        "file": "empirical: a file with one time per line",
+        "file": "empirical: a file of times, one per line, or CSV with quantiles",
     },
     "Clients": {
         "count": "their number, an address each",

@@ -19,12 +19,12 @@ def json_schema() -> dict[str, Any]:
     Rules between keys (exactly one source of load, names that must exist) are left to `load`.
     """
     schema = Scenario.model_json_schema(by_alias=True, mode="validation")
+    schema["$defs"]["Arrivals"]["properties"]["think_time"] = dict(_PLAIN_TIME)
     for name, part in {"Scenario": schema, **schema["$defs"]}.items():
         for key, rule in part.get("properties", {}).items():
             _write_default(rule)
             rule["description"] = MEANINGS[name][key]
     schema["$defs"]["Run"]["properties"]["duration"]["default"] = DURATION
-    schema["$defs"]["Arrivals"]["properties"]["think_time"] = _PLAIN_TIME
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
