@@ -52,8 +52,9 @@ bench: $(INSTALLED) ## benchmarks and ratios to C; figures in results/benchmarks
 	$(BIN)/python -m pytest --benchmark -q --benchmark-json=$(FIGURES)/latest.json
 	-$(BIN)/python -m benchmarks.ratios --json $(FIGURES)/ratios.json
 
-tables: $(INSTALLED) ## the README's tables from the kept figures in results/benchmarks/
-	$(BIN)/python -m benchmarks.tables $(wildcard $(FIGURES)/baseline*.json) --into README.md
+tables: $(INSTALLED) ## the tables of speed from the kept figures in results/benchmarks/
+	$(BIN)/python -m benchmarks.tables $(wildcard $(FIGURES)/baseline*.json) \
+		--into docs/how-to/speed-and-memory.md
 
 install: $(INSTALLED) ## only set up .venv
 
