@@ -89,8 +89,15 @@ def hops(study: Study) -> str:
                 f"{100 * (item.difference / (item.a or 1.0)):.1f} %",
             ]
         )
-    columns = ["service time", "requests per connection", "RTT between nodes",
-               "crossing, Cluster and Local", "mean saved by Local", "by the law", "of the mean"]  # fmt: skip
+    columns = [
+        "service time",
+        "requests per connection",
+        "RTT between nodes",
+        "crossing, Cluster and Local",
+        "mean saved by Local",
+        "by the law",
+        "of the mean",
+    ]
     return table(columns, rows, left=2)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from benchmarks.shipped_tables.cells import plus_minus, table
@@ -37,8 +38,14 @@ def sessions(study: Study) -> str:
                 of("forced_loss", 1.0, 0) if results[0].affinity["requests"] else "–",
             ]
         )
-    columns = ["balancer", "life of a session", "unit", "requests of known units that go elsewhere, %",
-               "sessions' moves in 10 min", "forced ones"]  # fmt: skip
+    columns = [
+        "balancer",
+        "life of a session",
+        "unit",
+        "requests of known units that go elsewhere, %",
+        "sessions' moves in 10 min",
+        "forced ones",
+    ]
     return table(columns, rows, left=3)
 
 
@@ -61,7 +68,7 @@ def load(study: Study) -> str:
 
 
 def tail(study: Study) -> str:
-    """Return p99 of five-second windows before and after the change."""
+    """Return the p99 of five-second windows before and after the change."""
     rows = []
     for point in study.points:
         results = study.results(point)
@@ -156,7 +163,6 @@ def _busiest(result: Result, begin: float, end: float) -> float:
 
 
 def _p99(result: Result, begin: float, end: float) -> float:
-    """Return the mean of the windows' p99 in milliseconds: a level over time, not a percentile."""
+    """Return the median over windows of their p99, in milliseconds: what most of them show."""
     found = [w["latency_p99_s"] for w in _between(result, begin, end)]
-    known = [value for value in found if value is not None]
-    return 1e3 * sum(known) / len(known)
+    return 1e3 * median(value for value in found if value is not None)
