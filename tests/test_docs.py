@@ -145,7 +145,7 @@ def lines_of(path: Path) -> Iterator[str]:
                 if call:
                     yield call[1]
     for call in INLINE.findall(FENCE.sub("", text)):
-        yield " ".join(call.split())
+        yield f"{' '.join(call.split())} ..."  # in a sentence: it may go on
 
 
 def arguments_of(line: str) -> list[str]:
@@ -157,7 +157,7 @@ def arguments_of(line: str) -> list[str]:
 
 def problem_of(line: str) -> str | None:
     """Return why lbbench would not take a command line; None: it would."""
-    name, *rest = arguments_of(line)
+    name, *rest = arguments_of(line) or ["COMMAND"]
     known = commands()
     if name.startswith("-"):
         return None if name in ("--help", "--version", "--debug") else f"no option {name}"
@@ -170,7 +170,7 @@ def problem_of(line: str) -> str | None:
     unknown = given - options - {"--help"}
     if unknown:
         return f"{name} has no option {', '.join(sorted(unknown))}"
-    if not any(word.startswith("[") for word in rest) and rest:
+    if rest and not line.endswith("..."):
         try:
             known[name].make_context(name, [*rest])
         except Exception as error:  # noqa: BLE001
@@ -189,7 +189,7 @@ def test_wrong_command_lines_are_found():
     """An unknown command, an unknown option, a missing value: each is a problem."""
     assert "no command" in str(problem_of("lbbench rum aks-ingress"))
     assert "--sed" in str(problem_of("lbbench run aks-ingress --sed 2"))
-    assert "seed" in str(problem_of("lbbench run aks-ingress --seed two")).lower()
+    assert "integer" in str(problem_of("lbbench run aks-ingress --seed two"))
     assert problem_of("lbbench run aks-ingress --seed 2") is None
 
 
@@ -199,7 +199,7 @@ def test_shipped_scenarios_that_are_named_exist():
     for path in PAGES_OF_ALL:
         for line in lines_of(path):
             words = arguments_of(line)
-            if words[0] in ("run", "check", "compare", "sweep", "plan") and len(words) > 1:
+            if words and words[0] in ("run", "check", "compare", "sweep", "plan") and len(words) > 1:
                 file = words[1]
                 if re.fullmatch(r"[a-z][a-z0-9-]*", file) and file not in shipped():
                     lost.add(f"{name_of(path)}: {file}")

@@ -43,8 +43,19 @@ def tails(study: Study) -> str:
 
 
 def unlike(study: Study) -> str:
-    """Return the ratio of p99 latencies where one pod of ten is slow, or work spreads more."""
-    return _ratios(study.conditions(), "p99", (SPEED, LAW))
+    """Return p99 of every balancer where one pod of ten is slow, or work spreads more."""
+    rows = []
+    for condition in study.conditions():
+        by_name = {str(one.member.values[BALANCER]): one for one in condition.summaries}
+        words = [_word(leaf, condition.values[leaf]) for leaf in (SPEED, LAW, LOAD)]
+        rows.append([*words, *(_p99(one) for one in by_name.values())])
+    return table([*(HEADS[leaf] for leaf in (SPEED, LAW)), "load", *by_name], rows, left=2)
+
+
+def _p99(one: Summary) -> str:
+    if _busiest(one) > OVER:
+        return "over capacity"
+    return figure_ms(one.figures["latency.p99"])
 
 
 def _ratios(conditions: Iterable[Condition], figure: str, leaves: tuple[str, ...]) -> str:
