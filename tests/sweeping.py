@@ -55,7 +55,7 @@ def values(study: Path | Study) -> pl.DataFrame:
 
 def command(file: Path, out: Path, *more: str, workers: bool = True) -> list[str]:
     """Return the command line of a sweep (on two processes) by the reference engine."""
-    base = [sys.executable, "-m", "lbbench", "sweep", str(file), "--out", str(out)]
+    base = [sys.executable, "-m", "lbbench", "sweep", str(file), "--out", str(out), "--no-report"]
     return [*base, "--engine", "reference", *(["--workers", "2"] if workers else []), *more]
 
 

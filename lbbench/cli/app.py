@@ -13,6 +13,7 @@ from lbbench.cli.check import check
 from lbbench.cli.compare import compare
 from lbbench.cli.export import export
 from lbbench.cli.import_ import import_
+from lbbench.cli.report import report
 from lbbench.cli.run import run
 from lbbench.cli.scenarios import scenarios
 from lbbench.cli.schema import schema
@@ -66,6 +67,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "compare": compare,
     "sweep": sweep,
     "export": export,
+    "report": report,
     "walk": walk,
     "verify": verify,
     "import": import_,

@@ -50,7 +50,9 @@ def compare(
     json: Json = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="write comparison.json and a result per variant there"),
+        typer.Option(
+            metavar="DIR", help="write comparison.json, report.html and a result per variant there"
+        ),
     ] = None,
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001
@@ -82,14 +84,17 @@ def compare(
         )
     files: dict[Path, Writer] = {}
     if out is not None:
+        from lbbench.report.page.page import page_of_comparison
+
         files[out / "comparison.json"] = text_writer(as_json(found.to_dict()))
+        files[out / "report.html"] = text_writer(page_of_comparison(found.to_dict()))
         files |= {
             out / f"result-{name}.json": text_writer(result.to_json())
             for name, result in found.by_file_name().items()
         }
     if json is not None and json != "-":
         files[Path(json)] = text_writer(as_json(found.to_dict()))
-    write_all(files, folder=out)
+    write_all(files, folders=[out] if out else [])
     if json == "-":
         print_text(as_json(found.to_dict()))
     elif not quiet:

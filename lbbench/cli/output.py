@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -84,25 +84,25 @@ def check_folder(**options: Path | None) -> None:
             raise LbbenchError(f"--{name} {path}: cannot be written; check the permissions")
 
 
-def write_all(files: Mapping[Path, Writer], *, folder: Path | None = None) -> None:
+def write_all(files: Mapping[Path, Writer], *, folders: Sequence[Path] = ()) -> None:
     """Write all files or none: each into a temporary one beside it, renamed when all are there.
 
     Parameters
     ----------
     files
         What fills a file, by its path.
-    folder
-        A folder that is made first.
+    folders
+        Folders that are made first.
 
     Raises
     ------
     LbbenchError
         When a file cannot be written.
     """
-    made = [] if folder is None else [p for p in (folder, *folder.parents) if not p.exists()]
+    made = [p for folder in folders for p in (folder, *folder.parents) if not p.exists()]
     parts = {_part(path): path for path in files if not _is_special(path)}
     try:
-        if folder is not None:
+        for folder in folders:
             folder.mkdir(parents=True, exist_ok=True)
         for part, path in parts.items():
             files[path](part)
@@ -113,7 +113,8 @@ def write_all(files: Mapping[Path, Writer], *, folder: Path | None = None) -> No
             part.replace(path.resolve())
     except OSError as error:
         reason = error.strerror or str(error)
-        raise LbbenchError(f"{error.filename or folder}: cannot be written: {reason}") from None
+        where = error.filename or next(iter(folders), "a file")
+        raise LbbenchError(f"{where}: cannot be written: {reason}") from None
     finally:
         for part in parts:
             part.unlink(missing_ok=True)
@@ -125,6 +126,11 @@ def write_all(files: Mapping[Path, Writer], *, folder: Path | None = None) -> No
 def text_writer(text: str) -> Writer:
     """Return what writes ``text`` to a file."""
     return lambda path: path.write_text(text, encoding="utf-8")
+
+
+def bytes_writer(data: bytes) -> Writer:
+    """Return what writes ``data`` to a file."""
+    return lambda path: path.write_bytes(data)
 
 
 def as_json(data: Any) -> str:

@@ -28,7 +28,8 @@ def run(
     engine: Engine = "fast",
     json: Json = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="write result.json and latency.hgrm there")
+        Path | None,
+        typer.Option(metavar="DIR", help="write result.json, latency.hgrm and report.html there"),
     ] = None,
     record: Annotated[
         Path | None,
@@ -73,10 +74,13 @@ def run(
         percentiles = text_writer(percentiles_text(counts, warmup_segments(done.outcomes)))
         files |= {path: percentiles for path in (hgrm, out and out / "latency.hgrm") if path}
     if out is not None:
+        from lbbench.report.page.page import page_of_result
+
         files[out / "result.json"] = text_writer(result.to_json())
+        files[out / "report.html"] = text_writer(page_of_result(result))
     if json is not None and json != "-":
         files[Path(json)] = text_writer(result.to_json())
-    write_all(files, folder=out)
+    write_all(files, folders=[out] if out else [])
     if json == "-":
         print_text(result.to_json())
     elif not quiet:

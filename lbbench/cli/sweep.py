@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lbbench.cli.options import Debug, Engine, File, Json, Quiet, Replications, Seed, Set, changes
-from lbbench.cli.output import as_json, check_writable, console, deliver
+from lbbench.cli.output import (
+    as_json,
+    check_writable,
+    console,
+    deliver,
+    text_writer,
+    write_all,
+)
 from lbbench.errors import RunError
 
 if TYPE_CHECKING:
@@ -48,6 +55,9 @@ def sweep(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="say what would run, and write nothing")
     ] = False,
+    no_report: Annotated[
+        bool, typer.Option("--no-report", help="no page STUDY.html beside the study at the end")
+    ] = False,
     set_: Set = None,
     seed: Seed = None,
     replications: Replications = None,
@@ -58,7 +68,8 @@ def sweep(
 ) -> None:
     """Run every point of the axes under `sweep`; the same command again goes on.
 
-    Each finished replication is kept at once: Ctrl-C or a crash loses those in work, no more.
+    Each finished replication is kept at once: Ctrl-C or a crash loses those in work, no more. At
+    the end a page about the study is written beside it.
 
     \b
     Example:
@@ -76,6 +87,12 @@ def sweep(
             f"--out {out}: a study is an SQLite file; give --out {out.with_suffix('.sqlite')}, and "
             f"`lbbench export` that one to {out}"
         )
+    page = None
+    if out is not None and not (dry_run or no_report):
+        from lbbench.report.page.source import check_replaceable, page_for
+
+        page = page_for(out)
+        check_replaceable(page, "give another --out, or --no-report")
     from lbbench.inputs.yaml import load
     from lbbench.model.units import parse_time
     from lbbench.report.sweep_progress import SweepBar
@@ -121,6 +138,12 @@ def sweep(
                     from lbbench.report.study import show
 
                     show(study, console(), bar)
+                if page is not None:
+                    from lbbench.report.page.page import page_of_study
+
+                    write_all({page: text_writer(page_of_study(study, bar.step))})
+                    bar.stop()
+                    bar.say(f"the page is {page}")
 
 
 def _look_ahead(

@@ -13,15 +13,19 @@ KEEP_SECONDS = 60 * 86_400.0
 """Cache entries that no process has used for this long are dropped."""
 
 
-def cache_folder() -> Path | None:
-    """Return the folder of compiled kernels, or None (with one warning) when none is writable.
+def cache_root() -> Path:
+    """Return where everything lies that can be made again; it may not be there yet.
 
     ``LBBENCH_CACHE_DIR`` overrides the user's cache directory (``XDG_CACHE_HOME`` or ``~/.cache``).
     """
     given = os.environ.get("LBBENCH_CACHE_DIR")
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(given) if given else Path(home) / "lbbench"
-    folder = folder / "kernels"
+    return Path(given) if given else Path(home) / "lbbench"
+
+
+def cache_folder() -> Path | None:
+    """Return the folder of compiled kernels, or None (with one warning) when none is writable."""
+    folder = cache_root() / "kernels"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".probe-{os.getpid()}"

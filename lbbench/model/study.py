@@ -42,3 +42,14 @@ class Row(NamedTuple):
     result: str | None  # JSON of the result, its scenario left out: that is the point's
     segments: bytes | None  # numbers by segment, see stats/evidence.py
     histograms: str | None  # JSON [[first segment, behind the last, HDR V2 in base64], ...]
+
+
+class Effort(NamedTuple):
+    """What the replications of a study took on one machine."""
+
+    machine: str  # JSON
+    replications: int
+    wall_s: float  # compilation left out
+    compile_s: float
+    first: str  # ISO 8601, UTC: when the first of them ended
+    last: str

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from lbbench.errors import InputError
-from lbbench.model.study import Member, Row, Status
+from lbbench.model.study import Effort, Member, Row, Status
 from lbbench.store.database import open_reading, open_writing, told, transaction
 from lbbench.store.lock import WriterLock
 
@@ -213,6 +213,21 @@ class Ledger:
             seed,
         )
         return {(version, status): n for version, status, n in found}
+
+    def efforts(self, seed: int, versions: Sequence[str]) -> list[Effort]:
+        """Return what the replications of the members cost, by the machine that ran them."""
+        marks = ", ".join("?" * len(versions))
+        found = self._all(
+            f"""SELECT machines.machine, count(*), sum(wall_s), sum(compile_s), min(created),
+                       max(created)
+                FROM replications JOIN machines ON machines.id = replications.machine
+                WHERE seed = ? AND version IN ({marks})
+                      AND content IN (SELECT content FROM members)
+                GROUP BY machines.id ORDER BY count(*) DESC, machines.id""",  # noqa: S608
+            seed,
+            *versions,
+        )
+        return [Effort(*row) for row in found]
 
     def _all(self, question: str, *values: Any) -> list[Any]:
         with told(self.path):

@@ -15,6 +15,7 @@ from lbbench.model.result import Result
 from lbbench.model.scenario import Scenario
 from lbbench.stats.intervals import is_precise
 from lbbench.studies.differences import Differences, differences
+from lbbench.studies.leading import headline_of
 from lbbench.studies.run import (
     Engine,
     Progress,
@@ -64,6 +65,7 @@ class Comparison:
             "leaf": self.leaf,
             "sentences": list(self.sentences),
             "differences": self.differences.to_list(),
+            "leads": [lead.to_dict() for lead in self.differences.leads.values()],
             "results": {value: result.to_dict() for value, result in self.results.items()},
         }
 
@@ -158,7 +160,9 @@ def compare(
         for name, done in runs.items()
     }
     counts = {name: dict(enumerate(tallies(done.outcomes))) for name, done in runs.items()}
-    return Comparison(leaf=leaf, results=results, differences=differences(counts, first))
+    headline = headline_of(scenario.resolved())
+    found = differences(counts, first, headline=headline)
+    return Comparison(leaf=leaf, results=results, differences=found)
 
 
 def _check_plans(variants: Mapping[str, Scenario]) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from lbbench.stats.intervals import estimate
 from lbbench.stats.latency import Counted
 from lbbench.stats.pairs import Difference, Side, holm, paired, paired_sides, side_of
+from lbbench.studies.leading import DEFAULT, Lead, lead
 
 FIGURES = ("mean", "p50", "p99")
 SAID = ("mean", "p99", "error_rate")
@@ -27,11 +29,20 @@ class Differences:
         By name of each other variant: every compared figure.
     told_apart
         By name and figure: whether the difference survives Holm's correction over all of them.
+    leads
+        By figure, the headline's first, then the mean: the variant with the lowest value, and whom
+        it leads. Figures that fewer than two variants have are left out.
     """
 
     base: str
     items: Mapping[str, tuple[Difference, ...]]
     told_apart: Mapping[str, Mapping[str, bool]]
+    leads: Mapping[str, Lead] = field(default_factory=dict)
+
+    @property
+    def lead(self) -> Lead | None:
+        """Who leads in the headline's figure."""
+        return next(iter(self.leads.values()), None)
 
     def sentences(self) -> list[str]:
         """Return the differences in words."""
@@ -64,8 +75,10 @@ class Differences:
         ]
 
 
-def differences(runs: Mapping[str, Mapping[int, Counted]], first: int) -> Differences:
-    """Return how every variant but the first differs from the first.
+def differences(
+    runs: Mapping[str, Mapping[int, Counted]], first: int, *, headline: str = DEFAULT
+) -> Differences:
+    """Return how every variant but the first differs from the first, and which one leads.
 
     Parameters
     ----------
@@ -74,6 +87,8 @@ def differences(runs: Mapping[str, Mapping[int, Counted]], first: int) -> Differ
         is compared on the numbers that both have.
     first
         Segments that are warm-up, the same for all.
+    headline
+        Figure that says which variant leads: ``mean`` or a percentile.
     """
     has_failed = any(int(run.failed.sum()) for found in runs.values() for run in found.values())
     figures = (*FIGURES, "error_rate") if has_failed else FIGURES
@@ -83,19 +98,27 @@ def differences(runs: Mapping[str, Mapping[int, Counted]], first: int) -> Differ
     def side(name: str, numbers: tuple[int, ...]) -> Side:
         return side_of([runs[name][number] for number in numbers], first)
 
-    items = {}
-    for name in others:
-        common = tuple(sorted(set(runs[base]) & set(runs[name])))
+    @cache
+    def pair(a: str, b: str, figure: str) -> Difference:
+        common = tuple(sorted(set(runs[a]) & set(runs[b])))
         if len(common) > 1:
-            sides = side(base, common), side(name, common)
-            found = [paired_sides(*sides, figure) for figure in figures]
-        elif common:
-            a, b = ([runs[which][common[0]]] for which in (base, name))
-            found = [paired(a, b, figure, first=first) for figure in figures]
-        else:
-            found = [nothing(figure) for figure in figures]
-        items[name] = tuple(found)
-    return Differences(base, items, _told_apart(items))
+            return paired_sides(side(a, common), side(b, common), figure)
+        if common:
+            left, right = ([runs[name][common[0]]] for name in (a, b))
+            return paired(left, right, figure, first=first)
+        return nothing(figure)
+
+    items = {name: tuple(pair(base, name, figure) for figure in figures) for name in others}
+    leads = {}
+    for figure in dict.fromkeys((headline, "mean")):
+        values = {
+            name: estimate(side(name, tuple(sorted(found))).units, figure) if found else None
+            for name, found in runs.items()
+        }
+        leader = lead(values, figure, pair)
+        if leader is not None:
+            leads[figure] = leader
+    return Differences(base, items, _told_apart(items), leads)
 
 
 def metric_of(figure: str) -> str:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from lbbench.errors import InputError
 from lbbench.model.result import Result
-from lbbench.model.study import Member, Row
+from lbbench.model.study import Effort, Member, Row
 from lbbench.stats.evidence import Evidence
 from lbbench.stats.intervals import Interval, all_intervals, estimate, interval
 from lbbench.stats.remarks import is_of_one_run
 from lbbench.store.ledger import Ledger
 from lbbench.studies.differences import Differences, differences
 from lbbench.studies.gathered import gathered
+from lbbench.studies.leading import headline_of
 from lbbench.studies.point import result_of
 from lbbench.studies.schedule import condition_of, conditions, policy_of
 
@@ -96,6 +97,7 @@ class Study:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._conditions: dict[tuple[int, ...], Condition] = {}
         self._ledger = Ledger.open(path, write=False)
         if self._ledger.noted("scenario") is None:
             self._ledger.close()
@@ -149,6 +151,16 @@ class Study:
         """The seed of all random streams."""
         return int(self.scenario["run"]["seed"])
 
+    @cached_property
+    def efforts(self) -> list[Effort]:
+        """What its replications took, by the machine that ran them, the busiest first."""
+        return self._ledger.efforts(self.seed, self.versions)
+
+    @property
+    def headline(self) -> str:
+        """The figure that says which point is better: ``mean`` or a percentile."""
+        return headline_of(self.scenario)
+
     @property
     def axes(self) -> list[str]:
         """The leaves that vary."""
@@ -172,7 +184,16 @@ class Study:
             yield self.condition(group)
 
     def condition(self, group: Sequence[Member]) -> Condition:
-        """Return the figures of points that met the same requests, and how they differ."""
+        """Return the figures of points that met the same requests, and how they differ.
+
+        Found once: the table, the pictures and the page of a large study all ask for it.
+        """
+        key = tuple(member.number for member in group)
+        if key not in self._conditions:
+            self._conditions[key] = self._condition(group)
+        return self._conditions[key]
+
+    def _condition(self, group: Sequence[Member]) -> Condition:
         rows = {member.number: self.rows(member) for member in group}
         first, evidence = gathered(rows)
         summaries = tuple(
@@ -182,7 +203,7 @@ class Study:
         return Condition(
             values=condition_of(group[0]),
             summaries=summaries,
-            differences=_differences(group, evidence, first),
+            differences=_differences(group, evidence, first, self.headline),
         )
 
     def to_polars(self) -> pl.DataFrame:
@@ -214,6 +235,12 @@ class Study:
                 for condition in found
                 if condition.differences is not None
                 for item in condition.differences.to_list()
+            ],
+            "leads": [
+                {"condition": dict(condition.values), **lead.to_dict()}
+                for condition in found
+                if condition.differences is not None
+                for lead in condition.differences.leads.values()
             ],
         }
 
@@ -285,11 +312,14 @@ def name_of(member: Member) -> str:
 
 
 def _differences(
-    group: Sequence[Member], evidence: Mapping[int, Mapping[int, Evidence]], first: int
+    group: Sequence[Member],
+    evidence: Mapping[int, Mapping[int, Evidence]],
+    first: int,
+    headline: str,
 ) -> Differences | None:
     """Return the differences of every pair, on the replications that both of it have."""
     runs = {name_of(member): evidence[member.number] for member in group if evidence[member.number]}
-    return differences(runs, first) if len(runs) > 1 else None
+    return differences(runs, first, headline=headline) if len(runs) > 1 else None
 
 
 def _summary(

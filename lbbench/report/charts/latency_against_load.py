@@ -1,0 +1,101 @@
+"""Latency against load, or against any other number that a study varies: one line per policy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+
+from lbbench.report.charts.lines import Axis, lines, margin
+from lbbench.report.charts.lines import objective as objective_line
+from lbbench.report.charts.picture import Picture, drawn
+from lbbench.report.charts.scales import Span, span_of, unit_of
+from lbbench.report.units import percentile, seconds
+
+HEIGHT = 320.0
+
+
+def latency_against_load(
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    x: Axis,
+    metric: str = "latency.p99",
+    objective: float | None = None,
+    span_s: Span | None = None,
+    name: str = "latency-against-load",
+    title: str | None = None,
+    note: str = "",
+    what: str = "balancer",
+) -> Picture:
+    """Return the chart.
+
+    Parameters
+    ----------
+    rows
+        ``series`` (the policy), ``x`` in the unit of the axis, ``value_s`` seconds (None: left
+        out), ``ci95_s`` two of them or None.
+    x
+        What the horizontal axis says.
+    metric
+        Name of the latency, as objectives have it.
+    objective
+        Its limit in seconds.
+    span_s
+        What the vertical axis reaches over, in ms, where several charts have the same one.
+    """
+    known = [row for row in rows if row["value_s"] is not None]
+    scale, unit = (1e3, "ms") if span_s else unit_of(row["value_s"] for row in known)
+    plain = [_plain(row, scale) for row in known]
+    span = span_s or latency_span(known, objective, scale)
+    short = percentile(metric.removeprefix("latency."))
+    y = Axis(f"{short} latency ({unit})", span, names=f"{short} ({unit})")
+    chart = lines(plain, x=x, y=y, height=HEIGHT, what=what)
+    if objective is not None:
+        text = f"objective: {short} at most {seconds(objective)}"
+        room = margin([str(row["series"]) for row in known])
+        goal = objective_line(objective * scale, text, plain, x=x, y=y, room=room, height=HEIGHT)
+        chart = alt.layer(*goal.behind, chart, *goal.before)
+    bands = any(row["low"] is not None for row in plain)
+    caption = f"{_meaning(short)}, lower is better."
+    caption += " Bands are 95 % confidence intervals." if bands else ""
+    caption += " The dashed line is the objective." if objective is not None else ""
+    caption += " The vertical axis is logarithmic." if span.kind == "log" else ""
+    return drawn(
+        chart,
+        name=name,
+        title=title or f"{short} latency against {x.names or x.title}",
+        caption=f"{caption} {note}".strip(),
+        height=HEIGHT,
+    )
+
+
+def latency_span(
+    rows: Sequence[Mapping[str, Any]], objective: float | None, scale: float = 1e3
+) -> Span:
+    """Return a span over all values of ``rows`` and the objective; of intervals what fits."""
+    values = [row["value_s"] * scale for row in rows if row["value_s"] is not None]
+    most = max(values, default=1.0)
+    ends = [row["ci95_s"][1] * scale for row in rows if row.get("ci95_s")]
+    seen = [*values, *(min(end, 1.6 * most) for end in ends)]
+    return span_of(seen, also=[objective * scale] if objective is not None else [])
+
+
+def _plain(row: Mapping[str, Any], scale: float) -> dict[str, Any]:
+    interval = row.get("ci95_s")
+    return {
+        "series": row["series"],
+        "x": row["x"],
+        "y": row["value_s"] * scale,
+        "low": max(interval[0], 1e-9) * scale if interval else None,
+        "high": interval[1] * scale if interval else None,
+    }
+
+
+def _meaning(short: str) -> str:
+    """Say what a figure of the latency is."""
+    if short == "mean":
+        return "The mean latency of all requests"
+    if short == "max":
+        return "The latency of the slowest request"
+    return f"{short.removeprefix('p')} % of the requests are faster than {short}"

@@ -1,0 +1,107 @@
+"""How a balancer looks, the same in every chart: its colour, the dash of its line, its point.
+
+The colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/) where these can be read on
+white and on black alike; the others were searched for, so that any two differ to people who see all
+colours and to those who lack one kind of cone (by at least 10 in CIEDE2000), with a contrast of at
+least 3 on both backgrounds. Relatives (ewma and that of release 0.21) have one colour and differ in
+dash and point. `tests/test_charts_look.py` works all of that out.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+SOLID, DASHED, DOTTED = (1, 0), (6, 3), (2, 2)
+
+
+class Look(NamedTuple):
+    """The marks of one series."""
+
+    colour: str  # #rrggbb
+    dash: tuple[int, int]  # pixels drawn, pixels left out
+    shape: str  # of its points, a name of Vega's
+
+
+BLUE, VERMILLION, GREEN, MAGENTA, GREY = "#0072b2", "#d55e00", "#009e73", "#b41e87", "#666666"
+VIOLET, OLIVE, LAVENDER, SLATE, RED = "#9669ff", "#78694b", "#a587c3", "#789696", "#c31e0f"
+
+LOOKS: Mapping[str, Look] = MappingProxyType(
+    {
+        "round_robin": Look(BLUE, SOLID, "circle"),
+        "ewma": Look(VERMILLION, SOLID, "square"),
+        "ewma_0.21": Look(VERMILLION, DASHED, "triangle-down"),
+        "p2c": Look(GREEN, SOLID, "triangle-up"),
+        "least_conn": Look(MAGENTA, SOLID, "diamond"),
+        "random": Look(GREY, SOLID, "cross"),
+        "jsq": Look(VIOLET, SOLID, "triangle-right"),
+        "chash": Look(OLIVE, SOLID, "triangle-left"),
+        "chashsubset": Look(OLIVE, DASHED, "circle"),
+        "sticky_balanced": Look(LAVENDER, SOLID, "triangle-down"),
+        "sticky_persistent": Look(LAVENDER, DASHED, "square"),
+        "sticky_0.21": Look(LAVENDER, DOTTED, "diamond"),
+        "iptables": Look(SLATE, SOLID, "square"),
+        "iptables_nth": Look(SLATE, DASHED, "triangle-up"),
+        "azure_lb": Look(RED, SOLID, "cross"),
+    }
+)
+"""Every balancer that comes with the package."""
+
+COLOURS = tuple(dict.fromkeys(look.colour for look in LOOKS.values()))
+SHAPES = tuple(dict.fromkeys(look.shape for look in LOOKS.values()))
+
+
+def colour(balancer: str) -> str:
+    """Return the colour of a balancer as ``#rrggbb``; one of somebody's own has its name's."""
+    return look_of(balancer).colour
+
+
+def look_of(balancer: str) -> Look:
+    """Return the look of a balancer; that of an unknown one depends on its name alone."""
+    known = LOOKS.get(balancer)
+    if known is not None:
+        return known
+    place = zlib.crc32(shown(balancer).encode())
+    return Look(COLOURS[place % len(COLOURS)], SOLID, SHAPES[place // 16 % len(SHAPES)])
+
+
+def looks(names: Iterable[str]) -> dict[str, Look]:
+    """Return a look for every series of one chart, no two alike.
+
+    A series is a balancer, or a variant that begins with one (``ewma keepalive.upstream=64``):
+    these have its colour, and another dash and point each. What is no balancer takes a colour that
+    nobody has, as long as there are any.
+    """
+    found: dict[str, Look] = {}
+    names = list(names)
+    for name in sorted(names, key=lambda name: name not in LOOKS):  # balancers come first
+        wanted = look_of(name.partition(" ")[0])
+        is_free = name.partition(" ")[0] not in LOOKS
+        found[name] = _free(wanted, list(found.values()), any_colour=is_free)
+    return {name: found[name] for name in names}
+
+
+def shown(name: str) -> str:
+    """Return the name of a series without the folder of a balancer's file."""
+    return Path(name).name if ".py:" in name else name
+
+
+def _free(wanted: Look, taken: list[Look], *, any_colour: bool) -> Look:
+    """Return ``wanted``, or the nearest look that is not taken."""
+    if any_colour:
+        used = {look.colour for look in taken}
+        start = COLOURS.index(wanted.colour)
+        turned = (*COLOURS[start:], *COLOURS[:start])
+        wanted = wanted._replace(colour=next((c for c in turned if c not in used), wanted.colour))
+    start = SHAPES.index(wanted.shape)
+    shapes = (*SHAPES[start:], *SHAPES[:start])
+    for turn in range(len(SHAPES) * 3):
+        # dash and point change together, so that relatives differ in both as long as they can
+        dash = (wanted.dash, DASHED, DOTTED)[turn % 3]
+        made = Look(wanted.colour, dash, shapes[turn % len(SHAPES)])
+        if made not in taken:
+            return made
+    return wanted

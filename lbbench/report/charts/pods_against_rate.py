@@ -1,0 +1,176 @@
+"""What a rate needs: pods (or nodes, or places) against requests per second, one line per balancer.
+
+Beside it the same over the hours of a day, and, for a single rate, the balancers below each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+
+from lbbench.report.charts.lines import Axis, lines
+from lbbench.report.charts.look import looks, shown
+from lbbench.report.charts.picture import LETTER, Picture, drawn, table
+from lbbench.report.charts.scales import Span, linear, span_of
+
+HEIGHT = 300.0
+ROW = 30.0
+"""Pixels of a bar with its gap."""
+
+CENTRAL = "Erlang C"
+"""What a single queue for all servers would need: the least that any balancer can do with."""
+
+Row = Mapping[str, Any]
+
+
+def pods_against_rate(
+    rows: Sequence[Row],
+    *,
+    unit: str = "pods",
+    objectives: str = "",
+    name: str = "pods-against-rate",
+    note: str = "",
+) -> Picture:
+    """Return how many are needed at which rate.
+
+    Parameters
+    ----------
+    rows
+        ``series``, ``rate_per_s``, ``needed`` (None: nothing is enough, left out), ``undecided``
+        ([n, n + 1] or None).
+    unit
+        What is counted.
+    objectives
+        What has to be met, in words.
+    """
+    points = [_point(row, float(row["rate_per_s"])) for row in rows if row["needed"] is not None]
+    rates = sorted({point["x"] for point in points})
+    x = Axis("arrival rate (requests/s)", _rates(rates), names="requests/s")
+    return _drawn(points, x, unit, objectives, name, f"{_capital(unit)} needed against rate", note)
+
+
+def pods_by_hour(
+    rows: Sequence[Row],
+    *,
+    unit: str = "pods",
+    objectives: str = "",
+    name: str = "pods-by-hour",
+    note: str = "",
+) -> Picture:
+    """Return how many are needed in which hour; ``rows`` as above, with ``hour``."""
+    points = [_point(row, float(row["hour"])) for row in rows if row["needed"] is not None]
+    # an hour lasts until the next begins, the last one too
+    last = max((point["x"] for point in points), default=0.0)
+    points += [{**point, "x": last + 1.0} for point in points if point["x"] == last]
+    first = min((point["x"] for point in points), default=0.0)
+    ticks = tuple(first + k for k in range(int(last - first) + 2))
+    thin = max(1, len(ticks) // 8)
+    x = Axis("hour", Span(first, last + 1.0, ticks[::thin], "linear"), names="hour")
+    return _drawn(points, x, unit, objectives, name, f"{_capital(unit)} needed by hour", note)
+
+
+def pods_needed(
+    rows: Sequence[Row],
+    *,
+    unit: str = "pods",
+    central: float | None = None,
+    objectives: str = "",
+    name: str = "pods-needed",
+    title: str | None = None,
+    note: str = "",
+) -> Picture:
+    """Return what each balancer needs at one rate; ``central`` is what Erlang C asks for."""
+    known = [row for row in rows if row["needed"] is not None]
+    marks = looks(str(row["series"]) for row in rows)
+    data = [
+        {
+            "series": shown(str(row["series"])),
+            "needed": row["needed"],
+            "label": _amount(row),
+        }
+        for row in known
+    ]
+    most = max([*(row["needed"] for row in known), central or 0.0], default=1.0)
+    span = linear(0.0, most)
+    order = [row["series"] for row in data]
+    y = alt.Y("series:N", sort=order, axis=alt.Axis(title=None, ticks=False, domain=False,
+              labelPadding=8))  # fmt: skip
+    room = max((len(row["label"]) for row in data), default=0) * LETTER + 14.0
+    axis = Axis(f"{unit} needed (number)" if unit != "requests/s" else "served (requests/s)", span)
+    x = alt.X("needed:Q", axis=axis.axis(), scale=axis.scale(
+        range=[0, alt.ExprRef(f"width - {room:.0f}")]))  # fmt: skip
+    bars = table(data).mark_bar(height=14).encode(
+        x=x, y=y,
+        color=alt.Color("series:N", legend=None, scale=alt.Scale(
+            domain=[shown(name) for name in marks],
+            range=[look.colour for look in marks.values()])),
+        tooltip=[alt.Tooltip("series:N", title="balancer"), alt.Tooltip("label:N", title=unit)],
+    )  # fmt: skip
+    text = table(data).mark_text(align="left", baseline="middle", dx=6).encode(
+        x=x, y=y, text="label:N"
+    )  # fmt: skip
+    layers: list[Any] = [bars, text]
+    caption = f"What each balancer needs for {objectives}." if objectives else ""
+    if central is not None:
+        line = table([{"needed": central, "label": CENTRAL}])
+        layers.append(line.mark_rule(style="objective").encode(x=x))
+        layers.append(
+            line.mark_text(align="left", baseline="bottom", dx=4, y=-3).encode(x=x, text="label:N")
+        )
+        caption += (
+            f" The dashed line is {CENTRAL} ({central:,.6g}): one queue for all, which no balancer "
+            "of separate queues can reach."
+        )
+    return drawn(
+        alt.layer(*layers), name=name, title=title or f"{_capital(unit)} needed by balancer",
+        caption=f"{caption} {note}".strip(), height=max(60.0, ROW * len(data)),
+    )  # fmt: skip
+
+
+def _drawn(
+    points: Sequence[Row], x: Axis, unit: str, objectives: str, name: str, title: str, note: str
+) -> Picture:
+    most = max((point["high"] or point["y"] for point in points), default=1.0)
+    span = linear(0.0, most)
+    whole = tuple(tick for tick in span.ticks if tick == round(tick))
+    y = Axis(f"{unit} needed (number)", span._replace(ticks=whole), names=f"{unit} needed")
+    by_hour = x.title == "hour"
+    chart = lines(
+        points, x=x, y=y, height=HEIGHT, points=not by_hour,
+        interpolate="step-after" if by_hour else "linear",
+    )  # fmt: skip
+    aim = f" for {objectives}" if objectives else ""
+    caption = f"The least number of {unit} that is enough{aim}, with confidence; lower is better."
+    if any(point["low"] is not None for point in points):
+        caption += " A band spans what could not be decided."
+    return drawn(chart, name=name, title=title, caption=f"{caption} {note}".strip(), height=HEIGHT)
+
+
+def _point(row: Row, x: float) -> dict[str, Any]:
+    undecided = row.get("undecided")
+    return {
+        "series": row["series"],
+        "x": x,
+        "y": row["needed"],
+        "low": undecided[0] if undecided else None,
+        "high": undecided[-1] if undecided else None,
+    }
+
+
+def _rates(rates: Sequence[float]) -> Span:
+    wide = span_of(rates)
+    if wide.kind == "linear" and len(rates) > 1:
+        wide = linear(0.0 if rates[0] < rates[-1] / 2.0 else rates[0], rates[-1])
+    return wide
+
+
+def _amount(row: Row) -> str:
+    text = f"{row['needed']:,.6g}"
+    undecided = row.get("undecided")
+    return f"{text} (or {min(undecided):,.6g})" if undecided else text
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
