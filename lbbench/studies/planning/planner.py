@@ -1,0 +1,335 @@
+"""The plan for one balancer: a search that decides value by value, and what stands beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from typing import NamedTuple
+
+from lbbench.errors import RunError, ScenarioError
+from lbbench.model.study import Row
+from lbbench.studies.planning import reasons, words
+from lbbench.studies.planning.case import Case, Cluster, case_of, impossible
+from lbbench.studies.planning.driver import Need, Runs
+from lbbench.studies.planning.erlang import erlang_answer, least_stable
+from lbbench.studies.planning.judging import (
+    LOOKS,
+    Judged,
+    Objective,
+    Outcome,
+    Reading,
+    judge,
+    level_of,
+    needs,
+)
+from lbbench.studies.planning.loads import is_clockwork
+from lbbench.studies.planning.loss import Unit
+from lbbench.studies.planning.search import least_far
+from lbbench.studies.planning.subject import Subject
+
+IDLE = 0.25
+"""Utilisation below which more pods cannot help a metric that no longer falls."""
+
+FALLS = 0.05
+"""A metric that falls by less than this share of its way to the limit no longer falls."""
+
+SURPRISE_LOOKS = LOOKS[:3]
+"""Looks at the value beyond the answer, which should be met all the more."""
+
+Tell = Callable[[str], None]
+"""Hears what is being tried."""
+
+
+class Decided(NamedTuple):
+    """One value with its verdict."""
+
+    case: Case
+    verdict: Outcome
+    parts: tuple[tuple[Cluster, Judged], ...]
+
+    @property
+    def number(self) -> int:
+        """The value."""
+        return self.case.number
+
+
+class Found(NamedTuple):
+    """What the search found for one balancer.
+
+    Attributes
+    ----------
+    number
+        The answer as the subject counts; None: no value meets the objectives.
+    undecided
+        From the least to the greatest value among which the answer lies; None: it is decided.
+    decided
+        Every value that was looked at.
+    erlang
+        The number that M/M/c asks for.
+    why
+        Why there is no answer.
+    """
+
+    number: int | None
+    undecided: tuple[int, int] | None
+    decided: dict[int, Decided]
+    erlang: int | None
+    why: str | None
+    notes: tuple[str, ...]
+
+
+class Planner:
+    """Decides values of one subject under one balancer.
+
+    Parameters
+    ----------
+    subject, objectives, survive
+        What is looked for.
+    runs
+        Where replications come from.
+    tell
+        Hears what is being tried.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        objectives: Sequence[Objective],
+        survive: Unit | None,
+        runs: Runs,
+        tell: Tell,
+    ) -> None:
+        self.subject, self.objectives, self.survive = subject, tuple(objectives), survive
+        self.runs, self.tell = runs, tell
+        self.decided: dict[int, Decided] = {}
+        self.can_overload = not is_clockwork(subject.base)
+
+    def find(self) -> Generator[Need, None, Found]:
+        """Search the answer, with evidence on both sides of it."""
+        subject = self.subject
+        erlang = erlang_answer(subject, self.objectives)
+        stable = least_stable(subject)
+        greatest = subject.is_greatest
+        if greatest:
+            search = least_far(min(erlang or stable, stable), far=subject.most, most=subject.most)
+        else:
+            start = max(stable, erlang or 0)
+            search = least_far(start, near=stable - 1, most=subject.most)
+        answer: int | None
+        try:
+            number = next(search)
+            while True:
+                decided = yield from self.decide(number)
+                met = decided.verdict == "met"
+                if not greatest and not met:
+                    why = self._hopeless(decided)
+                    if why is not None:
+                        return self._found(None, erlang, why)
+                number = search.send(met != greatest)
+        except StopIteration as end:
+            answer = end.value
+        if greatest:
+            answer = (answer or 1) - 1
+        if not answer:
+            last = min(self.decided) if greatest else subject.most
+            if last not in self.decided:
+                yield from self.decide(last)
+            return self._found(None, erlang, self._out_of_reach(last))
+        for side in (answer, answer + (1 if greatest else -1)):
+            if side > 0 and side not in self.decided:
+                yield from self.decide(side)
+        notes = yield from self._surprises(answer)
+        return self._found(answer, erlang, None, notes)
+
+    def decide(
+        self, number: int, looks: Sequence[int] = LOOKS
+    ) -> Generator[Need, None, Decided]:
+        """Run replications of a value until it is decided, or the last look is over."""
+        case = self.case(number)
+        if case.cannot is not None:
+            self.decided[number] = Decided(case, "not met", ())
+            return self.decided[number]
+        level = level_of(len(self.objectives), len(case.clusters))
+        parts: dict[Cluster, Judged] = {}
+        verdict: Outcome = "undecided"
+        for look in looks:
+            is_open = tuple(
+                cluster
+                for cluster in case.clusters
+                if cluster not in parts or parts[cluster].verdict == "undecided"
+            )
+            self.tell(f"{self.amount(number)}, {look} replications")
+            yield Need(is_open, look)
+            for cluster in is_open:
+                parts[cluster] = judge(
+                    self.runs.of(cluster, look),
+                    self.objectives,
+                    level,
+                    can_overload=self.can_overload,
+                )
+            verdict = _joined([part.verdict for part in parts.values()])
+            if verdict != "undecided":
+                break
+        self._refuse_too_short(verdict, parts)
+        self.decided[number] = Decided(case, verdict, tuple(parts.items()))
+        return self.decided[number]
+
+    def case(self, number: int) -> Case:
+        """Return the clusters of a value."""
+        try:
+            return case_of(number, self.subject.at(number), self.survive)
+        except ScenarioError as error:
+            return impossible(number, error)
+
+    def amount(self, number: int) -> str:
+        """Return a value in words."""
+        return words.amount(self.subject.kind, self.subject.value(number))
+
+    def rows(self, decided: Decided) -> list[Row]:
+        """Return the runs of the cluster that misses most at a value, the whole one else."""
+        cluster, judged = next(
+            ((c, j) for c, j in decided.parts if j.verdict == "not met"), decided.parts[0]
+        )
+        return self.runs.of(cluster, judged.replications)
+
+    def why_not(self, decided: Decided) -> str:
+        """Return in words why a value is not met."""
+        if decided.case.cannot is not None:
+            return decided.case.cannot[0]
+        reading = worst(decided)
+        objective = Objective(reading.metric, reading.limit)
+        said = reasons.why(self.rows(decided), objective)
+        lost = next((c.lost for c, j in decided.parts if j.verdict == "not met" and c.lost), None)
+        return said if lost is None else f"without {lost}: {said}"
+
+    def _found(
+        self,
+        number: int | None,
+        erlang: int | None,
+        why: str | None,
+        notes: Sequence[str] = (),
+    ) -> Found:
+        undecided = None
+        if number is not None:
+            step = 1 if self.subject.is_greatest else -1
+            end = number
+            while end + step in self.decided and self.decided[end + step].verdict == "undecided":
+                end += step
+            undecided = None if end == number else (min(end, number), max(end, number))
+        return Found(number, undecided, self.decided, erlang, why, tuple(notes))
+
+    def _surprises(self, answer: int) -> Generator[Need, None, list[str]]:
+        """Look at the next value on the side that is met; say so when it is not."""
+        beyond = answer + (-1 if self.subject.is_greatest else 1)
+        if not 0 < beyond <= self.subject.most:
+            return []
+        decided = self.decided.get(beyond)
+        if decided is None:
+            decided = yield from self.decide(beyond, SURPRISE_LOOKS)
+            if decided.verdict == "undecided":
+                del self.decided[beyond]  # it was not looked at to the end
+        if decided.verdict != "not met":
+            return []
+        said = (
+            f"{self.amount(answer)} meet the objectives, and {self.amount(beyond)} do not "
+            f"({self.why_not(decided)}): the cluster is not the same size everywhere, look at both"
+        )
+        return [said]
+
+    def _hopeless(self, decided: Decided) -> str | None:
+        """Return why no larger value can help: a floor, or a metric that no longer falls."""
+        if not decided.parts:
+            return None
+        for item in self.objectives:
+            floor = reasons.floor_of(self.subject.base, item)
+            if floor is not None and floor > item.limit * (1.0 + FALLS):
+                return (
+                    f"the service time and the client's round trip alone have a "
+                    f"{words.short_metric(item.metric)} of {words.time(floor)}, above the limit of "
+                    f"{words.time(item.limit)}; no number of pods helps"
+                )
+        before = [
+            self.decided[n]
+            for n in self.decided
+            if 3 * n <= 2 * decided.number and self.decided[n].parts
+        ]
+        if not before or self._utilisation(decided.number) > IDLE:
+            return None
+        last = max(before, key=lambda item: item.number)
+        for old, new in zip(readings_of(last), readings_of(decided), strict=True):
+            if new.verdict == "met" or old.estimate is None or new.estimate is None:
+                continue
+            if abs(old.estimate - new.estimate) < FALLS * abs(old.estimate - old.limit) or (
+                abs(new.estimate - new.limit) > abs(old.estimate - old.limit)
+            ):
+                return (
+                    f"{words.short_metric(new.metric)} no longer falls: "
+                    f"{words.figure(new.metric, old.estimate)} at {self.amount(last.number)} and "
+                    f"{words.figure(new.metric, new.estimate)} at {self.amount(decided.number)}, "
+                    f"where the limit is {words.figure(new.metric, new.limit)}; "
+                    f"{self.why_not(decided)}"
+                )
+        return None
+
+    def _utilisation(self, number: int) -> float:
+        from lbbench.model.topology import capacity, topology
+
+        load = self.subject.load
+        return load.rate / capacity(topology(self.subject.at(number)), load.mean_work)
+
+    def _out_of_reach(self, number: int) -> str:
+        return f"even {self.amount(number)} do not meet them: {self.why_not(self.decided[number])}"
+
+    def _refuse_too_short(self, verdict: Outcome, parts: dict[Cluster, Judged]) -> None:
+        """Refuse runs so short that no number of pods would give an interval."""
+        if verdict != "undecided":
+            return
+        for cluster, judged in parts.items():
+            for reading in judged.readings:
+                counted = sum(
+                    int(row.result is not None and _counted(row))
+                    for row in self.runs.of(cluster, judged.replications)
+                )
+                if reading.low is None and counted < needs(reading.metric):
+                    raise RunError(
+                        f"{self.subject.base.name}: {reading.metric} takes "
+                        f"{needs(reading.metric):,.0f} independent requests, and "
+                        f"{judged.replications} replications have {counted:,}; run longer, for "
+                        "instance --set run.requests=100000"
+                    )
+
+
+def _counted(row: Row) -> int:
+    import json
+
+    return int(json.loads(row.result or "{}")["latency_s"]["n"])
+
+
+def _joined(verdicts: Sequence[Outcome]) -> Outcome:
+    """Return the verdict of a value from those of its clusters."""
+    if "not met" in verdicts:
+        return "not met"
+    return "undecided" if "undecided" in verdicts else "met"
+
+
+def readings_of(decided: Decided) -> list[Reading]:
+    """Return the readings of a value by objective: of the cluster that comes off worst."""
+    made = []
+    for i in range(len(decided.parts[0][1].readings)):
+        made.append(max((judged.readings[i] for _, judged in decided.parts), key=badness))
+    return made
+
+
+def worst(decided: Decided) -> Reading:
+    """Return the reading of a value that is furthest beyond its limit."""
+    return max(readings_of(decided), key=badness)
+
+
+def badness(reading: Reading) -> float:
+    """Return how far a reading is beyond its limit, relative to it; negative: within."""
+    if reading.estimate is None:
+        return 0.0
+    gap = reading.estimate - reading.limit
+    if reading.metric == "attainment":
+        gap = -gap
+    return gap / (abs(reading.limit) or 1e-9)
+
