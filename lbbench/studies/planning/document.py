@@ -8,8 +8,8 @@ from typing import Any
 
 from lbbench import __version__
 from lbbench.studies.planning import words
-from lbbench.studies.planning.judging import LEVEL, LOOKS, Objective, Reading
-from lbbench.studies.planning.planner import Decided, Found, Planner, readings_of
+from lbbench.studies.planning.judging import LEVEL, LOOKS, Judged, Objective, Outcome, Reading
+from lbbench.studies.planning.planner import Decided, Found, Planner, is_within, readings_of
 from lbbench.studies.planning.subject import Subject
 
 SCHEMA = "lbbench.plan/1"
@@ -147,15 +147,16 @@ def evidence(planner: Planner, found: Found) -> list[dict[str, Any]]:
                 for item in planner.objectives
             ]  # fmt: skip
             continue
+        is_likely = decided.verdict.startswith("likely")
         for cluster, judged in decided.parts:
             rows += [
                 {
                     "value": value,
                     "metric": item.metric,
                     "estimate": item.estimate,
-                    "ci95": None if item.low is None else [item.low, item.high],
+                    "ci95": None if item.low is None or is_likely else [item.low, item.high],
                     "limit": item.limit,
-                    "verdict": "not met" if judged.overloaded else item.verdict,
+                    "verdict": _verdict(item, judged, is_likely=is_likely),
                     "replications": judged.replications,
                     "lost": cluster.lost,
                     "because": "its runs are over capacity" if judged.overloaded else None,
@@ -163,6 +164,14 @@ def evidence(planner: Planner, found: Found) -> list[dict[str, Any]]:
                 for item in judged.readings
             ]
     return rows
+
+
+def _verdict(item: Reading, judged: Judged, *, is_likely: bool) -> Outcome:
+    if judged.overloaded:
+        return "not met"
+    if is_likely:
+        return "likely met" if is_within(item) else "likely not met"
+    return item.verdict
 
 
 def sentence(planner: Planner, balancer: str, found: Found) -> str:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from typing import Any
 
 from lbbench.model.scenario import Scenario
 from lbbench.model.units import write_rate
 from lbbench.studies.planning.case import Cluster, cluster_of
 from lbbench.studies.planning.driver import Need
-from lbbench.studies.planning.judging import Judged, Objective, Reading, judge, level_of
+from lbbench.studies.planning.judging import Judged, judge, level_of
 from lbbench.studies.planning.loads import overload
 from lbbench.studies.planning.loss import Unit, without_largest
-from lbbench.studies.planning.planner import Planner
+from lbbench.studies.planning.planner import Planner, is_within
 from lbbench.studies.planning.search import least_far
 from lbbench.studies.planning.subject import RATE
 
-REPLICATIONS = 4
+REPLICATIONS = 2
 
 PARTS = 50
 """The load is varied in steps of the planned one over this."""
@@ -38,6 +38,8 @@ def minus_one(planner: Planner, number: int) -> Generator[Need, None, dict[str, 
     if lost.scenario is None:
         return found
     rate, scenario = subject.rate_at(number), lost.scenario
+    if subject.kind == "pods" and unit == "pod" and isinstance(subject.base.cluster.pods, int):
+        scenario = subject.at(number - 1)  # the same cluster, whose runs are there
     known: dict[int, bool] = {}
 
     def fits(part: int) -> Generator[Need, None, bool]:
@@ -47,8 +49,8 @@ def minus_one(planner: Planner, number: int) -> Generator[Need, None, dict[str, 
             if part != PARTS:
                 each = scenario.with_({RATE: write_rate(rate * part / PARTS)})
             judged = yield from _judged(planner, each, lost.name, part)
-            known[part] = judged is not None and not judged.overloaded and _within(
-                judged.readings, planner.objectives
+            known[part] = judged is not None and not judged.overloaded and all(
+                is_within(item) for item in judged.readings
             )
             if part == PARTS and judged is not None:
                 found["metrics"] = {item.metric: item.estimate for item in judged.readings}
@@ -62,8 +64,8 @@ def minus_one(planner: Planner, number: int) -> Generator[Need, None, dict[str, 
     try:
         part = next(search)
         while True:
-            is_within = yield from fits(part)
-            part = search.send(not is_within)
+            fitting = yield from fits(part)
+            part = search.send(not fitting)
     except StopIteration as end:
         found["headroom"] = ((end.value or MOST + 1) - 1) / PARTS
     return found
@@ -86,14 +88,3 @@ def _judged(
         can_overload=planner.can_overload,
     )
 
-
-def _within(readings: Sequence[Reading], objectives: Sequence[Objective]) -> bool:
-    return all(
-        reading.estimate is not None
-        and (
-            reading.estimate >= item.limit
-            if item.is_least
-            else reading.estimate <= item.limit
-        )
-        for reading, item in zip(readings, objectives, strict=True)
-    )

@@ -42,7 +42,8 @@ LOOKS = (4, 8, 16, 32, 64)
 BY_SPREAD = ("latency.max", "utilisation.max")
 """Metrics that are judged by the spread of the replications' own values."""
 
-Outcome = Literal["met", "not met", "undecided"]
+Outcome = Literal["met", "not met", "undecided", "likely met", "likely not met"]
+"""The likely ones go by the estimate of few replications: a search has passed by there."""
 
 
 class Objective(NamedTuple):

@@ -32,8 +32,11 @@ IDLE = 0.25
 FALLS = 0.05
 """A metric that falls by less than this share of its way to the limit no longer falls."""
 
-SURPRISE_LOOKS = LOOKS[:3]
-"""Looks at the value beyond the answer, which should be met all the more."""
+GLANCE = 2
+"""Replications that show a search where to go; they decide nothing."""
+
+SURPRISE_LOOKS = LOOKS[:1]
+"""The look at the value beyond the answer, which should be met all the more."""
 
 Tell = Callable[[str], None]
 """Hears what is being tried."""
@@ -101,49 +104,104 @@ class Planner:
         self.subject, self.objectives, self.survive = subject, tuple(objectives), survive
         self.runs, self.tell = runs, tell
         self.decided: dict[int, Decided] = {}
+        self.glanced: dict[int, Decided] = {}
         self.can_overload = not is_clockwork(subject.base)
 
     def find(self) -> Generator[Need, None, Found]:
-        """Search the answer, with evidence on both sides of it."""
+        """Search the answer, with evidence on both sides of it.
+
+        A first pass goes by the estimates of few replications; only the values on both sides of
+        where it ends are decided.
+        """
+        erlang = erlang_answer(self.subject, self.objectives)
+        number = yield from self._first_pass(erlang)
+        if isinstance(number, str):
+            return self._found(None, erlang, number)
+        answer = yield from self._confirmed(number)
+        if answer is None:
+            last = 1 if self.subject.is_greatest else self.subject.most
+            yield from self.decide(last)
+            return self._found(None, erlang, self._out_of_reach(last))
+        notes = yield from self._surprises(answer)
+        return self._found(answer, erlang, None, notes)
+
+    def _first_pass(self, erlang: int | None) -> Generator[Need, None, int | str]:
+        """Return the value next to the boundary that seems to be met; or why none can be."""
         subject = self.subject
-        erlang = erlang_answer(subject, self.objectives)
-        stable = least_stable(subject)
-        greatest = subject.is_greatest
-        if greatest:
-            search = least_far(min(erlang or stable, stable), far=subject.most, most=subject.most)
+        stable, most = least_stable(subject), subject.most
+        if subject.is_greatest:
+            search = least_far(min(erlang or stable, stable), far=most, most=most)
         else:
-            start = max(stable, erlang or 0)
-            search = least_far(start, near=stable - 1, most=subject.most)
-        answer: int | None
+            search = least_far(max(stable, erlang or 0), near=stable - 1, most=most)
         try:
             number = next(search)
             while True:
-                decided = yield from self.decide(number)
-                met = decided.verdict == "met"
-                if not greatest and not met:
-                    why = self._hopeless(decided)
+                seems = yield from self.glance(number)
+                if not subject.is_greatest and not seems and self._hopeless(number) is not None:
+                    decided = yield from self.decide(number)
+                    why = None if decided.verdict == "met" else self._hopeless(number)
                     if why is not None:
-                        return self._found(None, erlang, why)
-                number = search.send(met != greatest)
+                        return why
+                number = search.send(seems != subject.is_greatest)
         except StopIteration as end:
-            answer = end.value
-        if greatest:
-            answer = (answer or 1) - 1
-        if not answer:
-            last = min(self.decided) if greatest else subject.most
-            if last not in self.decided:
-                yield from self.decide(last)
-            return self._found(None, erlang, self._out_of_reach(last))
-        for side in (answer, answer + (1 if greatest else -1)):
-            if side > 0 and side not in self.decided:
-                yield from self.decide(side)
-        notes = yield from self._surprises(answer)
-        return self._found(answer, erlang, None, notes)
+            far: int | None = end.value
+        if subject.is_greatest:
+            return max((far or 1) - 1, 1)
+        return far or most
+
+    def _confirmed(self, number: int) -> Generator[Need, None, int | None]:
+        """Return the value that is met next to one that is not, from ``number`` on; None: none."""
+        easier = -1 if self.subject.is_greatest else 1
+        while (yield from self.decide(number)).verdict != "met":
+            number += easier
+            if not self.is_there(number):
+                return None
+        while self.is_there(number - easier):
+            if (yield from self.decide(number - easier)).verdict != "met":
+                break
+            number -= easier
+        beyond = number - easier
+        if self.is_there(beyond) and self.decided[beyond].verdict == "undecided":
+            while beyond in self.decided:
+                beyond -= easier
+            if self.is_there(beyond):  # bounds what may be enough; not worth all looks
+                yield from self.decide(beyond, LOOKS[:3])
+        return number
+
+    def is_there(self, number: int) -> bool:
+        """Tell whether a value can be tried."""
+        return 1 <= number <= self.subject.most
+
+    def glance(self, number: int) -> Generator[Need, None, bool]:
+        """Tell by few replications whether a value seems to be met."""
+        if number in self.decided:
+            return self.decided[number].verdict == "met"
+        case = self.case(number)
+        if case.cannot is not None:
+            self.decided[number] = Decided(case, "not met", ())
+            return False
+        self.tell(self.amount(number))
+        yield Need(case.clusters, GLANCE)
+        level = level_of(len(self.objectives), len(case.clusters))
+        parts = tuple((cluster, self._judged(cluster, GLANCE, level)) for cluster in case.clusters)
+        seems = all(
+            not judged.overloaded and all(is_within(item) for item in judged.readings)
+            for _, judged in parts
+        )
+        verdict: Outcome = "likely met" if seems else "likely not met"
+        self.glanced[number] = Decided(case, verdict, parts)
+        return seems
+
+    def _judged(self, cluster: Cluster, look: int, level: float) -> Judged:
+        rows = self.runs.of(cluster, look)
+        return judge(rows, self.objectives, level, can_overload=self.can_overload)
 
     def decide(
         self, number: int, looks: Sequence[int] = LOOKS
     ) -> Generator[Need, None, Decided]:
         """Run replications of a value until it is decided, or the last look is over."""
+        if number in self.decided:
+            return self.decided[number]
         case = self.case(number)
         if case.cannot is not None:
             self.decided[number] = Decided(case, "not met", ())
@@ -160,12 +218,7 @@ class Planner:
             self.tell(f"{self.amount(number)}, {look} replications")
             yield Need(is_open, look)
             for cluster in is_open:
-                parts[cluster] = judge(
-                    self.runs.of(cluster, look),
-                    self.objectives,
-                    level,
-                    can_overload=self.can_overload,
-                )
+                parts[cluster] = self._judged(cluster, look, level)
             verdict = _joined([part.verdict for part in parts.values()])
             if verdict != "undecided":
                 break
@@ -215,7 +268,8 @@ class Planner:
             while end + step in self.decided and self.decided[end + step].verdict == "undecided":
                 end += step
             undecided = None if end == number else (min(end, number), max(end, number))
-        return Found(number, undecided, self.decided, erlang, why, tuple(notes))
+        known = {**self.glanced, **self.decided}
+        return Found(number, undecided, known, erlang, why, tuple(notes))
 
     def _surprises(self, answer: int) -> Generator[Need, None, list[str]]:
         """Look at the next value on the side that is met; say so when it is not."""
@@ -224,9 +278,12 @@ class Planner:
             return []
         decided = self.decided.get(beyond)
         if decided is None:
+            seems = yield from self.glance(beyond)
+            if seems:
+                return []
             decided = yield from self.decide(beyond, SURPRISE_LOOKS)
             if decided.verdict == "undecided":
-                del self.decided[beyond]  # it was not looked at to the end
+                self.glanced[beyond] = self.decided.pop(beyond)  # it was not looked at to the end
         if decided.verdict != "not met":
             return []
         said = (
@@ -235,9 +292,11 @@ class Planner:
         )
         return [said]
 
-    def _hopeless(self, decided: Decided) -> str | None:
+    def _hopeless(self, number: int) -> str | None:
         """Return why no larger value can help: a floor, or a metric that no longer falls."""
-        if not decided.parts:
+        known = {**self.glanced, **self.decided}
+        now = known[number]
+        if not now.parts:
             return None
         for item in self.objectives:
             floor = reasons.floor_of(self.subject.base, item)
@@ -245,28 +304,22 @@ class Planner:
                 return (
                     f"the service time and the client's round trip alone have a "
                     f"{words.short_metric(item.metric)} of {words.time(floor)}, above the limit of "
-                    f"{words.time(item.limit)}; no number of pods helps"
+                    f"{words.time(item.limit)}; no number of {self.subject.kind} helps"
                 )
-        before = [
-            self.decided[n]
-            for n in self.decided
-            if 3 * n <= 2 * decided.number and self.decided[n].parts
-        ]
-        if not before or self._utilisation(decided.number) > IDLE:
+        before = [n for n in known if 3 * n <= 2 * number and known[n].parts]
+        if not before or self._utilisation(number) > IDLE:
             return None
-        last = max(before, key=lambda item: item.number)
-        for old, new in zip(readings_of(last), readings_of(decided), strict=True):
-            if new.verdict == "met" or old.estimate is None or new.estimate is None:
+        last = known[max(before)]
+        for old, new in zip(readings_of(last), readings_of(now), strict=True):
+            if is_within(new) or old.estimate is None or new.estimate is None:
                 continue
-            if abs(old.estimate - new.estimate) < FALLS * abs(old.estimate - old.limit) or (
-                abs(new.estimate - new.limit) > abs(old.estimate - old.limit)
-            ):
+            if badness(old) - badness(new) < FALLS * badness(old):
                 return (
-                    f"{words.short_metric(new.metric)} no longer falls: "
+                    f"{words.short_metric(new.metric)} no longer gets better: "
                     f"{words.figure(new.metric, old.estimate)} at {self.amount(last.number)} and "
-                    f"{words.figure(new.metric, new.estimate)} at {self.amount(decided.number)}, "
+                    f"{words.figure(new.metric, new.estimate)} at {self.amount(number)}, "
                     f"where the limit is {words.figure(new.metric, new.limit)}; "
-                    f"{self.why_not(decided)}"
+                    f"{self.why_not(now)}"
                 )
         return None
 
@@ -302,6 +355,11 @@ def _counted(row: Row) -> int:
     import json
 
     return int(json.loads(row.result or "{}")["latency_s"]["n"])
+
+
+def is_within(reading: Reading) -> bool:
+    """Tell whether the estimate is within the limit."""
+    return reading.estimate is not None and badness(reading) <= 0.0
 
 
 def _joined(verdicts: Sequence[Outcome]) -> Outcome:

@@ -11,7 +11,7 @@ from collections.abc import Generator
 Search = Generator[int, bool, int | None]
 """Yields a value, is sent whether it is far, returns the least far value (None: there is none)."""
 
-FIRST_STEP = 8
+FIRST_STEP = 3
 """The first step of a gallop is the start over this; each further one is twice as long."""
 
 
