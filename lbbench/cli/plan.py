@@ -20,8 +20,8 @@ def plan(
     slo: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="METRIC=LIMIT", help="an objective, latency.p99=250ms; repeatable; else the "
-            "file's slo"
+            metavar="METRIC=LIMIT",
+            help="an objective, latency.p99=250ms; repeatable; else the file's slo",
         ),
     ] = None,
     for_: Annotated[
@@ -101,7 +101,9 @@ def _objectives(given: list[str] | None) -> dict[str, object] | None:
     for text in given:
         metric, equals, limit = (part.strip() for part in text.partition("="))
         if not equals or not metric or not limit:
-            raise RunError(f"--slo {text}: write it as METRIC=LIMIT, for instance latency.p99=250ms")
+            raise RunError(
+                f"--slo {text}: write it as METRIC=LIMIT, for instance latency.p99=250ms"
+            )
         if metric in made:
             raise RunError(f"--slo {text}: {metric} is given twice; give each metric once")
         made[metric] = limit

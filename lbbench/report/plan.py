@@ -50,8 +50,7 @@ def show(document: Row, console: Console) -> None:
 
 
 def answers_table(document: Row) -> Grid:
-    """Return one row per balancer: the answer, its figures, Erlang C, what is left with one less."""
-    kind = document["for"]
+    """Return one row per balancer: the answer, Erlang C, what one less still does."""
     unit = document["unit"]
     columns = [
         "balancer", unit, "undecided", f"Erlang C {unit}", "replications", "busiest pod %",
@@ -68,11 +67,11 @@ def answers_table(document: Row) -> Grid:
         rows.append(
             [
                 short(item["balancer"]),
-                _value(kind, item["answer"]),
+                _value(item["answer"]),
                 "-" if item["undecided"] is None else "-".join(
-                    _value(kind, value) for value in item["undecided"]
+                    _value(value) for value in item["undecided"]
                 ),
-                _value(kind, item["erlang_c"]),
+                _value(item["erlang_c"]),
                 count(ran),
                 percent(loaded.get("utilisation")),
                 str(minus.get("lost", "-")),
@@ -86,7 +85,7 @@ def answers_table(document: Row) -> Grid:
 
 def evidence_table(document: Row, item: Row) -> Grid:
     """Return what was found at the values next to the answer, each objective with its interval."""
-    shown = _near(document, item)
+    shown = _near(item)
     columns = [document["unit"], "objective", "found", "95 % interval", "limit", "verdict",
                "replications"]  # fmt: skip
     lost = any(row["lost"] for row in shown)
@@ -96,7 +95,7 @@ def evidence_table(document: Row, item: Row) -> Grid:
     for row in shown:
         metric = row["metric"]
         line = [
-            _value(document["for"], row["value"]),
+            _value(row["value"]),
             words.short_metric(metric),
             _figure(metric, row["estimate"]),
             _span(metric, row["ci95"]),
@@ -108,9 +107,7 @@ def evidence_table(document: Row, item: Row) -> Grid:
             line.insert(1, row["lost"] or "-")
         rows.append(line)
     left = frozenset({"objective", "verdict", "without"})
-    return Grid(
-        short(item["balancer"]), columns, rows, spare=["replications", "limit"], left=left
-    )
+    return Grid(short(item["balancer"]), columns, rows, spare=["replications", "limit"], left=left)
 
 
 def profile_table(document: Row) -> Grid:
@@ -118,12 +115,12 @@ def profile_table(document: Row) -> Grid:
     names = [item["balancer"] for item in document["balancers"]]
     rows = []
     for hour in document["profile"]:
-        answers = [_value(document["for"], hour["answers"].get(name)) for name in names]
+        answers = [_value(hour["answers"].get(name)) for name in names]
         rows.append([str(hour["hour"]), f"{hour['rate_per_s']:,.4g}", *answers])
     return Grid("by hour", ["hour", "rate/s", *map(short, names)], rows)
 
 
-def _near(document: Row, item: Row) -> Sequence[Row]:
+def _near(item: Row) -> Sequence[Row]:
     """Return the evidence next to the answer; without one, of the last values."""
     values = sorted({row["value"] for row in item["evidence"]})
     if item["answer"] is None:
@@ -149,7 +146,7 @@ def _asked(document: Row) -> str:
     )
 
 
-def _value(kind: str, value: float | None) -> str:
+def _value(value: float | None) -> str:
     return "-" if value is None else words.number(value)
 
 
@@ -165,4 +162,3 @@ def _span(metric: str, interval: Sequence[float] | None) -> str:
     if metric.startswith("latency."):
         return f"{span(interval, digits_for(interval))} ms"
     return f"{percent(interval[0], 3)}-{percent(interval[1], 3)} %"
-

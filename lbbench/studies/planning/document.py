@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from lbbench import __version__
+from lbbench.stats.intervals import LEVEL
 from lbbench.studies.planning import words
-from lbbench.studies.planning.judging import LEVEL, LOOKS, Judged, Objective, Outcome, Reading
-from lbbench.studies.planning.planner import Decided, Found, Planner, is_within, readings_of
+from lbbench.studies.planning.judging import LOOKS, Judged, Objective, Outcome, Reading
+from lbbench.studies.planning.planner import Found, Planner
 from lbbench.studies.planning.subject import Subject
+from lbbench.studies.planning.verdicts import Decided, is_within, readings_of
 
 SCHEMA = "lbbench.plan/1"
 
@@ -43,7 +45,6 @@ class Plan:
     notes: tuple[str, ...] = ()
     wall_s: float = 0.0
     replications: int = 0
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def best(self) -> str:
@@ -132,7 +133,7 @@ def block(
 
 def evidence(planner: Planner, found: Found) -> list[dict[str, Any]]:
     """Return every value that was looked at, ascending: a row per cluster and objective."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for number in sorted(found.decided):
         decided = found.decided[number]
         value = planner.subject.value(number)
@@ -194,7 +195,8 @@ def sentence(planner: Planner, balancer: str, found: Found) -> str:
         return f"{said}; {few} {what}: {nearest.case.cannot[0]}"
     if nearest.verdict == "undecided":
         what = "may do as well" if subject.is_greatest else "may be enough"
-        return f"{said}; {few} {what}, which {LOOKS[-1]} replications do not decide: {_figures(nearest)}"
+        left = f"which {LOOKS[-1]} replications do not decide"
+        return f"{said}; {few} {what}, {left}: {_figures(nearest)}"
     return f"{said}; {few} {what}: {_figures(nearest)}"
 
 
@@ -214,12 +216,3 @@ def _figure(item: Reading) -> str:
     if item.low is None or item.high is None:
         return text
     return f"{text} (95 % {words.span(item.metric, item.low, item.high)})"
-
-
-def objectives_text(objectives: Sequence[Objective]) -> str:
-    """Return the objectives in words: p99 <= 250 ms, error rate <= 0.1 %."""
-    return ", ".join(
-        f"{words.short_metric(item.metric)} {'>=' if item.is_least else '<='} "
-        f"{words.figure(item.metric, item.limit)}"
-        for item in objectives
-    )

@@ -163,7 +163,8 @@ def drive(
         if name not in (warm or {}):
             advance(name)
     while kernels or waiting:
-        ended, _ = wait([*kernels, *runs.sent], timeout=PATIENCE, return_when=FIRST_COMPLETED)
+        futures: list[Future[Any]] = [*kernels, *runs.sent]
+        ended, _ = wait(futures, timeout=PATIENCE, return_when=FIRST_COMPLETED)
         for future in [future for future in ended if future in kernels]:
             name = kernels.pop(future)  # what went wrong with it, its first run tells
             advance(name)

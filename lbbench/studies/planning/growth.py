@@ -25,7 +25,9 @@ def with_pods(scenario: Scenario, n: int) -> dict[str, Any]:
     own = len(cluster.pod_names())
     if n == own:
         return {}
-    made: dict[str, Any] = {"cluster.pods": n if isinstance(cluster.pods, int) else _pods(cluster, n)}
+    made: dict[str, Any] = {
+        "cluster.pods": n if isinstance(cluster.pods, int) else _pods(cluster, n)
+    }
     if isinstance(cluster.placement, tuple):
         made["cluster.placement"] = apportioned([int(room) for room in cluster.placement], n)
     return made

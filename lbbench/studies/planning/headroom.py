@@ -12,9 +12,10 @@ from lbbench.studies.planning.driver import Need
 from lbbench.studies.planning.judging import Judged, judge, level_of
 from lbbench.studies.planning.loads import overload
 from lbbench.studies.planning.loss import Unit, without_largest
-from lbbench.studies.planning.planner import Planner, is_within
+from lbbench.studies.planning.planner import Planner
 from lbbench.studies.planning.search import least_far
 from lbbench.studies.planning.subject import RATE
+from lbbench.studies.planning.verdicts import is_within
 
 REPLICATIONS = 2
 
@@ -49,8 +50,10 @@ def minus_one(planner: Planner, number: int) -> Generator[Need, None, dict[str, 
             if part != PARTS:
                 each = scenario.with_({RATE: write_rate(rate * part / PARTS)})
             judged = yield from _judged(planner, each, lost.name, part)
-            known[part] = judged is not None and not judged.overloaded and all(
-                is_within(item) for item in judged.readings
+            known[part] = (
+                judged is not None
+                and not judged.overloaded
+                and all(is_within(item) for item in judged.readings)
             )
             if part == PARTS and judged is not None:
                 found["metrics"] = {item.metric: item.estimate for item in judged.readings}
@@ -87,4 +90,3 @@ def _judged(
         level_of(len(planner.objectives), 1),
         can_overload=planner.can_overload,
     )
-

@@ -76,7 +76,7 @@ class Judged(NamedTuple):
     readings: tuple[Reading, ...]
     overloaded: bool  # its runs say that pods are over capacity
     replications: int
-    sure: float  # decorrelated requests
+    counted: int  # requests after the warm-up
 
 
 def objectives_of(given: Mapping[str, object]) -> tuple[Objective, ...]:
@@ -135,7 +135,7 @@ def judge(
         verdict = "met"
     else:
         verdict = "undecided"
-    return Judged(verdict, readings, overloaded, len(rows), sure)
+    return Judged(verdict, readings, overloaded, len(rows), int(units.n.sum()))
 
 
 def _evidence(rows: Sequence[Row]) -> list[tuple[Evidence, str]]:

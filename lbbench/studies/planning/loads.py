@@ -87,4 +87,6 @@ def _worker(plan: Plan, full: float) -> str | None:
     at = int(np.argmax(loads))
     if loads[at] < full:
         return None
-    return f"nginx worker {plan.shape.workers[at]} is offered {loads[at]:.3g} of what it can pass on"
+    return (
+        f"nginx worker {plan.shape.workers[at]} is offered {loads[at]:.3g} of what it can pass on"
+    )

@@ -6,19 +6,21 @@ import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lbbench.errors import RunError
+from lbbench.inputs.load_profile import Profile, read_profile
 from lbbench.model.scenario import Scenario
 from lbbench.studies.compare import BALANCER
 from lbbench.studies.executors import Processes
 from lbbench.studies.interrupt import interruptible
 from lbbench.studies.machine import usable_cores
-from lbbench.studies.planning import reasons
+from lbbench.studies.planning import reasons, words
 from lbbench.studies.planning.case import cluster_of
 from lbbench.studies.planning.document import Plan, block
 from lbbench.studies.planning.driver import Asking, Here, Need, Runs, drive
 from lbbench.studies.planning.headroom import minus_one
+from lbbench.studies.planning.hours import Answers, Bounds, at_peak, at_rate, by_hour
 from lbbench.studies.planning.judging import Objective, objectives_of
 from lbbench.studies.planning.loss import Unit, check_loss
 from lbbench.studies.planning.planner import Planner
@@ -53,6 +55,9 @@ def plan(
         What is looked for: pods, nodes, rate, or concurrency (places per pod).
     survive
         The objectives must hold without the largest pod, node or zone as well.
+    profile
+        A file of hourly rates, or an access log: the answer is that of the highest rate, and every
+        hour has its own beside it.
     balancers
         One search for each, under the same requests; the scenario's own when not given.
     workers
@@ -75,13 +80,18 @@ def plan(
     started = time.perf_counter()
     watcher = watcher or Watcher()
     objectives = _objectives(scenario, objective)
+    hours: Profile | None = None
+    if profile is not None:
+        if for_ == "rate":
+            raise RunError("--profile gives the rates, so --for rate asks for what is given")
+        hours = read_profile(profile)
+        scenario = at_peak(scenario, hours)
     subjects = {
         name: subject_of(each, for_) for name, each in _variants(scenario, balancers).items()
     }
     for subject in subjects.values():
         check_loss(subject.base, survive)
     first = next(iter(subjects.values()))
-    answers: dict[str, dict[str, Any]] = {}
     with interruptible(lambda: "interrupted; nothing was written"), _executor(workers) as executor:
         runs = Runs(
             executor,
@@ -89,8 +99,8 @@ def plan(
             seed=first.base.run.seed,
             engine=engine,
         )
-        searches: dict[str, Asking[dict[str, Any]]] = {
-            name: _search(name, subject, objectives, survive, runs, watcher)
+        searches: dict[str, Asking[_Answer]] = {
+            name: _search(_Question(name, subject, objectives, survive), runs, watcher, hours)
             for name, subject in subjects.items()
         }
         warm = {}
@@ -99,38 +109,78 @@ def plan(
         found = drive(
             searches, runs, warm=warm, idle=lambda: watcher.stand(len(runs.rows), len(runs.asked))
         )
-        answers = {name: found[name] for name in subjects}
     return Plan(
         subject=first,
         objectives=objectives,
         survive=survive,
-        answers=answers,
+        answers={name: found[name].block for name in subjects},
+        profile=None if hours is None else _by_hour(hours, found),
+        notes=() if hours is None else hours.notes,
         wall_s=time.perf_counter() - started,
         replications=len(runs.rows),
     )
 
 
+class _Question(NamedTuple):
+    """What is asked for one balancer."""
+
+    balancer: str
+    subject: Subject
+    objectives: tuple[Objective, ...]
+    survive: Unit | None
+
+
+class _Answer(NamedTuple):
+    """What one balancer needs: its part of the document, and the number by rate."""
+
+    block: dict[str, Any]
+    by_rate: Answers
+
+
 def _search(
-    name: str,
-    subject: Subject,
-    objectives: Sequence[Objective],
-    survive: Unit | None,
-    runs: Runs,
-    watcher: Watcher,
-) -> Generator[Need, None, dict[str, Any]]:
-    """Search one balancer's answer and what stands beside it."""
-    planner = Planner(subject, objectives, survive, runs, lambda text: watcher.tries(name, text))
+    question: _Question, runs: Runs, watcher: Watcher, hours: Profile | None
+) -> Generator[Need, None, _Answer]:
+    """Search one balancer's answer, what stands beside it, and the answers of other hours."""
+    name, subject, objectives, survive = question
+
+    def tell(text: str) -> None:
+        watcher.tries(name, text)
+
+    planner = Planner(subject, objectives, survive, runs, tell)
     found = yield from planner.find()
+    minus = None
     if found.number is None:
-        made = block(planner, name, found, None, _last_loaded(planner))
+        loaded = _last_loaded(planner)
     else:
-        decided = found.decided[found.number]
-        cluster, judged = decided.parts[0]
+        cluster, judged = found.decided[found.number].parts[0]
         loaded = reasons.most_loaded(runs.of(cluster, judged.replications))
         minus = yield from minus_one(planner, found.number)
-        made = block(planner, name, found, minus, loaded)
+    made = block(planner, name, found, minus, loaded)
     watcher.answered(name, made["sentence"])
-    return made
+    by_rate: Answers = {}
+    if hours is not None:
+
+        def planner_at(rate: float, bounds: Bounds) -> Planner:
+            def tell_hour(text: str) -> None:
+                tell(f"{words.number(rate)}/s, {text}")
+
+            asked = at_rate(subject, rate)
+            return Planner(asked, objectives, survive, runs, tell_hour, bounds)
+
+        rates = [hour.rate for hour in hours.hours]
+        by_rate = yield from by_hour(planner_at, rates, found.number)
+    return _Answer(made, by_rate)
+
+
+def _by_hour(hours: Profile, found: Mapping[str, _Answer]) -> tuple[dict[str, Any], ...]:
+    return tuple(
+        {
+            "hour": hour.name,
+            "rate_per_s": hour.rate,
+            "answers": {name: answer.by_rate[hour.rate] for name, answer in found.items()},
+        }
+        for hour in hours.hours
+    )
 
 
 def _last_loaded(planner: Planner) -> dict[str, Any] | None:

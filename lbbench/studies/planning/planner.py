@@ -5,32 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from typing import NamedTuple
 
-from lbbench.errors import RunError, ScenarioError
+from lbbench.errors import ScenarioError
 from lbbench.model.study import Row
 from lbbench.studies.planning import reasons, words
 from lbbench.studies.planning.case import Case, Cluster, case_of, impossible
 from lbbench.studies.planning.driver import Need, Runs
 from lbbench.studies.planning.erlang import erlang_answer, least_stable
+from lbbench.studies.planning.hopeless import hopeless, refuse_too_short
 from lbbench.studies.planning.judging import (
     LOOKS,
     Judged,
     Objective,
     Outcome,
-    Reading,
     judge,
     level_of,
-    needs,
 )
 from lbbench.studies.planning.loads import is_clockwork
 from lbbench.studies.planning.loss import Unit
 from lbbench.studies.planning.search import least_far
 from lbbench.studies.planning.subject import Subject
-
-IDLE = 0.25
-"""Utilisation below which more pods cannot help a metric that no longer falls."""
-
-FALLS = 0.05
-"""A metric that falls by less than this share of its way to the limit no longer falls."""
+from lbbench.studies.planning.verdicts import Decided, is_within, joined, worst
 
 GLANCE = 2
 """Replications that show a search where to go; they decide nothing."""
@@ -40,19 +34,6 @@ SURPRISE_LOOKS = LOOKS[:1]
 
 Tell = Callable[[str], None]
 """Hears what is being tried."""
-
-
-class Decided(NamedTuple):
-    """One value with its verdict."""
-
-    case: Case
-    verdict: Outcome
-    parts: tuple[tuple[Cluster, Judged], ...]
-
-    @property
-    def number(self) -> int:
-        """The value."""
-        return self.case.number
 
 
 class Found(NamedTuple):
@@ -91,6 +72,9 @@ class Planner:
         Where replications come from.
     tell
         Hears what is being tried.
+    bounds
+        Of a least value: one that is known to be too little, one that is known to do (of a higher
+        rate). Neither is run; 0 and None: nothing is known.
     """
 
     def __init__(
@@ -100,9 +84,11 @@ class Planner:
         survive: Unit | None,
         runs: Runs,
         tell: Tell,
+        bounds: tuple[int, int | None] = (0, None),
     ) -> None:
         self.subject, self.objectives, self.survive = subject, tuple(objectives), survive
         self.runs, self.tell = runs, tell
+        self.too_little, self.enough = bounds
         self.decided: dict[int, Decided] = {}
         self.glanced: dict[int, Decided] = {}
         self.can_overload = not is_clockwork(subject.base)
@@ -132,14 +118,16 @@ class Planner:
         if subject.is_greatest:
             search = least_far(min(erlang or stable, stable), far=most, most=most)
         else:
-            search = least_far(max(stable, erlang or 0), near=stable - 1, most=most)
+            near = max(stable - 1, self.too_little)
+            start = max(stable, erlang or 0)
+            search = least_far(start, near=near, far=self.enough, most=most)
         try:
             number = next(search)
             while True:
                 seems = yield from self.glance(number)
-                if not subject.is_greatest and not seems and self._hopeless(number) is not None:
+                if not subject.is_greatest and not seems and hopeless(self, number) is not None:
                     decided = yield from self.decide(number)
-                    why = None if decided.verdict == "met" else self._hopeless(number)
+                    why = None if decided.verdict == "met" else hopeless(self, number)
                     if why is not None:
                         return why
                 number = search.send(seems != subject.is_greatest)
@@ -168,13 +156,18 @@ class Planner:
                 yield from self.decide(beyond, LOOKS[:3])
         return number
 
+    @property
+    def known(self) -> dict[int, Decided]:
+        """Every value that was looked at."""
+        return {**self.glanced, **self.decided}
+
     def is_there(self, number: int) -> bool:
         """Tell whether a value can be tried."""
         return 1 <= number <= self.subject.most
 
     def glance(self, number: int) -> Generator[Need, None, bool]:
         """Tell by few replications whether a value seems to be met."""
-        if number in self.decided:
+        if number in self.decided or self._is_known(number):
             return self.decided[number].verdict == "met"
         case = self.case(number)
         if case.cannot is not None:
@@ -192,15 +185,23 @@ class Planner:
         self.glanced[number] = Decided(case, verdict, parts)
         return seems
 
+    def _is_known(self, number: int) -> bool:
+        """Tell whether another rate has told about a value; note what."""
+        if self.enough is not None and number >= self.enough:
+            case = Case(number, (), ("does for a higher rate", None))
+            self.decided[number] = Decided(case, "met", ())
+        elif number <= self.too_little:
+            case = Case(number, (), ("is too little for a lower rate", None))
+            self.decided[number] = Decided(case, "not met", ())
+        return number in self.decided
+
     def _judged(self, cluster: Cluster, look: int, level: float) -> Judged:
         rows = self.runs.of(cluster, look)
         return judge(rows, self.objectives, level, can_overload=self.can_overload)
 
-    def decide(
-        self, number: int, looks: Sequence[int] = LOOKS
-    ) -> Generator[Need, None, Decided]:
+    def decide(self, number: int, looks: Sequence[int] = LOOKS) -> Generator[Need, None, Decided]:
         """Run replications of a value until it is decided, or the last look is over."""
-        if number in self.decided:
+        if number in self.decided or self._is_known(number):
             return self.decided[number]
         case = self.case(number)
         if case.cannot is not None:
@@ -219,10 +220,11 @@ class Planner:
             yield Need(is_open, look)
             for cluster in is_open:
                 parts[cluster] = self._judged(cluster, look, level)
-            verdict = _joined([part.verdict for part in parts.values()])
+            verdict = joined([part.verdict for part in parts.values()])
             if verdict != "undecided":
                 break
-        self._refuse_too_short(verdict, parts)
+        if verdict == "undecided":
+            refuse_too_short(self.subject.base.name, list(parts.values()))
         self.decided[number] = Decided(case, verdict, tuple(parts.items()))
         return self.decided[number]
 
@@ -268,13 +270,12 @@ class Planner:
             while end + step in self.decided and self.decided[end + step].verdict == "undecided":
                 end += step
             undecided = None if end == number else (min(end, number), max(end, number))
-        known = {**self.glanced, **self.decided}
-        return Found(number, undecided, known, erlang, why, tuple(notes))
+        return Found(number, undecided, self.known, erlang, why, tuple(notes))
 
     def _surprises(self, answer: int) -> Generator[Need, None, list[str]]:
         """Look at the next value on the side that is met; say so when it is not."""
         beyond = answer + (-1 if self.subject.is_greatest else 1)
-        if not 0 < beyond <= self.subject.most:
+        if not self.is_there(beyond) or self.enough is not None:
             return []
         decided = self.decided.get(beyond)
         if decided is None:
@@ -292,102 +293,5 @@ class Planner:
         )
         return [said]
 
-    def _hopeless(self, number: int) -> str | None:
-        """Return why no larger value can help: a floor, or a metric that no longer falls."""
-        known = {**self.glanced, **self.decided}
-        now = known[number]
-        if not now.parts:
-            return None
-        for item in self.objectives:
-            floor = reasons.floor_of(self.subject.base, item)
-            if floor is not None and floor > item.limit * (1.0 + FALLS):
-                return (
-                    f"the service time and the client's round trip alone have a "
-                    f"{words.short_metric(item.metric)} of {words.time(floor)}, above the limit of "
-                    f"{words.time(item.limit)}; no number of {self.subject.kind} helps"
-                )
-        before = [n for n in known if 3 * n <= 2 * number and known[n].parts]
-        if not before or self._utilisation(number) > IDLE:
-            return None
-        last = known[max(before)]
-        for old, new in zip(readings_of(last), readings_of(now), strict=True):
-            if is_within(new) or old.estimate is None or new.estimate is None:
-                continue
-            if badness(old) - badness(new) < FALLS * badness(old):
-                return (
-                    f"{words.short_metric(new.metric)} no longer gets better: "
-                    f"{words.figure(new.metric, old.estimate)} at {self.amount(last.number)} and "
-                    f"{words.figure(new.metric, new.estimate)} at {self.amount(number)}, "
-                    f"where the limit is {words.figure(new.metric, new.limit)}; "
-                    f"{self.why_not(now)}"
-                )
-        return None
-
-    def _utilisation(self, number: int) -> float:
-        from lbbench.model.topology import capacity, topology
-
-        load = self.subject.load
-        return load.rate / capacity(topology(self.subject.at(number)), load.mean_work)
-
     def _out_of_reach(self, number: int) -> str:
         return f"even {self.amount(number)} do not meet them: {self.why_not(self.decided[number])}"
-
-    def _refuse_too_short(self, verdict: Outcome, parts: dict[Cluster, Judged]) -> None:
-        """Refuse runs so short that no number of pods would give an interval."""
-        if verdict != "undecided":
-            return
-        for cluster, judged in parts.items():
-            for reading in judged.readings:
-                counted = sum(
-                    int(row.result is not None and _counted(row))
-                    for row in self.runs.of(cluster, judged.replications)
-                )
-                if reading.low is None and counted < needs(reading.metric):
-                    raise RunError(
-                        f"{self.subject.base.name}: {reading.metric} takes "
-                        f"{needs(reading.metric):,.0f} independent requests, and "
-                        f"{judged.replications} replications have {counted:,}; run longer, for "
-                        "instance --set run.requests=100000"
-                    )
-
-
-def _counted(row: Row) -> int:
-    import json
-
-    return int(json.loads(row.result or "{}")["latency_s"]["n"])
-
-
-def is_within(reading: Reading) -> bool:
-    """Tell whether the estimate is within the limit."""
-    return reading.estimate is not None and badness(reading) <= 0.0
-
-
-def _joined(verdicts: Sequence[Outcome]) -> Outcome:
-    """Return the verdict of a value from those of its clusters."""
-    if "not met" in verdicts:
-        return "not met"
-    return "undecided" if "undecided" in verdicts else "met"
-
-
-def readings_of(decided: Decided) -> list[Reading]:
-    """Return the readings of a value by objective: of the cluster that comes off worst."""
-    made = []
-    for i in range(len(decided.parts[0][1].readings)):
-        made.append(max((judged.readings[i] for _, judged in decided.parts), key=badness))
-    return made
-
-
-def worst(decided: Decided) -> Reading:
-    """Return the reading of a value that is furthest beyond its limit."""
-    return max(readings_of(decided), key=badness)
-
-
-def badness(reading: Reading) -> float:
-    """Return how far a reading is beyond its limit, relative to it; negative: within."""
-    if reading.estimate is None:
-        return 0.0
-    gap = reading.estimate - reading.limit
-    if reading.metric == "attainment":
-        gap = -gap
-    return gap / (abs(reading.limit) or 1e-9)
-

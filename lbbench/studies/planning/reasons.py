@@ -72,7 +72,7 @@ def parts_of(documents: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def skews(documents: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return by stage how far its largest target lies above the mean one: the mean over the runs."""
+    """Return by stage its largest target over the mean one, a mean over the runs."""
     found = []
     for i, stage in enumerate(documents[0]["stages"]):
         ratios = [document["stages"][i]["balance"]["max_over_mean"] for document in documents]
@@ -136,7 +136,9 @@ def why(rows: Sequence[Row], objective: Objective) -> str:
     if found["utilisation"] is not None:
         share = found["share_over_mean"]
         beside = f", {share:.2f} times the mean share" if share and share > 1.01 else ""
-        said.append(f"the busiest is {found['pod']}, {100.0 * found['utilisation']:.0f} % busy{beside}")
+        said.append(
+            f"the busiest is {found['pod']}, {100.0 * found['utilisation']:.0f} % busy{beside}"
+        )
     skewed = [
         f"{STAGES[stage['name']]} {stage['max_over_mean']:.2f}"
         for stage in found["stages"]
