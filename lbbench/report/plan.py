@@ -100,7 +100,7 @@ def evidence_table(document: Row, item: Row) -> Grid:
             _figure(metric, row["estimate"]),
             _span(metric, row["ci95"]),
             _figure(metric, row["limit"]),
-            row["verdict"],
+            row["verdict"] + (" (over capacity)" if row["because"] else ""),
             count(row["replications"]),
         ]
         if lost:

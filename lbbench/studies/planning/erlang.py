@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from lbbench.errors import ScenarioError
 from lbbench.model.topology import topology
 from lbbench.stats.latency import QUANTILES
 from lbbench.studies.planning.judging import Objective
@@ -43,31 +44,36 @@ def least_stable(subject: Subject) -> int:
     if subject.load.kind == "closed":
         return 1
     if subject.is_greatest:
-        places, _ = _cluster(subject, subject.own)
-        return max(math.ceil(places / subject.load.mean_work / subject.step) - 1, 1)
+        work = math.fsum(pod.speed * pod.concurrency for pod in topology(subject.base).pods)
+        return max(math.ceil(work / subject.load.mean_work / subject.step) - 1, 1)
     search = least_far(1, most=subject.most)
     try:
         number = next(search)
         while True:
-            work, _ = _cluster(subject, number)
+            work, _ = cluster_at(subject, number) or (0.0, 0)
             number = search.send(work > subject.load.rate * subject.load.mean_work)
     except StopIteration as end:
         return int(end.value or subject.most)
 
 
-def _cluster(subject: Subject, number: int) -> tuple[float, int]:
-    """Return (seconds of work per second, places) of the pods at ``number``."""
-    scenario = subject.base if subject.is_greatest else subject.at(number)
+def cluster_at(subject: Subject, number: int) -> tuple[float, int] | None:
+    """Return (seconds of work per second, places) of the pods at ``number``; None: no scenario."""
+    try:
+        scenario = subject.base if subject.is_greatest else subject.at(number)
+    except ScenarioError:
+        return None
     pods = topology(scenario).pods
-    return math.fsum(pod.speed * pod.concurrency for pod in pods), sum(
-        pod.concurrency for pod in pods
-    )
+    work = math.fsum(pod.speed * pod.concurrency for pod in pods)
+    return work, sum(pod.concurrency for pod in pods)
 
 
 def _meets(subject: Subject, number: int, objectives: Sequence[Objective]) -> bool:
     from lbbench.stats.theory import mmc
 
-    work, places = _cluster(subject, number)
+    cluster = cluster_at(subject, number)
+    if cluster is None:
+        return False
+    work, places = cluster
     mean = subject.load.mean_work * places / work  # of a place of average speed
     load = subject.rate_at(number) * mean / places
     if load >= 1.0:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lbbench.errors import RunError
-from lbbench.model.topology import capacity, topology
 from lbbench.studies.planning import reasons, words
+from lbbench.studies.planning.erlang import cluster_at
 from lbbench.studies.planning.judging import Judged, needs
 from lbbench.studies.planning.verdicts import badness, is_within, readings_of
 
@@ -76,5 +76,5 @@ def refuse_too_short(name: str, parts: Sequence[Judged]) -> None:
 
 
 def _utilisation(planner: Planner, number: int) -> float:
-    load = planner.subject.load
-    return load.rate / capacity(topology(planner.subject.at(number)), load.mean_work)
+    load, cluster = planner.subject.load, cluster_at(planner.subject, number)
+    return 1.0 if cluster is None else load.rate * load.mean_work / cluster[0]

@@ -115,7 +115,7 @@ def plan(
         survive=survive,
         answers={name: found[name].block for name in subjects},
         profile=None if hours is None else _by_hour(hours, found),
-        notes=() if hours is None else hours.notes,
+        notes=(*_remarks(first.base), *(() if hours is None else hours.notes)),
         wall_s=time.perf_counter() - started,
         replications=len(runs.rows),
     )
@@ -181,6 +181,14 @@ def _by_hour(hours: Profile, found: Mapping[str, _Answer]) -> tuple[dict[str, An
         }
         for hour in hours.hours
     )
+
+
+def _remarks(scenario: Scenario) -> list[str]:
+    """Return what the user should know about the traffic and the timeline."""
+    from lbbench.engines.plan import make_plan
+    from lbbench.studies.run import notes_of
+
+    return notes_of(make_plan(scenario))
 
 
 def _last_loaded(planner: Planner) -> dict[str, Any] | None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator, Sequence
 from typing import NamedTuple
 
 from lbbench.errors import ScenarioError
-from lbbench.model.study import Row
 from lbbench.studies.planning import reasons, words
 from lbbench.studies.planning.case import Case, Cluster, case_of, impossible
 from lbbench.studies.planning.driver import Need, Runs
@@ -239,22 +238,24 @@ class Planner:
         """Return a value in words."""
         return words.amount(self.subject.kind, self.subject.value(number))
 
-    def rows(self, decided: Decided) -> list[Row]:
-        """Return the runs of the cluster that misses most at a value, the whole one else."""
-        cluster, judged = next(
-            ((c, j) for c, j in decided.parts if j.verdict == "not met"), decided.parts[0]
-        )
-        return self.runs.of(cluster, judged.replications)
-
     def why_not(self, decided: Decided) -> str:
         """Return in words why a value is not met."""
         if decided.case.cannot is not None:
             return decided.case.cannot[0]
         reading = worst(decided)
         objective = Objective(reading.metric, reading.limit)
-        said = reasons.why(self.rows(decided), objective)
-        lost = next((c.lost for c, j in decided.parts if j.verdict == "not met" and c.lost), None)
-        return said if lost is None else f"without {lost}: {said}"
+        cluster, judged = self.missing(decided)
+        said = reasons.why(
+            self.runs.of(cluster, judged.replications), objective, is_full=judged.overloaded
+        )
+        is_lost = cluster.lost is not None and judged.verdict == "not met"
+        return f"without {cluster.lost}: {said}" if is_lost else said
+
+    @staticmethod
+    def missing(decided: Decided) -> tuple[Cluster, Judged]:
+        """Return the cluster that misses most at a value; the whole one when none does."""
+        not_met = ((c, j) for c, j in decided.parts if j.verdict == "not met")
+        return next(not_met, decided.parts[0])
 
     def _found(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -28,11 +28,12 @@ STAGES = {
 }
 
 
-def most_loaded(rows: Sequence[Row]) -> dict[str, Any] | None:
+def most_loaded(rows: Sequence[Row], tail: Literal["mean", "p99"] = "p99") -> dict[str, Any] | None:
     """Return the busiest pod over the replications, what stages do to it, where latency comes from.
 
-    Utilisation and share are means over the replications; the pod's p99 is the middle one of
-    theirs, because percentiles of parts do not add up to one of the whole.
+    Utilisation and share are means over the replications; percentiles are the middle ones of
+    theirs, because those of parts do not add up to one of the whole. The part of the latency that
+    dominates has the largest ``tail``.
     """
     documents = [json.loads(row.result or "{}") for row in rows]
     pods: dict[str, list[Mapping[str, Any]]] = {}
@@ -49,7 +50,7 @@ def most_loaded(rows: Sequence[Row]) -> dict[str, Any] | None:
     tails = [pod["latency_s"]["p99"] for pod in pods[name]]
     tails = [value for value in tails if value is not None]
     parts = parts_of(documents)
-    dominating = max(parts, key=lambda part: parts[part]) if parts else None
+    dominating = max(parts, key=lambda part: parts[part][tail]) if parts else None
     return {
         "pod": name,
         "utilisation": busy[name],
@@ -61,13 +62,15 @@ def most_loaded(rows: Sequence[Row]) -> dict[str, Any] | None:
     }
 
 
-def parts_of(documents: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Return the mean of every part of the latency, seconds, over the replications."""
-    found: dict[str, float] = {}
+def parts_of(documents: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Return mean and p99 of every part of the latency that takes time, seconds."""
+    found: dict[str, dict[str, float]] = {}
     for name in documents[0]["latency_by_stage_s"]:
-        value = _mean([document["latency_by_stage_s"][name]["mean"] for document in documents])
-        if value is not None:
-            found[name] = value
+        each = [document["latency_by_stage_s"][name] for document in documents]
+        mean = _mean([part["mean"] for part in each])
+        tails = [part["p99"] for part in each if part["p99"] is not None]
+        if mean and tails:
+            found[name] = {"mean": mean, "p99": statistics.median_low(tails)}
     return found
 
 
@@ -111,9 +114,12 @@ def floor_of(scenario: Scenario, objective: Objective) -> float | None:
     return value / fastest + float(scenario.cluster.network.client_rtt)
 
 
-def why(rows: Sequence[Row], objective: Objective) -> str:
-    """Return in words what makes the runs of a value miss an objective."""
-    if objective.metric == "error_rate":
+def why(rows: Sequence[Row], objective: Objective, *, is_full: bool = False) -> str:
+    """Return in words what makes the runs of a value miss an objective.
+
+    ``is_full``: the runs say that pods are over capacity.
+    """
+    if objective.metric == "error_rate" and not is_full:
         classes = errors_of(rows)
         if not classes:
             return "no request failed in the runs"
@@ -121,18 +127,15 @@ def why(rows: Sequence[Row], objective: Objective) -> str:
         return "requests fail: " + ", ".join(
             f"{name} {100.0 * n / of:.3g} %" for name, n in list(classes.items())[:3]
         )
-    found = most_loaded(rows)
+    tail: Literal["mean", "p99"] = "mean" if objective.metric == "latency.mean" else "p99"
+    found = most_loaded(rows, tail)
     if found is None:
         return "no pod was there"
-    parts, dominating = found["parts_s"], found["dominating"]
-    said = []
-    whole = sum(parts.values())
-    if dominating is not None and whole > 0.0:
-        share = 100.0 * parts[dominating] / whole
-        said.append(
-            f"{dominating.replace('_', ' ')} is {share:.0f} % of the mean latency "
-            f"({words.time(parts[dominating])} of {words.time(whole)})"
-        )
+    said = ["pods are over capacity in its runs"] if is_full else []
+    if found["dominating"] is not None:
+        parts = sorted(found["parts_s"].items(), key=lambda item: -item[1][tail])[:2]
+        each = [f"{name.replace('_', ' ')} {words.time(part[tail])}" for name, part in parts]
+        said.append(f"{tail} of the parts of the latency: {', '.join(each)}")
     if found["utilisation"] is not None:
         share = found["share_over_mean"]
         beside = f", {share:.2f} times the mean share" if share and share > 1.01 else ""
