@@ -170,7 +170,7 @@ def problem_of(line: str) -> str | None:
     unknown = given - options - {"--help"}
     if unknown:
         return f"{name} has no option {', '.join(sorted(unknown))}"
-    if rest and not line.endswith("..."):
+    if rest and not line.endswith(("...", "[options]")):
         try:
             known[name].make_context(name, [*rest])
         except Exception as error:  # noqa: BLE001

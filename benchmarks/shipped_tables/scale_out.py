@@ -23,7 +23,7 @@ Windows = Sequence[Mapping[str, Any]]
 def sessions(study: Study) -> str:
     """Return what became of sessions and keys, by balancer and life of a session."""
     rows = []
-    for point in study.points:
+    for point in _told(study):
         if point.values[RATE] != "400/s":
             continue
         results = study.results(point)
@@ -31,11 +31,10 @@ def sessions(study: Study) -> str:
         rows.append(
             [
                 str(point.values[BALANCER]),
-                str(point.values[LIFETIME]),
+                _life(point),
                 str(results[0].affinity["unit"]),
                 of("remap_fraction", 100.0, 1),
                 of("session_loss", 1.0, 0) if results[0].affinity["requests"] else "–",
-                of("forced_loss", 1.0, 0) if results[0].affinity["requests"] else "–",
             ]
         )
     columns = [
@@ -43,8 +42,7 @@ def sessions(study: Study) -> str:
         "life of a session",
         "unit",
         "requests of known units that go elsewhere, %",
-        "sessions' moves in 10 min",
-        "forced ones",
+        "requests on another pod than the session's last, in 10 min",
     ]
     return table(columns, rows, left=3)
 
@@ -52,7 +50,7 @@ def sessions(study: Study) -> str:
 def load(study: Study) -> str:
     """Return how fast the new pods get their share, and how even the pods are in the end."""
     rows = []
-    for point in study.points:
+    for point in _told(study):
         results = study.results(point)
         cells = [
             _until_enough,
@@ -70,7 +68,7 @@ def load(study: Study) -> str:
 def tail(study: Study) -> str:
     """Return the p99 of five-second windows before and after the change."""
     rows = []
-    for point in study.points:
+    for point in _told(study):
         results = study.results(point)
         cells = [
             lambda r: _p99(r, -120.0, 0.0),
@@ -104,7 +102,21 @@ def keep_alive(study: Study) -> str:
 
 
 def _named(point: Member) -> list[str]:
-    return [str(point.values[leaf]) for leaf in (BALANCER, RATE, LIFETIME)]
+    return [str(point.values[BALANCER]), str(point.values[RATE]), _life(point)]
+
+
+def _life(point: Member) -> str:
+    return str(point.values[LIFETIME]) if "sticky" in point.values[BALANCER] else "any"
+
+
+def _told(study: Study) -> list[Member]:
+    """Return the points that differ: without cookies the life of a session changes nothing."""
+    first = study.points[0].values[LIFETIME]
+    return [
+        point
+        for point in study.points
+        if "sticky" in point.values[BALANCER] or point.values[LIFETIME] == first
+    ]
 
 
 def _kept(value: Any) -> str:
