@@ -9,22 +9,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+import lbbench
 from docs.generate import HERE, PAGES, main, stale, write
 from docs.generator.commands import commands
 from docs.generator.markdown import anchor
-
-import lbbench
 from lbbench.inputs.meanings import MEANINGS
 from lbbench.inputs.schema import json_schema
 from lbbench.inputs.yaml import load, shipped
 
 ROOT = HERE.parent
-PAGES_OF_ALL = sorted(
-    path
-    for folder in (ROOT / "docs", ROOT / "results", ROOT / "lbbench" / "scenarios" / "seed")
-    for path in folder.rglob("*.md")
-    if "demo" not in path.parts
-) + [ROOT / "README.md"]
+FOLDERS = ("docs", "results", "lbbench/scenarios/seed")
+PAGES_OF_ALL = [
+    ROOT / "README.md",
+    *sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md")),
+]
 
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -124,9 +123,8 @@ def test_every_page_can_be_reached_from_the_readme():
         if path in seen or path.suffix != ".md" or not path.is_file():
             continue
         seen.add(path)
-        for target in LINK.findall(path.read_text(encoding="utf-8")):
-            if "://" not in target:
-                waiting.append((path.parent / target.partition("#")[0]).resolve())
+        targets = [link.partition("#")[0] for link in LINK.findall(path.read_text("utf-8"))]
+        waiting += [(path.parent / file).resolve() for file in targets if "://" not in file]
     docs = {path for path in PAGES_OF_ALL if "docs" in path.relative_to(ROOT).parts}
     assert docs <= seen
 
@@ -199,7 +197,7 @@ def test_shipped_scenarios_that_are_named_exist():
     for path in PAGES_OF_ALL:
         for line in lines_of(path):
             words = arguments_of(line)
-            if words and words[0] in ("run", "check", "compare", "sweep", "plan") and len(words) > 1:
+            if len(words) > 1 and words[0] in ("run", "check", "compare", "sweep", "plan"):
                 file = words[1]
                 if re.fullmatch(r"[a-z][a-z0-9-]*", file) and file not in shipped():
                     lost.add(f"{name_of(path)}: {file}")
