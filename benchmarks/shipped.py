@@ -28,8 +28,12 @@ TABLES: Mapping[str, Mapping[str, Mapping[str, Callable[[Study], str]]]] = {
         "unlike-pods": {"unlike": ewma_herding.unlike},
     },
     "local-or-cluster": {
-        "study": {"shares": local_or_cluster.shares, "latency": local_or_cluster.latency},
-        "hops": {"hops": local_or_cluster.hops},
+        "study": {
+            "shares": local_or_cluster.shares,
+            "latency": local_or_cluster.latency,
+            "ratios": local_or_cluster.ratios,
+        },
+        "hops": {"hops": local_or_cluster.hops, "crossing": local_or_cluster.crossing},
     },
     "scale-out": {
         "study": {

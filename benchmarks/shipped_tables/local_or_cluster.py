@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from benchmarks.shipped_tables.cells import OVER, figure_ms, ratio, seconds_of, table
+from lbbench.stats.pairs import Difference
 from lbbench.studies.study import Condition, Study, Summary
 
 PLACEMENT, REQUESTS = "cluster.placement", "traffic.connections.requests"
@@ -41,69 +43,75 @@ def shares(study: Study) -> str:
 
 
 def latency(study: Study) -> str:
-    """Return p99 of both policies by load, placement and keep-alive, and their ratio."""
-    rows = []
+    """Return p99 of both policies: a row per placement, keep-alive and policy, loads across."""
+    rows: dict[tuple[str, str, str], dict[float, str]] = {}
     for condition in study.conditions():
-        values = condition.values
-        by_policy = {str(one.member.values[POLICY]): one for one in condition.summaries}
-        cells = [_p99(by_policy[policy]) for policy in ("Cluster", "Local")]
-        rows.append(
-            [
-                _placed(values[PLACEMENT]),  # type: ignore[arg-type]
-                _kept(values[REQUESTS]),
-                f"{values[LOAD]:g}",
-                *cells,
-                _compared(condition, by_policy),
-            ]
-        )
-    columns = ["pods per node", "requests per connection", "load", "p99 Cluster, ms",
-               "p99 Local, ms", "Local to Cluster"]  # fmt: skip
-    return table(columns, rows, left=2)
+        place = _place(condition)
+        for one in condition.summaries:
+            key = (*place, str(one.member.values[POLICY]))
+            rows.setdefault(key, {})[_load(condition)] = _p99(one)
+    return _by_load(["pods per node", "requests per connection", "policy"], rows)
+
+
+def ratios(study: Study) -> str:
+    """Return p99 of Local as a multiple of Cluster's, loads across."""
+    rows: dict[tuple[str, ...], dict[float, str]] = {}
+    for condition in study.conditions():
+        rows.setdefault(_place(condition), {})[_load(condition)] = _compared(condition)
+    return _by_load(["pods per node", "requests per connection"], rows)
 
 
 def hops(study: Study) -> str:
     """Return what Local saves of the mean latency where pods are even, beside the law."""
-    rows = []
+    rows: dict[tuple[str, ...], dict[str, str]] = {}
     for condition in study.conditions():
         values = condition.values
-        found = condition.differences
-        assert found is not None
-        item = next(item for item in found.items["Local"] if item.metric == "mean")
+        item, _ = _difference(condition, "mean")
+        assert item.a is not None
         assert item.difference is not None
         assert item.difference_ci95 is not None
         high, low = (-1e3 * end for end in item.difference_ci95)
-        crossing = {
-            str(one.member.values[POLICY]): _crossing(study, one) for one in condition.summaries
-        }
         connects = 1.0 if values[REQUESTS] == 1 else 1 / 20
-        extra = seconds_of(values[RTT]) - SAME_NODE_RTT
-        law = 2 / 3 * extra * (1 + connects)
-        rows.append(
-            [
-                str(values[MEAN]),
-                _kept(values[REQUESTS]),
-                str(values[RTT]),
-                f"{100 * crossing['Cluster']:.1f} %, {100 * crossing['Local']:.1f} %",
-                f"{-1e3 * item.difference:.2f} ms ({low:.2f} to {high:.2f})",
-                f"{1e3 * law:.2f} ms",
-                f"{100 * (item.difference / (item.a or 1.0)):.1f} %",
-            ]
+        law = 2 / 3 * (seconds_of(values[RTT]) - SAME_NODE_RTT) * (1 + connects)
+        kept, rtt = _kept(values[REQUESTS]), str(values[RTT])
+        rows.setdefault((kept, "the law"), {})[rtt] = f"{1e3 * law:.2f}"
+        rows.setdefault((kept, str(values[MEAN])), {})[rtt] = (
+            f"{-1e3 * item.difference:.2f} ({low:.2f} to {high:.2f}), "
+            f"{-100 * item.difference / item.a:.1f} %"
         )
-    columns = [
-        "service time",
-        "requests per connection",
-        "RTT between nodes",
-        "crossing, Cluster and Local",
-        "mean saved by Local",
-        "by the law",
-        "of the mean",
-    ]
-    return table(columns, rows, left=2)
+    across = list(next(iter(rows.values())))
+    heads = ["requests per connection", "service time", *(f"RTT {rtt}" for rtt in across)]
+    order = sorted(rows, key=lambda key: key[0] != "1")
+    return table(heads, ([*key, *map(rows[key].get, across)] for key in order), left=2)
 
 
-def _crossing(study: Study, one: Summary) -> float:
-    found = [result.network["cross_node_fraction"] for result in study.results(one.member)]
-    return sum(found) / len(found)
+def crossing(study: Study) -> str:
+    """Return the share of the requests that cross to another node, by policy."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for point in study.points:
+        key = (_kept(point.values[REQUESTS]), str(point.values[POLICY]))
+        shares = [result.network["cross_node_fraction"] for result in study.results(point)]
+        found.setdefault(key, []).extend(shares)
+    rows = [[*key, f"{100 * sum(shares) / len(shares):.1f} %"] for key, shares in found.items()]
+    return table(["requests per connection", "policy", "crossing requests"], rows, left=2)
+
+
+def _by_load(heads: list[str], rows: Mapping[tuple[str, ...], Mapping[float, str]]) -> str:
+    loads = sorted(next(iter(rows.values())))
+    return table(
+        [*heads, *(f"load {load:g}" for load in loads)],
+        ([*key, *map(cells.get, loads)] for key, cells in rows.items()),
+        left=len(heads),
+    )
+
+
+def _place(condition: Condition) -> tuple[str, str]:
+    values: Mapping[str, Any] = condition.values
+    return _placed(values[PLACEMENT]), _kept(values[REQUESTS])
+
+
+def _load(condition: Condition) -> float:
+    return float(condition.values[LOAD])
 
 
 def _p99(one: Summary) -> str:
@@ -112,13 +120,19 @@ def _p99(one: Summary) -> str:
     return figure_ms(one.figures["latency.p99"])
 
 
-def _compared(condition: Condition, by_policy: dict[str, Summary]) -> str:
+def _compared(condition: Condition) -> str:
+    if any((one.figures["utilisation.max"].value or 0.0) > OVER for one in condition.summaries):
+        return "over capacity"
+    item, told = _difference(condition, "p99")
+    return ratio(item, told=told)
+
+
+def _difference(condition: Condition, figure: str) -> tuple[Difference, bool]:
+    """Return how Local differs from Cluster, and whether the two can be told apart."""
     found = condition.differences
     assert found is not None
-    if any((one.figures["utilisation.max"].value or 0.0) > OVER for one in by_policy.values()):
-        return "–"
-    item = next(item for item in found.items["Local"] if item.metric == "p99")
-    return ratio(item, told=found.told_apart["Local"]["p99"])
+    ((name, items),) = found.items.items()
+    return next(item for item in items if item.metric == figure), found.told_apart[name][figure]
 
 
 def _placed(per_node: Sequence[int]) -> str:
