@@ -9,12 +9,13 @@ INSTALLED := $(VENV)/.installed
 SEED := lbbench/scenarios/seed
 DEMO := results/demo
 FIGURES := results/benchmarks
+STUDIES := ewma-herding local-or-cluster scale-out
 DEMO_BALANCERS := round_robin,random,least_conn,chash,ewma
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test long lint format bench tables install clean
+.PHONY: help demo test long lint format bench tables studies $(STUDIES) install clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -52,8 +53,19 @@ bench: $(INSTALLED) ## benchmarks and ratios to C; figures in results/benchmarks
 	$(BIN)/python -m pytest --benchmark -q --benchmark-json=$(FIGURES)/latest.json
 	-$(BIN)/python -m benchmarks.ratios --json $(FIGURES)/ratios.json
 
-tables: $(INSTALLED) ## the README's tables from the kept figures in results/benchmarks/
-	$(BIN)/python -m benchmarks.tables $(wildcard $(FIGURES)/baseline*.json) --into README.md
+tables: $(INSTALLED) ## the tables of speed from the kept figures in results/benchmarks/
+	$(BIN)/python -m benchmarks.tables $(wildcard $(FIGURES)/baseline*.json) \
+		--into docs/how-to/speed-and-memory.md
+
+studies: $(STUDIES) ## the studies of results/: sweeps, reports, figures, tables (or one: make scale-out)
+
+$(STUDIES): $(INSTALLED)
+	@set -e; for study in results/$@/*.yaml; do base=$${study%.yaml}; \
+		$(BIN)/lbbench sweep $$study --out $$base.sqlite; \
+		$(BIN)/lbbench report $$base.sqlite -o $$base.html --svg $$base-charts; \
+		$(BIN)/lbbench export $$base.sqlite -o $$base.parquet; done
+	@mv results/$@/study.html results/$@/report.html
+	$(BIN)/python -m benchmarks.shipped results/$@
 
 install: $(INSTALLED) ## only set up .venv
 

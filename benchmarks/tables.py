@@ -1,10 +1,10 @@
-"""The README's tables of speed, written from the figures and never typed.
+"""The tables of speed in docs/how-to/speed-and-memory.md, written from the figures and never typed.
 
-    python -m benchmarks.tables FILE.json ... [--into README.md]
+    python -m benchmarks.tables FILE.json ... [--into PAGE.md]
     python -m benchmarks.tables --compare BEFORE.json AFTER.json
 
 A FILE is what ``pytest --benchmark --benchmark-json`` or ``python -m benchmarks.ratios --json``
-wrote. The tables stand between two markers in the README. Figures of different machines are not
+wrote. The tables stand between two markers in the page. Figures of different machines are not
 refused, but a sentence says so, in the tables too; nothing is left out without a word.
 """
 

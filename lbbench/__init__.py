@@ -10,13 +10,14 @@ if TYPE_CHECKING:
     from lbbench.model.result import Result
     from lbbench.model.scenario import Scenario
     from lbbench.studies.compare import compare
+    from lbbench.studies.planning.plan import plan
     from lbbench.studies.run import run
     from lbbench.studies.study import Study
     from lbbench.studies.sweep import sweep
 
 __version__ = "0.1.0"
 
-__all__ = ["Result", "Scenario", "Study", "__version__", "compare", "load", "run", "sweep"]
+__all__ = ["Result", "Scenario", "Study", "__version__", "compare", "load", "plan", "run", "sweep"]
 
 _HOMES = {
     "Result": "lbbench.model.result",
@@ -24,6 +25,7 @@ _HOMES = {
     "Study": "lbbench.studies.study",
     "compare": "lbbench.studies.compare",
     "load": "lbbench.inputs.yaml",
+    "plan": "lbbench.studies.planning.plan",
     "run": "lbbench.studies.run",
     "sweep": "lbbench.studies.sweep",
 }

@@ -13,6 +13,7 @@ from lbbench.cli.check import check
 from lbbench.cli.compare import compare
 from lbbench.cli.export import export
 from lbbench.cli.import_ import import_
+from lbbench.cli.plan import plan
 from lbbench.cli.report import report
 from lbbench.cli.run import run
 from lbbench.cli.scenarios import scenarios
@@ -66,6 +67,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "check": check,
     "compare": compare,
     "sweep": sweep,
+    "plan": plan,
     "export": export,
     "report": report,
     "walk": walk,

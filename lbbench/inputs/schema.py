@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from lbbench.inputs.meanings import MEANINGS
 from lbbench.model.fields import RATE_SCHEMA, TIME_SCHEMA
 from lbbench.model.scenario import DURATION, Scenario
 from lbbench.model.units import write_rate, write_time
@@ -13,17 +14,17 @@ _PLAIN_TIME = {"anyOf": [{"$ref": "#/$defs/Distribution"}, TIME_SCHEMA]}
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of scenario files: keys, words, forms, bounds and defaults.
+    """Return the JSON Schema of scenario files: keys, meanings, words, forms, bounds, defaults.
 
     Rules between keys (exactly one source of load, names that must exist) are left to `load`.
     """
     schema = Scenario.model_json_schema(by_alias=True, mode="validation")
-    parts = [schema, *schema["$defs"].values()]
-    for part in parts:
-        for rule in part.get("properties", {}).values():
+    schema["$defs"]["Arrivals"]["properties"]["think_time"] = dict(_PLAIN_TIME)
+    for name, part in {"Scenario": schema, **schema["$defs"]}.items():
+        for key, rule in part.get("properties", {}).items():
             _write_default(rule)
+            rule["description"] = MEANINGS[name][key]
     schema["$defs"]["Run"]["properties"]["duration"]["default"] = DURATION
-    schema["$defs"]["Arrivals"]["properties"]["think_time"] = _PLAIN_TIME
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,

@@ -165,19 +165,21 @@ def estimate(units: Units, name: str) -> float | None:
     return quantile_ns(units.merged, QUANTILES[name]) / SECOND
 
 
-def interval(units: Units, name: str) -> Interval | None:
-    """Return the 95 % interval of the figure ``name``; None when the units cannot give one.
+def interval(units: Units, name: str, level: float = LEVEL) -> Interval | None:
+    """Return the interval of the figure ``name`` that holds the truth with probability ``level``.
+
+    None when the units cannot give one.
 
     Percentiles: the merged histogram read at p - h and p + h, where h is the half width for the
     share of requests at or below the percentile. No upper end exists when p + h reaches 1.
     """
     if name not in QUANTILES:
         pull, at = influence(units, name), estimate(units, name)
-        half = None if pull is None else half_width(units, pull)
+        half = None if pull is None else half_width(units, pull, level)
         return None if half is None or at is None else (at - half, at + half)
     p = QUANTILES[name]
     below = pull_on(_below(units, name), units.n)
-    half = None if below is None else half_width(units, below)
+    half = None if below is None else half_width(units, below, level)
     if half is None or p + half >= 1.0:
         return None
     low, high = quantiles_ns(units.merged, [max(p - half, 0.0), p + half]).tolist()
@@ -318,7 +320,7 @@ def standard_error(units: Units, pull: np.ndarray) -> float | None:
     return error_of(pull) if units.source == "replications" else error_of(pull) * widening(pull)
 
 
-def half_width(units: Units, pull: np.ndarray) -> float | None:
-    """Return half the 95 % interval of the mean pull; None with too few units to tell."""
+def half_width(units: Units, pull: np.ndarray, level: float = LEVEL) -> float | None:
+    """Return half the interval of the mean pull at ``level``; None with too few units to tell."""
     error = standard_error(units, pull)
-    return None if error is None else student(len(pull) - 1) * error
+    return None if error is None else student(len(pull) - 1, level) * error

@@ -98,6 +98,8 @@ def mmc(servers: int, rho: float) -> Response:
         # P(wait + service > t | waits): two exponentials of rates `rate` and 1; as they meet, the
         # difference quotient becomes t exp(-t), which expm1 gives without cancellation.
         gap = (rate - 1.0) * t
+        if gap < -1.0:  # nothing cancels, and exp(-gap) may be too large for a float
+            return math.exp(-t) + waits * (math.exp(-rate * t) - math.exp(-t)) / (1.0 - rate)
         quotient = t if gap == 0.0 else -t * math.expm1(-gap) / gap
         return math.exp(-t) * (1.0 + waits * quotient)
 

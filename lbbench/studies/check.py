@@ -101,7 +101,7 @@ def forecast(scenario: Scenario) -> Forecast:
     people = plan.traffic.population
     numbers = [*plan.life.first_pods, *plan.life.canary_pods]
     pods = [plan.topology.pods[i] for i in numbers]
-    shares, basis = _shares(plan)
+    shares, basis = pod_shares(plan)
     limits = np.array([pod.speed * pod.concurrency for pod in pods]) / people.mean_work
     rates = people.rate * shares[numbers]
     loads = rates / limits
@@ -146,7 +146,7 @@ def _changes(plan: Plan) -> tuple[dict[str, Any], ...]:
     )
 
 
-def _shares(plan: Plan) -> tuple[np.ndarray, str]:
+def pod_shares(plan: Plan) -> tuple[np.ndarray, str]:
     """Return the shares of the pods at the start and where they come from.
 
     The rules alone tell most balancers' shares. A hash balancer sends a popular key's whole traffic

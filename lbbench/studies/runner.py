@@ -78,7 +78,7 @@ def run_waiting(
         rows, again = [], []
         for future in ended:
             task, deaths = sent.pop(future)
-            row = _row_of(future, task, deaths)
+            row = row_of(future, task, deaths)
             if row is None:
                 again.append((task, deaths + 1))
             else:
@@ -93,7 +93,7 @@ def run_waiting(
             idle()
 
 
-def _row_of(future: Future[Row], task: Task, deaths: int) -> Row | None:
+def row_of(future: Future[Row], task: Task, deaths: int) -> Row | None:
     """Return how a task ended; None when its worker died and it is to be run again."""
     error = CancelledError() if future.cancelled() else future.exception()
     if error is None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lbbench.model.topology import topology
+from lbbench.studies.planning.plan import plan
 from lbbench.verify.placements import counts
 from lbbench.verify.ran import Ran
 
@@ -208,3 +209,12 @@ def latency(run: Ran, *, figure: str) -> float:
     """Return a figure of the latency of answered requests: mean, p50, p99, ..."""
     value = run.result.metric(f"latency.{figure}")
     return float("nan") if value is None else value
+
+
+def least_pods(run: Ran, *, slo: dict[str, str]) -> float:
+    """Return the least number of pods that meets the objectives, as `lbbench plan` finds it.
+
+    NaN where no number does.
+    """
+    found = plan(run.scenario, objective=slo, workers=1, engine=run.engine)
+    return float("nan") if found.answer is None else float(found.answer)

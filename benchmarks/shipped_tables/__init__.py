@@ -1,0 +1,1 @@
+"""The tables of the shipped studies, a file per study."""

@@ -1,0 +1,1 @@
+"""What the generated pages are made from; `python -m docs.generate` writes them."""

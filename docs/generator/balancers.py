@@ -1,0 +1,100 @@
+"""docs/balancers.md: every balancer with its original, from the registry and its docstrings."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import sys
+from collections.abc import Mapping
+
+from docs.generator.markdown import anchor, code, page, prose, table
+from lbbench.balancers.base import Balancer, registry
+from lbbench.report.balancers import shared_by
+
+INTRO = """
+Which algorithms are there, where do they come from, and where do they differ from the original?
+`lbbench balancers` prints the list, `lbbench balancers NAME` one of these sections. A name goes
+into `stages.ingress.balancer` (level l7, asked for each attempt of a request); those of level l4
+are asked once per connection: `azure_lb` by the load balancer, the others by
+`stages.kube_proxy.mode`.
+
+A *yardstick* belongs to no product; it is there to compare with, because theory or everybody's
+intuition knows it. [Write your own](how-to/own-balancer.md) is one Python file.
+"""
+
+SHA = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+) (?P<files>[^@]+?)@(?P<commit>[0-9a-f]{7,40})")
+YARDSTICK = "yardstick"
+
+
+def build() -> str:
+    """Return the page."""
+    known = registry()
+    rows = [
+        [
+            f"[`{one.name}`](#{anchor(one.name)})",
+            one.level,
+            prose(one.summary),
+            prose(one.cost),
+        ]
+        for one in known.values()
+    ]
+    overview = table(["balancer", "level", "what it does", "cost of a pick"], rows)
+    parts = [INTRO, overview, *(_section(one) for one in known.values())]
+    return page("The balancers and their originals", "the balancers' own texts", parts)
+
+
+def _section(balancer: Balancer) -> str:
+    module = sys.modules[balancer.pick.__module__]
+    text = inspect.cleandoc(module.__doc__ or "")
+    facts = table(
+        ["", ""],
+        [
+            ["original", _linked(balancer.source)],
+            ["level", _level(balancer)],
+            ["state", shared_by(balancer)],
+            ["feedback", _feedback(balancer)],
+            ["options", _options(balancer.params)],
+            ["cost of a pick", prose(balancer.cost)],
+        ],
+    )
+    return f"## `{balancer.name}`\n\n{prose(text)}\n\n{facts}"
+
+
+def _linked(source: str) -> str:
+    """Return a source in which repository and files lead to the commit that was read."""
+
+    def link(match: re.Match[str]) -> str:
+        repository, commit = match["repository"], match["commit"]
+        files = match["files"].strip()
+        text = f"{repository} {files}@{commit}"
+        single = "," not in files and " " not in files and "/" in files
+        place = f"blob/{commit}/{files}" if single else f"tree/{commit}"
+        return f"[{text}](https://github.com/{repository}/{place})"
+
+    return SHA.sub(link, source)
+
+
+def _level(balancer: Balancer) -> str:
+    return {"l4": "l4: once per connection", "l7": "l7: once per attempt of a request"}[
+        balancer.level
+    ]
+
+
+def _feedback(balancer: Balancer) -> str:
+    said = []
+    if balancer.done is not None:
+        said.append(f"response time of the {balancer.accounts} attempt of a request")
+    if balancer.on_busy is not None or "outstanding" in balancer.summary:
+        said.append("requests outstanding")
+    if balancer.cookies:
+        said.append("the session's cookie")
+    return ", ".join(said) or "none"
+
+
+def _options(params: Mapping[str, object]) -> str:
+    return ", ".join(f"`{name}: {_written(value)}`" for name, value in params.items()) or "none"
+
+
+def _written(value: object) -> str:
+    return value if isinstance(value, str) else code(json.dumps(value)).strip("`")

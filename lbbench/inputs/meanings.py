@@ -1,0 +1,283 @@
+"""What every key of a scenario means, in one sentence each: for editors and for the reference.
+
+By the name of the part in `lbbench.model`, then by the key as the file writes it. A test holds that
+every key of the model is here and no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+MEANINGS: Mapping[str, Mapping[str, str]] = {
+    "Scenario": {
+        "schema": "version of the file's form",
+        "name": "what tables and files are headed with; without it the name of the file",
+        "preset": "values of a known cluster that lie under the keys of the file",
+        "path": "ingress: nginx picks a pod per request; service: kube-proxy picks it "
+        "per connection",
+        "cluster": "nodes, pods, ingress replicas and the network between them",
+        "stages": "the load balancers of the path and their settings",
+        "traffic": "what has to be served; exactly one of arrivals.rate, utilisation and trace",
+        "run": "how long, how often, from which seed",
+        "timeline": "what happens to the cluster during the run",
+        "slo": "objectives, limit by metric: {latency.p99: 250ms, error_rate: 0.1%}",
+        "sweep": "the leaves that `lbbench sweep` varies",
+        "observed": "what an importer counted in the real system, shown beside the simulated",
+    },
+    "Cluster": {
+        "nodes": "their number, or a list of them; members of the load balancer's pool",
+        "pods": "their number at the start, or a list of them",
+        "placement": "spread: in turns; pack: in blocks, first nodes first; or pods per node",
+        "pod": "what all pods have in common",
+        "ingress": "the ingress controller's replicas",
+        "network": "round trips and delays",
+        "vip": "address and port that clients dial; hashes see it",
+    },
+    "Node": {
+        "name": "what other keys call it",
+        "zone": "its availability zone, for stages.kube_proxy.topology",
+        "address": "its address; masqueraded connections come from it",
+    },
+    "Pod": {
+        "name": "what other keys call it",
+        "node": "where it runs; without it as cluster.placement says",
+        "address": "ip:port, the text that hash rings and rule orders see",
+        "speed": "work per second relative to a usual pod; without it cluster.pod.speed",
+        "concurrency": "requests in service at once; without it cluster.pod.concurrency",
+    },
+    "Replica": {
+        "name": "what tables call it",
+        "node": "where it runs",
+        "address": "ip:port, the text that kube-proxy's order of endpoints sees",
+    },
+    "PodSpec": {
+        "concurrency": "requests in service at once (fifo), or cores (ps)",
+        "discipline": "fifo: first come first served; ps: all in service share the cores",
+        "queue": "requests that may wait beside those in service; one more is refused",
+        "speed": "work per second relative to a usual pod",
+        "cold_start": "how a pod that has just started is slower",
+        "readiness": "when a failing pod leaves the list of endpoints; none: never",
+        "cfs": "CPU limit as the kernel enforces it, per period",
+    },
+    "Readiness": {
+        "period": "time between two probes of the kubelet",
+        "failures": "failed probes in a row until the pod is not ready",
+    },
+    "ColdStart": {
+        "factor": "how many times slower it serves",
+        "duration": "for how long after its start",
+    },
+    "Cfs": {
+        "quota": "CPU time that a pod may use per period",
+        "period": "length of a period",
+    },
+    "Ingress": {
+        "replicas": "per_node, their number, or a list of them",
+        "workers": "nginx worker processes of each replica",
+        "cpu_per_request": "time of a worker per request; a worker is one queue",
+    },
+    "Network": {
+        "client_rtt": "round trip between a client and the cluster",
+        "same_node_rtt": "round trip between two pods of one node",
+        "cross_node_rtt": "round trip between pods of two nodes",
+        "path_delay": "added on the way of a request to the balancer",
+        "path_jitter": "mean of an exponential delay added there; half of it on the answer",
+    },
+    "Stages": {
+        "azure_lb": "picks a node for every new connection",
+        "kube_proxy": "picks an endpoint on that node: a pod, or an ingress replica",
+        "ingress": "picks a pod for every request (path: ingress)",
+    },
+    "AzureLb": {
+        "distribution": "fields that are hashed: 5-tuple, source and destination address, those "
+        "and the protocol",
+        "hash": "hash function; the production one is not public",
+        "mapping": "how the hash leads to a healthy node; the production one is not public",
+        "probe": "the health probe of the nodes",
+        "idle_timeout": "silence after which a flow's entry is dropped",
+        "tcp_reset": "tell both ends when the idle timeout drops a flow",
+        "sku": "what happens when all nodes are probed down: Standard refuses new flows, Basic "
+        "ends the established ones too",
+        "on_all_down": "all nodes probed down: refuse new flows, take all nodes, end all flows",
+        "balancer": "a balancer of lbbench instead of the hash, round_robin for instance",
+        "fixed": "column of the trace that names the node of each request",
+    },
+    "Probe": {
+        "kind": "auto: http for external_traffic_policy Local, else tcp",
+        "interval": "time between two probes",
+        "threshold": "equal results in a row that turn the verdict",
+    },
+    "KubeProxy": {
+        "mode": "how a node picks an endpoint; this version simulates iptables and iptables_nth",
+        "scheduler": "of mode ipvs",
+        "external_traffic_policy": "Cluster: any endpoint, the client's address is lost; Local: "
+        "endpoints of the entry node only",
+        "session_affinity": "ClientIP: connections of an address go where its last one went",
+        "affinity_timeout": "how long after its last connection an address is remembered",
+        "probability_format": "digits of the rules' probabilities; 0.5f until 2019",
+        "probabilities": "of imported rules, in the order of the endpoints' addresses; the last "
+        "is 1",
+        "min_sync_period": "shortest time between two rewrites of a node's rules",
+        "topology": "prefer endpoints of the node's zone, or of the node",
+    },
+    "IngressStage": {
+        "balancer": "name of a balancer, or FILE.py:NAME",
+        "release": "generation of ingress-nginx; 0.21 is that of 2018",
+        "hash_by": "what chash and chashsubset hash: $remote_addr, $request_uri, or a text with "
+        "them",
+        "subset_size": "endpoints per subset of chashsubset",
+        "change_on_failure": "sticky balancers: a retry moves to another pod",
+        "start": "where round_robin begins: at random, or at the first (before mid 2019)",
+        "options": "the balancer's own options; `lbbench balancers NAME` lists them",
+        "keepalive": "connections that nginx keeps",
+        "timeouts": "nginx's proxy timeouts",
+        "next_upstream": "which failed attempts are tried again",
+        "sync": "how a change of endpoints reaches the workers",
+        "canary": "a second set of pods that gets a share of the requests",
+    },
+    "Keepalive": {
+        "upstream": "idle connections that each worker keeps to pods; 0: every attempt connects",
+        "upstream_requests": "requests after which a kept connection to a pod is closed",
+        "upstream_timeout": "idle time after which a kept connection to a pod is closed",
+        "client_timeout": "idle time after which nginx closes a client's connection",
+        "client_requests": "requests after which nginx closes a client's connection",
+    },
+    "Timeouts": {
+        "connect": "until a connect to a pod is given up",
+        "read": "until an answer of a pod is given up",
+    },
+    "NextUpstream": {
+        "on": "kinds of failure that are tried again",
+        "tries": "attempts in all, the first one included",
+    },
+    "Sync": {
+        "rate_limit": "syncs of a controller per second; unlimited: at once",
+        "worker_interval": "time between two looks of a worker at what was posted",
+    },
+    "Canary": {
+        "pods": "their number",
+        "weight": "share of the requests, out of weight_total",
+        "weight_total": "what weight is a part of",
+    },
+    "Demand": {
+        "arrivals": "the process by which requests come",
+        "utilisation": "share of the pods' capacity that is asked for; sets the rate",
+        "service_time": "work of a request at a pod of speed 1",
+        "clients": "who sends",
+        "connections": "how many requests a client's connection carries, and how",
+        "keys": "what $request_uri takes, for hashing balancers",
+        "sessions": "cookie jars; without it 1000 kept ones if the balancer is sticky",
+        "connect_timeout": "the client's own: how long it waits for a silent connection",
+        "trace": "CSV or gzip file of recorded requests, instead of a process",
+    },
+    "Arrivals": {
+        "process": "closed: a fixed number of users who wait for their answers",
+        "rate": "requests per second; scales mmpp, diurnal and steps to this average",
+        "cv": "gamma: coefficient of variation of the gaps",
+        "rates": "mmpp: the rate of each state",
+        "means": "mmpp: the mean stay in each state",
+        "base": "diurnal: the mean rate",
+        "amplitude": "diurnal: the swing, as a share of the base",
+        "period": "diurnal: one turn",
+        "steps": 'steps: [time, rate] pairs, [0s, "100/s"] first',
+        "users": "closed: their number",
+        "think_time": "closed: a time, or a distribution, between answer and next request",
+    },
+    "Distribution": {
+        "distribution": "its kind",
+        "mean": "of every kind but bounded_pareto, bimodal and empirical",
+        "k": "erlang: number of stages",
+        "cv": "lognormal, hyperexponential: standard deviation over mean",
+        "alpha": "pareto, bounded_pareto: exponent of the tail",
+        "low": "bounded_pareto: least value",
+        "high": "bounded_pareto: greatest value",
+        "values": "bimodal: the values",
+        "shares": "bimodal: the share of each value; they add up to 1",
+        "file": "empirical: a file of times, one per line, or CSV with quantiles",
+    },
+    "Clients": {
+        "count": "their number, an address each",
+        "popularity": "who sends how much: all alike, or by rank",
+        "behind_nat": "share of the clients that hide behind common addresses",
+        "nat_addresses": "number of those addresses",
+    },
+    "Connections": {
+        "requests": "requests per connection: a number, {geometric: MEAN}, {fixed: N}, unlimited",
+        "protocol": "http1: one request at a time; http2: several streams",
+        "streams": "http2: requests at a time",
+        "gap": "time between an answer and the connection's next request; arrivals then open "
+        "connections",
+    },
+    "Keys": {
+        "count": "how many different ones there are",
+        "popularity": "uniform, or by rank",
+    },
+    "Sessions": {
+        "count": "number of cookie jars",
+        "cookies": "kept: sent with every later request; none: thrown away",
+        "lifetime": "time after which a jar is emptied",
+    },
+    "Zipf": {"zipf": "exponent s: rank k has a share in proportion to k^-s; 0 is uniform"},
+    "Run": {
+        "duration": "time for which requests arrive",
+        "requests": "number of requests instead of a duration",
+        "warmup": "time left out of latency and balance; auto: found by MSER",
+        "replications": "independent runs, pooled",
+        "seed": "of all random streams",
+        "window": "width of the time windows; auto: one that gives about 60",
+        "drain": "how long requests in flight may finish after the last arrival",
+        "precision": "add replications until an interval is narrow enough (compare and sweep)",
+    },
+    "Precision": {
+        "metric": "figure whose interval counts",
+        "relative": "half width of the interval relative to the figure",
+        "max_replications": "give up there",
+    },
+    "Change": {
+        "at": "when",
+        "until": "when it ends (routes, speed, fail, state, azure)",
+        "scale": "change the number of pods",
+        "rollout": "replace every pod",
+        "routes": "missing: packets between nodes are lost",
+        "pod": "the pod that speed, cold, pause or fail are about",
+        "speed": "its new speed",
+        "cold": "true: it is cold again, as after a start",
+        "pause": "it serves nothing for this long",
+        "fail": "refuse connections, answer nothing, accept and hang, or answer 5xx",
+        "after": "fail: error takes this long for each answer",
+        "node": "the node that state or azure are about",
+        "state": "down: power lost; drained: pods move away; up: back, uncordoned",
+        "azure": "admin state in the load balancer's pool",
+    },
+    "Scale": {
+        "pods": "their number from then on",
+        "ready_after": "time until a new pod is ready",
+        "drain": "for how long a leaving pod still serves",
+        "grace": "when a leaving pod is killed",
+    },
+    "Rollout": {
+        "max_surge": "pods more than wanted, at most",
+        "max_unavailable": "pods less than wanted, at most",
+        "ready_after": "time until a new pod is ready",
+        "drain": "for how long a leaving pod still serves",
+        "grace": "when a leaving pod is killed",
+    },
+    "Sweep": {
+        "axes": "values by leaf; every value with every other",
+        "zip": "values by leaf that go forward together",
+        "random": "so many of the points, drawn; all without it",
+    },
+    "Range": {
+        "from": "first value",
+        "to": "last value, if a step meets it",
+        "step": "distance of two values",
+        "count": "number of values instead of a step",
+        "scale": "log: equal ratios instead of equal steps",
+    },
+    "Observed": {
+        "pods": "requests by address or name of the pod",
+        "latency": "time by figure",
+        "requests": "how many were counted",
+        "note": "where it was seen",
+    },
+}

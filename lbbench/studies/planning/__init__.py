@@ -1,0 +1,1 @@
+"""Capacity planning: how much is needed for an objective, found with the real balancers."""

@@ -1,0 +1,245 @@
+"""Whether objectives are met, with confidence: 95 % for the whole decision, not for each look.
+
+A value is looked at after 4, 8, 16, 32 and 64 replications until it is decided. It is met when the
+upper end of the interval of every objective is within its limit, and not met when the lower end of
+one is beyond it. The chance of a wrong decision is spent in equal parts on the looks, and on the
+objectives and clusters of a look (Bonferroni), so that the answer is right with 95 %: it can be
+wrong on two sides, a value below it that was called not met, and its own "met", and each side gets
+half. Values further off err in the same replications, if at all, because every value meets the
+same requests; their errors lie inside those of the nearest.
+
+Two figures have no interval of their own and are judged by their spread over the replications: the
+largest latency (which grows with the length of a run) and the busiest pod's utilisation.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from lbbench.model.objectives import parse_objective
+from lbbench.model.study import Row
+from lbbench.stats.evidence import Evidence, common_warmup, unpack_numbers, with_histograms
+from lbbench.stats.intervals import (
+    LEVEL,
+    decorrelated,
+    estimate,
+    interval,
+    is_enough,
+    student,
+    units_of,
+)
+from lbbench.stats.latency import QUANTILES, Units
+from lbbench.stats.remarks import is_overload
+
+LOOKS = (4, 8, 16, 32, 64)
+"""Replications after which a value is looked at."""
+
+BY_SPREAD = ("latency.max", "utilisation.max")
+"""Metrics that are judged by the spread of the replications' own values."""
+
+Outcome = Literal["met", "not met", "undecided", "likely met", "likely not met"]
+"""The likely ones go by the estimate of few replications: a search has passed by there."""
+
+
+class Objective(NamedTuple):
+    """One thing that is asked for."""
+
+    metric: str
+    limit: float  # seconds, or a share
+
+    @property
+    def is_least(self) -> bool:
+        """Whether the limit is a least value: attainment is to be high, all others low."""
+        return self.metric == "attainment"
+
+
+class Reading(NamedTuple):
+    """One figure of a value, against its limit."""
+
+    metric: str
+    limit: float
+    estimate: float | None
+    low: float | None  # of the interval that decides; None: the replications carry none
+    high: float | None
+    verdict: Outcome
+
+
+class Judged(NamedTuple):
+    """What the replications of one cluster say."""
+
+    verdict: Outcome
+    readings: tuple[Reading, ...]
+    overloaded: bool  # its runs say that pods are over capacity
+    replications: int
+    counted: int  # requests after the warm-up
+
+
+def objectives_of(given: Mapping[str, object]) -> tuple[Objective, ...]:
+    """Return objectives from limits by metric, as a file or a caller writes them.
+
+    Raises
+    ------
+    ValueError
+        With the metric and what is wrong with it.
+    """
+    made = []
+    for metric, limit in given.items():
+        try:
+            made.append(Objective(metric, parse_objective(metric, limit)))
+        except ValueError as error:
+            raise ValueError(f"{metric} = {limit}: {error}") from None
+    return tuple(made)
+
+
+def level_of(objectives: int, clusters: int, confidence: float = LEVEL) -> float:
+    """Return the level of one interval at one look, so that the decision has ``confidence``."""
+    return 1.0 - (1.0 - confidence) / (len(LOOKS) * objectives * clusters)
+
+
+def judge(
+    rows: Sequence[Row],
+    objectives: Sequence[Objective],
+    level: float,
+    *,
+    can_overload: bool = True,
+) -> Judged:
+    """Return what finished replications say of the objectives.
+
+    Parameters
+    ----------
+    rows
+        The first replications of one scenario, at least two.
+    level
+        Of each interval, see `level_of`.
+    can_overload
+        Whether a run that says "over capacity" is to be believed: not where all is deterministic,
+        because full is not too full there.
+    """
+    evidence = _evidence(rows)
+    first = common_warmup([[numbers for numbers, _ in evidence]])
+    whole = [with_histograms(numbers, text, first) for numbers, text in evidence]
+    units, sure = units_of(whole, first), decorrelated(whole, first)
+    threshold = _threshold(objectives)
+    readings = tuple(
+        _reading(item, rows, units, sure, level, threshold=threshold) for item in objectives
+    )
+    overloaded = can_overload and _is_overloaded(rows)
+    if overloaded or any(item.verdict == "not met" for item in readings):
+        verdict: Outcome = "not met"
+    elif all(item.verdict == "met" for item in readings):
+        verdict = "met"
+    else:
+        verdict = "undecided"
+    return Judged(verdict, readings, overloaded, len(rows), int(units.n.sum()))
+
+
+def _evidence(rows: Sequence[Row]) -> list[tuple[Evidence, str]]:
+    return [(unpack_numbers(row.segments or b""), row.histograms or "[]") for row in rows]
+
+
+def _threshold(objectives: Sequence[Objective]) -> float | None:
+    """Return the latency that counts for attainment: the largest limit, as a result has it."""
+    limits = [
+        item.limit
+        for item in objectives
+        if item.metric.startswith("latency.") and item.metric != "latency.mean"
+    ]
+    return max(limits, default=None)
+
+
+def _reading(
+    item: Objective,
+    rows: Sequence[Row],
+    units: Units,
+    sure: float,
+    level: float,
+    *,
+    threshold: float | None,
+) -> Reading:
+    metric = item.metric
+    if metric in BY_SPREAD:
+        value, found = _by_spread(metric, rows, level)
+    elif metric in ("error_rate", "attainment"):
+        name = metric if metric == "error_rate" or threshold is None else f"{metric}:{threshold!r}"
+        value, found = estimate(units, name), interval(units, name, level)
+        found = _share_interval(value, int(units.offered.sum()), found, level)
+    else:
+        name = metric.removeprefix("latency.")
+        value = estimate(units, name)
+        found = interval(units, name, level) if is_enough(sure, name) else None
+    low, high = found if found is not None else (None, None)
+    return Reading(metric, item.limit, value, low, high, _verdict(item, value, low, high))
+
+
+def _verdict(
+    item: Objective, value: float | None, low: float | None, high: float | None
+) -> Outcome:
+    if value is None or low is None or high is None:
+        return "undecided"
+    if item.is_least:
+        if low >= item.limit or (item.limit == value == 1.0):
+            return "met"
+        return "not met" if high < item.limit else "undecided"
+    # No number of requests shows that nothing ever fails: a limit of 0 is met when nothing did.
+    if high <= item.limit or (item.limit == value == 0.0):
+        return "met"
+    return "not met" if low > item.limit else "undecided"
+
+
+def _by_spread(
+    metric: str, rows: Sequence[Row], level: float
+) -> tuple[float | None, tuple[float, float] | None]:
+    """Return mean and interval of what each replication found for itself."""
+    values = [_own(metric, json.loads(row.result or "{}")) for row in rows]
+    known = np.array([value for value in values if value is not None])
+    if len(known) < 2:
+        return (float(known[0]) if len(known) else None), None
+    mean = float(known.mean())
+    half = student(len(known) - 1, level) * float(known.std(ddof=1)) / math.sqrt(len(known))
+    return mean, (mean - half, mean + half)
+
+
+def _own(metric: str, result: Mapping[str, Any]) -> float | None:
+    if metric == "latency.max":
+        value = result["latency_s"]["max"]
+        return None if value is None else float(value)
+    known = [pod["utilisation"] for pod in result["pods"] if pod["utilisation"] is not None]
+    return max(known, default=None)
+
+
+def _share_interval(
+    share: float | None, n: int, found: tuple[float, float] | None, level: float
+) -> tuple[float, float] | None:
+    """Return the interval of a share, at least as wide as that of ``n`` independent requests.
+
+    Where nothing (or everything) failed the replications do not differ, and yet the share may be
+    above 0: then it is Clopper and Pearson's interval alone.
+    """
+    if share is None or found is None or n == 0:
+        return None
+    from scipy.special import betaincinv
+
+    hits, tail = round(share * n), 0.5 * (1.0 - level)
+    low = float(betaincinv(hits, n - hits + 1, tail)) if hits else 0.0
+    high = float(betaincinv(hits + 1, n - hits, 1.0 - tail)) if hits < n else 1.0
+    return max(min(low, found[0]), 0.0), min(max(high, found[1]), 1.0)
+
+
+def _is_overloaded(rows: Sequence[Row]) -> bool:
+    """Tell whether most replications say that pods are over capacity: one may do so by chance."""
+    said = sum(
+        any(is_overload(text) for text in json.loads(row.result or "{}")["warnings"])
+        for row in rows
+    )
+    return 2 * said > len(rows)
+
+
+def needs(metric: str) -> float:
+    """Return how many decorrelated requests a metric needs for an interval."""
+    name = metric.removeprefix("latency.")
+    return 5.0 / (1.0 - QUANTILES[name]) if name in QUANTILES else 2.0

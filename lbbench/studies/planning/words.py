@@ -1,0 +1,69 @@
+"""Values of a plan in words: times, shares, rates, counts, intervals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lbbench.studies.planning.subject import Kind
+
+ONE = {"pods": "pod", "nodes": "node", "concurrency": "place per pod", "rate": "request/s"}
+MANY = {"pods": "pods", "nodes": "nodes", "concurrency": "places per pod", "rate": "requests/s"}
+
+
+def amount(kind: Kind, value: float) -> str:
+    """Return a value with its unit: 10 pods, 1 node, 1 250/s."""
+    if kind == "rate":
+        return f"{number(value)}/s"
+    return f"{number(value)} {ONE[kind] if value == 1 else MANY[kind]}"
+
+
+def number(value: float) -> str:
+    """Return a number with thousands apart and no more digits than it has."""
+    text = f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
+    return text.replace(",", " ")
+
+
+def figure(metric: str, value: float | None) -> str:
+    """Return the value of a metric: a time with its unit, a share in percent."""
+    if value is None:
+        return "unknown"
+    return time(value) if metric.startswith("latency.") else f"{100.0 * value:.3g} %"
+
+
+def time(seconds: float) -> str:
+    """Return a time with the unit that suits it and three digits."""
+    if seconds == 0.0:
+        return "0 s"
+    for scale, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")):
+        if abs(seconds) >= 0.9995 * scale:
+            return f"{digits(seconds / scale)} {unit}"
+    return f"{seconds * 1e6:.2g} us"
+
+
+def digits(value: float) -> str:
+    """Return a number with three digits, whole from 100 on."""
+    return f"{value:,.0f}".replace(",", " ") if abs(value) >= 99.95 else f"{value:.3g}"
+
+
+def span(metric: str, low: float, high: float) -> str:
+    """Return an interval with its unit once: 225-238 ms."""
+    if not metric.startswith("latency."):
+        return f"{100.0 * low:.3g}-{100.0 * high:.3g} %"
+    scale, unit = next(
+        (pair for pair in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")) if high >= 0.9995 * pair[0]),
+        (1e-6, "us"),
+    )
+    return f"{digits(max(low, 0.0) / scale)}-{digits(high / scale)} {unit}"
+
+
+def short_metric(metric: str) -> str:
+    """Return the name of a metric as people say it: p99, p99.9, error rate."""
+    name = metric.removeprefix("latency.")
+    if name.startswith("p") and name[1:].isdigit() and len(name) > 3:
+        return f"{name[:3]}.{name[3:]}"
+    return {"utilisation.max": "highest utilisation", "error_rate": "error rate"}.get(name, name)
+
+
+def short_balancer(name: str) -> str:
+    """Return the name of a balancer without the folder of its file."""
+    return Path(name).name if ".py:" in name else name
