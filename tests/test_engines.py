@@ -36,6 +36,22 @@ def assert_equal(a, b) -> None:
     # Little's law: the integral of what is in a stage is the sum of the stays, whatever happens
     assert y.flow_area * 1e9 == pytest.approx(y.flow_spent, rel=1e-9, abs=1e3)
     assert (y.offered == y.completed + y.failed + y.unfinished).all()
+    assert_flows(a)
+
+
+def assert_flows(outcome) -> None:
+    """Compare the flows between the stages with the records of the answered requests."""
+    y, kept = outcome.tally, outcome.records
+    done = kept["error"] == -1
+    node, worker, pod = (kept[name][done] for name in ("node", "worker", "pod"))
+    by_pod, by_worker = np.zeros_like(y.pod_flow), np.zeros_like(y.node_flow)
+    if outcome.shape.path == "ingress":
+        np.add.at(by_worker, (node, worker), 1)
+        np.add.at(by_pod, (worker, pod), 1)
+    else:
+        np.add.at(by_pod, (node, pod), 1)
+    assert np.array_equal(y.pod_flow, by_pod)
+    assert np.array_equal(y.node_flow, by_worker)
 
 
 QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck)}

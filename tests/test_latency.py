@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbbench.core.histogram import COARSE, FINE, coarse_index, fine_index, to_hdr
+from lbbench.core.histogram import COARSE, FINE, coarse_index, fine_index, quantile_ns, to_hdr
 from lbbench.model.tally import AFFINITY, ERRORS, SEGMENTS, STAGES, TOTALS, Tally
 from lbbench.stats.latency import (
     QUANTILES,
@@ -18,6 +18,7 @@ from lbbench.stats.latency import (
     latency_block,
     latency_blocks,
     samples_needed,
+    spectrum,
     total,
 )
 
@@ -84,6 +85,8 @@ def tally_of(latency, *, failed=None, pods=1):
         "pod_stalls": zeros(pods),
         "pod_stalled": zeros(pods),
         "pod_stall_max": zeros(pods),
+        "node_flow": zeros(0, 0),
+        "pod_flow": zeros(0, 0),
     }
     for name in Tally._fields:
         if name.startswith(("node_", "replica_", "worker_", "pod_")) and name not in blank:
@@ -100,6 +103,21 @@ def tally_of(latency, *, failed=None, pods=1):
         latency_max=largest,
         **blank,
     )
+
+
+@given(NANOSECONDS)
+def test_a_spectrum_rises_to_the_maximum_and_agrees_with_the_percentiles(values):
+    """It begins at 0 and ends at 1, goes up on both axes, and holds every percentile it names."""
+    counts = _counts(values)
+    levels, seconds = zip(*spectrum(counts), strict=True)
+    assert (levels[0], levels[-1]) == (0.0, 1.0)
+    assert list(levels) == sorted(set(levels))
+    assert list(seconds) == sorted(seconds)
+    for p in (0.5, 0.9, 0.99):
+        if p in levels:
+            assert seconds[levels.index(p)] == quantile_ns(counts, p) / 1e9
+    beyond = [1.0 - level for level in levels if 0.9 < level < 1.0]
+    assert all(round(b * len(values), 6) >= 1.0 for b in beyond)  # none rests on no latency
 
 
 @given(NANOSECONDS)

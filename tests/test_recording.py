@@ -20,6 +20,8 @@ requests = st.lists(
     st.tuples(
         st.integers(0, 5),  # segment
         st.integers(0, 1),  # window
+        st.integers(0, 1),  # node
+        st.integers(0, 2),  # worker
         st.integers(0, 2),  # pod
         st.lists(seconds, min_size=7, max_size=7),  # in the order of STAGES
     ),
@@ -28,14 +30,15 @@ requests = st.lists(
 
 
 def empty():
-    return new_counters(nodes=1, replicas=1, workers=1, pods=3, windows=2, by_pod=True)
+    return new_counters(nodes=2, replicas=1, workers=3, pods=3, windows=2, by_pod=True)
 
 
-def _count(c, segment, window, pod, latency, parts):
+def _count(c, segment, window, node, worker, pod, latency, parts):
     for i in range(latency.size):
         p = parts[i]
         count_completed(
-            c, segment[i], settled, window[i], pod[i], latency[i],  # noqa: F821
+            c, segment[i], settled, window[i], node[i], worker[i], pod[i],  # noqa: F821
+            latency[i],
             p[0], p[1], p[3], p[4], p[5], p[6],
         )  # fmt: skip
 
@@ -48,10 +51,13 @@ def test_every_part_is_counted_at_its_place(drawn):
     sums, places = np.zeros_like(y.part_sum), np.zeros_like(y.part_counts)
     by_pod, latencies = np.zeros_like(y.pod_latency_counts), np.zeros_like(y.latency_counts)
     windows, clamped = np.zeros_like(y.window_counts), np.zeros_like(y.clamped)
-    for segment, window, pod, parts in drawn:
+    node_flow, pod_flow = np.zeros_like(y.node_flow), np.zeros_like(y.pod_flow)
+    for segment, window, node, worker, pod, parts in drawn:
+        node_flow[node, worker] += 1
+        pod_flow[worker, pod] += 1
         latency = sum(parts)
         others = parts[:2] + parts[3:]
-        count_completed(c, segment, SETTLED, window, pod, latency, *others)
+        count_completed(c, segment, SETTLED, window, node, worker, pod, latency, *others)
         ns = round(latency * 1e9)
         clamped[segment] += ns > HIGHEST_NS
         whole = [round(part * 1e9) for part in parts]
@@ -64,6 +70,8 @@ def test_every_part_is_counted_at_its_place(drawn):
             for k in range(len(STAGES)):
                 places[k, coarse_index(whole[k])] += 1
     assert (y.part_sum == sums).all()
+    assert (y.node_flow == node_flow).all()
+    assert (y.pod_flow == pod_flow).all()
     assert (y.part_counts == places).all()
     assert (y.pod_latency_counts == by_pod).all()
     assert (y.latency_counts == latencies).all()
@@ -79,13 +87,14 @@ def test_compiled_counting_is_the_plain_one():
     n = 400
     parts = stream.exponential(0.01, (n, 7)) * (stream.random((n, 7)) < 0.6)
     segment, window = np.sort(stream.integers(0, 6, n)), stream.integers(0, 2, n)
-    args = segment, window, stream.integers(0, 3, n), parts.sum(axis=1), parts
+    way = stream.integers(0, 2, n), stream.integers(0, 3, n), stream.integers(0, 3, n)
+    args = segment, window, *way, parts.sum(axis=1), parts
     compiled, plain = empty(), empty()
     bind(_count, count_completed=count_completed, settled=SETTLED)(compiled, *args)
     for i in range(n):
         p = parts[i]
-        place = segment[i], SETTLED, window[i], args[2][i]
-        count_completed(plain, *place, args[3][i], *p[:2], *p[3:])
+        place = segment[i], SETTLED, window[i], *(numbers[i] for numbers in way)
+        count_completed(plain, *place, args[5][i], *p[:2], *p[3:])
     assert all(a.tobytes() == b.tobytes() for a, b in zip(compiled, plain, strict=True))
 
 

@@ -41,6 +41,7 @@ PUBLISHED = [
     "slo",
     "warnings",
     "network",
+    "flows",
 ]
 
 NUMBERS = (

@@ -190,6 +190,25 @@ def test_an_empty_run_is_a_document_too():
     assert found["pods"][0]["utilisation"] is None
 
 
+def test_flows_lead_every_answered_request_from_its_node_to_its_pod(tally):
+    """Rows and columns are named by the stages, and what comes into a worker goes out of it."""
+    rng = np.random.default_rng(3)
+    shape = shape_of()
+    workers, done = len(shape.workers), int(tally.completed.sum())
+    node, worker = rng.integers(0, NODES, done), rng.integers(0, workers, done)
+    pod = rng.integers(0, PODS, done)
+    by_worker, by_pod = np.zeros((NODES, workers), int), np.zeros((workers, PODS), int)
+    np.add.at(by_worker, (node, worker), 1)
+    np.add.at(by_pod, (worker, pod), 1)
+    into, out = result_of(tally._replace(node_flow=by_worker, pod_flow=by_pod)).flows
+    assert (into["from_stage"], into["to_stage"]) == ("azure_lb", "reuse_port")
+    assert (out["from_stage"], out["to_stage"]) == ("reuse_port", "ingress")
+    assert into["to"] == out["from"] == list(shape.workers)
+    assert np.sum(into["requests"], axis=0).tolist() == np.sum(out["requests"], axis=1).tolist()
+    assert np.sum(out["requests"], axis=0).tolist() == np.bincount(pod, minlength=PODS).tolist()
+    assert result_of(tally).flows == ()  # a run of too many pods keeps none
+
+
 # --- warm-up, objectives, warnings ----------------------------------------------------------------
 
 

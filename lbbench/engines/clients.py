@@ -216,6 +216,7 @@ def finish(f: Facts, w: World, c: Counters, records: Records, slot: int, now: fl
     if request.error >= 0:
         count_failed(c, request.segment, window, request.error, latency)
     else:
+        conn = w.conn[request.conn]
         opening = request.written - request.sent
         at_worker = 0.0
         retries = 0.0
@@ -228,6 +229,8 @@ def finish(f: Facts, w: World, c: Counters, records: Records, slot: int, now: fl
             request.segment,
             f.settled,
             window,
+            conn.node,
+            conn.worker if INGRESS else -1,
             request.pod,
             latency,
             request.sent - request.arrival,

@@ -36,6 +36,9 @@ SERVED = np.dtype(
 AREA = np.dtype([("busy", FLOAT), ("flight", FLOAT)])
 STALL = np.dtype([("count", INT), ("total", INT), ("longest", INT)])
 DEAD = np.dtype([("count", INT), ("first", FLOAT), ("last", FLOAT)])
+MOST_FLOWS = 10**6
+"""Pairs of a node and a worker, or of a worker and a pod, that are counted: 8 MB."""
+
 WINDOW = np.dtype([("offered", INT), ("failed", INT)])
 
 
@@ -64,6 +67,8 @@ class Counters(NamedTuple):
     window: np.ndarray  # WINDOW[V]
     window_latency: np.ndarray  # int64[V, C]
     window_pods: np.ndarray  # int64[V, P], or [V, 0]
+    node_flow: np.ndarray  # int64[N, W], or [0, 0]
+    pod_flow: np.ndarray  # int64[W, P], without workers [N, P], or [0, 0]
 
 
 def new_counters(
@@ -71,6 +76,7 @@ def new_counters(
 ) -> Counters:
     """Return counters of zeros; ``by_pod`` False leaves out what is large with many pods."""
     s, few = SEGMENTS, pods if by_pod else 0
+    drawn = by_pod and nodes * workers + (workers or nodes) * pods <= MOST_FLOWS
 
     def zeros(*shape: int) -> np.ndarray:
         return np.zeros(shape, INT)
@@ -98,6 +104,8 @@ def new_counters(
         window=table(WINDOW, windows),
         window_latency=zeros(windows, COARSE),
         window_pods=zeros(windows, few),
+        node_flow=zeros(*((nodes, workers) if drawn else (0, 0))),
+        pod_flow=zeros(*((workers or nodes, pods) if drawn else (0, 0))),
     )
 
 
@@ -144,6 +152,8 @@ def tally_of(c: Counters, highest: np.ndarray) -> Tally:
         pod_dead_first=c.dead["first"],
         pod_dead_last=c.dead["last"],
         snat_peak=c.snat_peak,
+        node_flow=c.node_flow,
+        pod_flow=c.pod_flow,
         pod_stalls=c.stall["count"],
         pod_stalled=c.stall["total"],
         pod_stall_max=c.stall["longest"],

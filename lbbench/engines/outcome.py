@@ -87,6 +87,11 @@ def finish(
     }
     if len(tally.pod_latency_counts):
         changed["pod_latency_counts"] = restored(tally.pod_latency_counts, pods, axis=0)
+    if len(tally.pod_flow):
+        changed["pod_flow"] = restored(tally.pod_flow, pods)
+        if plan.facts.ingress:
+            changed["pod_flow"] = restored(changed["pod_flow"], workers, axis=0)
+            changed["node_flow"] = restored(tally.node_flow, workers)
     columns = None
     if records is not None:
         columns = {name: getattr(records, name)[:rows] for name in Records._fields}

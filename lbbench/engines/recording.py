@@ -60,6 +60,8 @@ def count_completed(
     segment: int,
     settled: int,
     window: int,
+    node: int,
+    worker: int,
     pod: int,
     latency: float,
     waited: float,
@@ -71,8 +73,9 @@ def count_completed(
 ) -> None:
     """Count a request that was answered below 500 after ``latency`` seconds.
 
-    The other times are the parts of the latency in the order of STAGES, in seconds. The network's
-    part is what they leave, so that all add up to the latency in nanoseconds.
+    ``worker`` is -1 on the service path. The other times are the parts of the latency in the order
+    of STAGES, in seconds. The network's part is what they leave, so that all add up to the latency
+    in nanoseconds.
     """
     ns = nanoseconds(latency)
     c.segment[segment].completed += 1
@@ -81,6 +84,10 @@ def count_completed(
     row = c.pod[segment, pod]
     row.completed += 1
     row.latency_sum += ns
+    if c.pod_flow.shape[0] > 0:
+        if worker >= 0:
+            c.node_flow[node, worker] += 1
+        c.pod_flow[worker if worker >= 0 else node, pod] += 1
     # no part is skipped when it is 0: a branch that is missed now and then costs more than counting
     waited_ns = nanoseconds(waited)
     opening_ns = nanoseconds(opening)

@@ -114,8 +114,10 @@ class Ledger:
             count_failed(c, request.segment, request.window, request.error, latency)
         else:
             parts = request.parts(ingress=bool(f.ingress))
-            place = request.segment, f.settled, request.window, request.pod
-            count_completed(c, *place, latency, *parts)
+            conn = request.connection
+            worker = conn.worker if f.ingress else -1
+            way = conn.node, worker, request.pod
+            count_completed(c, request.segment, f.settled, request.window, *way, latency, *parts)
             c.totals[SAVED] += int(request.attempts > 1)
         if not f.ingress and request.error >= 0 and request.pod >= 0:
             c.pod[request.segment, request.pod].errors += 1

@@ -62,6 +62,10 @@ class Result:
         (``reroute_s``) followed and the windows were as before (``recover_s``), None for never;
         and ``dead``: ``attempts`` sent to pods that took none, ``from_s`` .. ``to_s``. How each is
         worked out stands in ``lbbench/stats/changes.py``. Empty without a timeline.
+    flows
+        Answered requests of the whole run by where they went: for two neighbouring stages the
+        targets of the first (``from``), of the second (``to``), ``requests[from][to]``. Empty above
+        1024 pods.
     observed
         What an importer counted in the real system, to stand beside the simulated; left out of the
         JSON when there is nothing.
@@ -92,6 +96,7 @@ class Result:
     slo: Mapping[str, Any] | None = None
     warnings: tuple[str, ...] = ()
     network: Mapping[str, Any]
+    flows: tuple[Mapping[str, Any], ...] = ()
     observed: Mapping[str, Any] | None = None
 
     @property
@@ -195,11 +200,11 @@ class Result:
         if schema != SCHEMA:
             raise InputError(f"schema = {schema!r}: this version reads {SCHEMA} only")
         known = {field.name for field in fields(cls)}
-        missing = known - set(document) - {"observed", "changes", *CLOCK_FIELDS}
+        missing = known - set(document) - {"observed", "changes", "flows", *CLOCK_FIELDS}
         if missing:
             raise InputError(f"{min(missing)} is missing: the result is incomplete")
         kept = {name: value for name, value in document.items() if name in known}
-        for name in ("stages", "pods", "windows", "changes", "warnings"):
+        for name in ("stages", "pods", "windows", "changes", "warnings", "flows"):
             kept[name] = tuple(kept.get(name, ()))
         return cls(**kept)
 

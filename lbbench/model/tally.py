@@ -141,6 +141,8 @@ class Tally(NamedTuple):
     flow_area: np.ndarray  # float64[4] with records: integrals of what is in a stage, seconds
     flow_spent: np.ndarray  # [4] with records: the stays, nanoseconds; see engines/flow.py
     snat_peak: np.ndarray  # [1] most masqueraded connections from one node to one target
+    node_flow: np.ndarray  # [N, W] completed requests by node and worker; [N, 0]: no workers
+    pod_flow: np.ndarray  # [W, P] by worker and pod, without workers [N, P]; [0, 0]: too many
 
 
 class RunShape(NamedTuple):

@@ -124,6 +124,22 @@ def latency_block(
     return _block(n, clamped, sum_ns, values)
 
 
+def spectrum(counts: np.ndarray) -> list[list[float]]:
+    """Return [share of the latencies, seconds that they do not exceed] along a percentile axis.
+
+    Tenths up to 0.9, then 0.95, 0.98, 0.99, 0.995, ... as long as a latency lies beyond, and the
+    highest bucket in use at 1. Empty where nothing was counted; ``counts`` int64[H] is fine.
+    """
+    n = int(counts.sum())
+    if n == 0:
+        return []
+    beyond = [step * 10.0**-power for power in range(1, 9) for step in (0.5, 0.2, 0.1)]
+    levels = [i / 10 for i in range(10)] + [round(1.0 - b, 9) for b in beyond if b * n >= 1.0]
+    levels = list(dict.fromkeys([*levels, 1.0]))
+    seconds = (quantiles_ns(counts, levels) / SECOND).tolist()
+    return [list(pair) for pair in zip(levels, seconds, strict=True)]
+
+
 def latency_blocks(
     counts: np.ndarray, sums_ns: Sequence[int], numbers: Sequence[int], *, fine: bool = True
 ) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ from lbbench.stats.latency import (
     SECOND,
     at_or_below,
     latency_block,
+    spectrum,
     total,
 )
 from lbbench.stats.pods import over_capacity, pod_blocks, spans_of, stopped_on_purpose
@@ -105,7 +106,7 @@ def summarise(
         requests=_requests(y),
         stages=stage_blocks(y, shape, first, existence(shapes, spans_of(runs, first))),
         pods=pods,
-        latency_s={**latency, "ci95": ci95},
+        latency_s={**latency, "ci95": ci95, "spectrum": spectrum(units.merged)},
         latency_by_stage_s=_parts(y, first),
         failed_latency_s=latency_block(
             y.failed_counts[first:].sum(axis=0), total(y.failed_sum[first:]), fine=False
@@ -126,6 +127,7 @@ def summarise(
             ),
         ),
         network=_network(y, shape),
+        flows=_flows(y, shape),
         observed=observed,
     )
     if slo:
@@ -313,6 +315,29 @@ def _coarse_p99(counts: np.ndarray) -> list[float | None]:
     """Return the p99 of every row of coarse ``counts``; None: nothing was counted."""
     found = row_quantiles_ns(counts, [0.99], fine=False)[:, 0].tolist()
     return [ns / SECOND if ns >= 0 else None for ns in found]
+
+
+def _flows(y: Tally, shape: RunShape) -> tuple[dict[str, Any], ...]:
+    """Return how many answered requests went from which target of a stage to which of the next."""
+    if not len(y.pod_flow):
+        return ()
+    if shape.path != "ingress":
+        ways = [("azure_lb", shape.nodes, "kube_proxy", shape.pods, y.pod_flow)]
+    else:
+        ways = [
+            ("azure_lb", shape.nodes, "reuse_port", shape.workers, y.node_flow),
+            ("reuse_port", shape.workers, "ingress", shape.pods, y.pod_flow),
+        ]
+    return tuple(
+        {
+            "from_stage": stage,
+            "to_stage": following,
+            "from": list(sources),
+            "to": list(targets),
+            "requests": counts.tolist(),
+        }
+        for stage, sources, following, targets, counts in ways
+    )
 
 
 def _ratio(part: float, whole: float) -> float | None:

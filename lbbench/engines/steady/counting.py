@@ -38,6 +38,8 @@ def count(f: Facts, w: Steady, c: Counters, slot: int) -> None:
         request.segment,
         f.settled,
         request.window,
+        request.node,
+        request.worker if INGRESS else -1,
         request.pod,
         request.ends - request.arrival,
         request.sent - request.arrival,
