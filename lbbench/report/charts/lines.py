@@ -36,7 +36,7 @@ class Axis(NamedTuple):
 
     title: str  # with its unit
     span: Span
-    format: str = ",~r"  # of its numbers, as d3 has it
+    format: str = ",.6~r"  # of its numbers, as d3 has it
     labels: str | None = None  # a Vega expression for the text of a tick
     names: str = ""  # of the value in a tooltip, without unit; the title if empty
 
@@ -79,7 +79,7 @@ def lines(
     up = alt.Y("y:Q", axis=y.axis(), scale=y.scale())
     tips = _tooltip(rows, x, y, what)
     base = table(rows)
-    wide = {"strokeWidth": _widths(list(named))} if nested else {}
+    width = _widths(list(named)) if nested else alt.value(2)
     paint = _paint(named, legend=not room, what=what)
     parts: list[Any] = []
     if any(row.get("low") is not None for row in rows):
@@ -95,8 +95,8 @@ def lines(
             )
         )
     parts.append(
-        base.mark_line(strokeWidth=2, interpolate=interpolate, strokeCap="butt").encode(
-            x=across, y=up, color=paint["color"], strokeDash=paint["dash"], **wide
+        base.mark_line(interpolate=interpolate, strokeCap="butt").encode(
+            x=across, y=up, color=paint["color"], strokeDash=paint["dash"], strokeWidth=width
         )
     )
     # without points there are places for the mouse

@@ -5,6 +5,7 @@ Beside it the same over the hours of a day, and, for a single rate, the balancer
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,9 @@ from lbbench.report.charts.scales import Span, linear, span_of
 HEIGHT = 300.0
 ROW = 30.0
 """Pixels of a bar with its gap."""
+
+MOST_HOURS = 8
+"""Hours that have a label."""
 
 CENTRAL = "Erlang C"
 """What a single queue for all servers would need: the least that any balancer can do with."""
@@ -60,14 +64,20 @@ def pods_by_hour(
     note: str = "",
 ) -> Picture:
     """Return how many are needed in which hour; ``rows`` as above, with ``hour``."""
-    points = [_point(row, float(row["hour"])) for row in rows if row["needed"] is not None]
+    hours = list(dict.fromkeys(str(row["hour"]) for row in rows))
+    points = [
+        _point(row, float(hours.index(str(row["hour"]))))
+        for row in rows
+        if row["needed"] is not None
+    ]
     # an hour lasts until the next begins, the last one too
-    last = max((point["x"] for point in points), default=0.0)
+    last = len(hours) - 1.0
     points += [{**point, "x": last + 1.0} for point in points if point["x"] == last]
-    first = min((point["x"] for point in points), default=0.0)
-    ticks = tuple(first + k for k in range(int(last - first) + 2))
-    thin = max(1, len(ticks) // 8)
-    x = Axis("hour", Span(first, last + 1.0, ticks[::thin], "linear"), names="hour")
+    ticks = tuple(float(k) for k in range(0, len(hours), -(-len(hours) // MOST_HOURS)))
+    x = Axis(
+        "hour of the profile", Span(0.0, max(last + 1.0, 1.0), ticks, "linear"),
+        labels=f"{json.dumps(hours)}[datum.value]", names="hour",
+    )  # fmt: skip
     return _drawn(points, x, unit, objectives, name, f"{_capital(unit)} needed by hour", note)
 
 
@@ -136,7 +146,7 @@ def _drawn(
     span = linear(0.0, most)
     whole = tuple(tick for tick in span.ticks if tick == round(tick))
     y = Axis(f"{unit} needed (number)", span._replace(ticks=whole), names=f"{unit} needed")
-    by_hour = x.title == "hour"
+    by_hour = x.names == "hour"
     chart = lines(
         points, x=x, y=y, height=HEIGHT, points=not by_hour,
         interpolate="step-after" if by_hour else "linear", nested=True,

@@ -72,7 +72,7 @@ def shares_over_time(
         color=alt.Color(
             "share:Q",
             scale=shades,
-            legend=alt.Legend(title="share of all requests (%)", orient="bottom",
+            legend=alt.Legend(title="share of all requests (%)", orient="bottom", type="gradient",
                               direction="horizontal", gradientLength=180, gradientThickness=10),
         ),
         tooltip=[alt.Tooltip("who:N", title="who"), alt.Tooltip("x0:Q", title="from s"),
