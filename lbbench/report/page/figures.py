@@ -40,9 +40,7 @@ def data_table(picture: Picture) -> Table | None:
     Of several layers the one that says most about each mark.
     """
     known = [
-        one
-        for one in told(picture.spec)
-        if 0 < len(one.rows) <= MOST_ROWS and len(one.titles) > 1
+        one for one in told(picture.spec) if 0 < len(one.rows) <= MOST_ROWS and len(one.titles) > 1
     ]
     if not known:
         return None
