@@ -21,8 +21,8 @@ WIDEST = 20
 LINE = 15.0
 """Pixels from one name to the next."""
 
-NARROW = 420.0
-"""Pixels of a plot that labels are laid out for: between a telephone and a page."""
+NARROW = 300.0
+"""Pixels of a plot that labels are laid out for: what has room on a telephone has it everywhere."""
 
 STEPS = 24
 """Places looked at between two points of a line."""
@@ -43,9 +43,8 @@ class Axis(NamedTuple):
     def scale(self, **more: Any) -> alt.Scale:
         """Return the scale, with its domain fixed."""
         span = self.span
-        more |= {"base": 10} if span.kind == "log" else {}
-        return alt.Scale(type=span.kind, domain=[span.low, span.high], nice=False, zero=False,
-                         **more)  # fmt: skip
+        more |= {"base": 10} if span.kind == "log" else {"zero": False}
+        return alt.Scale(type=span.kind, domain=[span.low, span.high], nice=False, **more)
 
     def axis(self, **more: Any) -> alt.Axis:
         """Return ticks and title."""

@@ -15,7 +15,7 @@ import altair as alt
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
-LETTER = 6.3
+LETTER = 6.9
 """Pixels that a letter of 12 px takes, on average; what is laid out beforehand counts with it."""
 
 TITLE_LETTER, CAPTION_LETTER = 7.6, 5.4
@@ -60,8 +60,7 @@ def drawn(
     """Return the picture of a chart; ``height`` is that of the plot in pixels."""
     sized = chart.properties(width="container", height=height, description=f"{title}. {caption}")
     sized = sized.properties(autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
-    with alt.data_transformers.enable(consolidate_datasets=True, max_rows=None):
-        spec = sized.to_dict()
+    spec = sized.to_dict()
     del spec["config"]  # Altair's own; ours comes when it is drawn
     return Picture(name=name, title=title, caption=caption, spec=spec)
 
@@ -99,7 +98,7 @@ def config(dark: bool) -> dict[str, Any]:  # noqa: FBT001  (the one thing it dep
     ramp = (
         ["#1d2b38", "#1f4f78", "#2f7fb8", "#7db8e0", "#d6ebfa"]
         if dark
-        else ["#eef4f9", "#bcd7ec", "#74add6", "#2f7cb5", "#0b3f6d"]
+        else ["#eef4f9", "#b6d3ea", "#70aad4", "#2f7cb5", "#0b3f6d"]
     )
     return {
         "background": back,
