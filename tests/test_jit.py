@@ -56,6 +56,27 @@ print(was_cached, kernel.cache_hits, out.tolist(), state.total[0])
 """
 
 
+APART = """
+import sys
+import numpy as np
+from lbbench.core.held import apart
+from lbbench.core.jit import bind
+
+MODE = 0
+
+@apart
+def inner(values):
+    return 10.0 * MODE * values[0]
+
+def kernel(values):
+    return inner(values) + 0.0 * inner(values)
+
+if __name__ == "__main__":
+    for mode in map(int, sys.argv[1:]):
+        print(f"{mode}: {bind(kernel, MODE=mode)(np.ones(1))}")
+"""
+
+
 class Bench:
     """A module on disk, run in fresh processes that share one cache folder."""
 
@@ -116,6 +137,27 @@ def test_two_balancers_never_share_an_entry(bench: Bench):
     bench.run()
     assert bench.run("other_pick") == "False 0 [7.0, 7.0, 7.0, 7.0] 0.0"
     assert bench.run() == "True 1 [2.0, 4.0, 6.0, 8.0] 16.0"
+
+
+def test_kernels_of_several_processes_keep_their_own_inner_functions(tmp_path: Path):
+    """Two kernels that differ in a constant, each compiled by a process of its own, meet in a third.
+
+    The function that both call has the same name and types in each, and not the same code.
+    """
+    (tmp_path / "apart_under_test.py").write_text(APART)
+
+    def run(*modes: int) -> str:
+        env = {**os.environ, "LBBENCH_CACHE_DIR": str(tmp_path / "cache")}
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "apart_under_test.py", *map(str, modes)],
+            cwd=tmp_path, env=env, capture_output=True, text=True, check=True, timeout=120,
+        )  # fmt: skip
+        return done.stdout.strip()
+
+    assert run(1) == "1: 10.0"
+    assert run(2) == "2: 20.0"
+    assert run(1, 2).splitlines() == ["1: 10.0", "2: 20.0"]
+    assert run(2, 1).splitlines() == ["2: 20.0", "1: 10.0"]
 
 
 def test_without_compilation_the_answers_are_the_same(bench: Bench):

@@ -169,6 +169,10 @@ def _made(
     def inner(function: Callable[..., Any], key: tuple[Any, ...]) -> Any:
         key = (repr(sorted(chosen.items())), *key)
         if key not in _inner:
+            # Its symbol is made of this name. Kernels that other processes have compiled meet in
+            # one process, which keeps one function of a name: the same name means the same code.
+            told = hashlib.sha256(repr(key[:2]).encode()).hexdigest()
+            function.__qualname__ = f"{function.__qualname__}_{told[:24]}"
             given = {**INNER_OPTIONS, "forceinline": not is_apart(function), **chosen}
             _inner[key] = numba.njit(**given, pipeline_class=InnerCompiler)(function)
         return _inner[key]
@@ -206,9 +210,9 @@ def plain(kernel: Callable[..., Any], **parts: Any) -> Callable[..., Any]:
 
 @cache
 def _lowering() -> str:
-    """Return the digest of our own part of the compiler."""
+    """Return the digest of our own part of the compiler, this file included: it gives the names."""
     seen = hashlib.sha256()
-    for name in ("jit_held.py", "jit_inlined.py"):
+    for name in ("jit.py", "jit_held.py", "jit_inlined.py"):
         seen.update(Path(__file__).with_name(name).read_bytes())
     return seen.hexdigest()
 
