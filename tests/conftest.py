@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from clusters import Cluster
 from command import Command
+from sweeping import small, swept
 
 from lbbench.studies.executors import Processes
+from lbbench.studies.study import Study
 
 
 @pytest.fixture
@@ -27,6 +29,14 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
         yield cluster
     finally:
         cluster.end()
+
+
+@pytest.fixture(scope="session")
+def small_study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
+    """Sweep two conditions and three balancers, with an objective, for all tests of its page."""
+    folder = tmp_path_factory.mktemp("study")
+    with swept(small(folder, "slo.latency.p99=150ms"), folder / "study.sqlite") as study:
+        yield study
 
 
 @pytest.fixture

@@ -40,12 +40,13 @@ def test_any_leaf_can_vary(command):
 
 
 def test_out_writes_the_comparison_and_each_result(command, tmp_path: Path):
-    """`--out` makes the folder with comparison.json and one result per variant."""
+    """`--out` makes the folder with comparison.json, its page and one result per variant."""
     folder = tmp_path / "new"
     ended = command(*SMALL, "--balancers", "round_robin,random", "--out", folder, "--quiet")
     assert ended == (0, "", "")
     assert {path.name for path in folder.iterdir()} == {
         "comparison.json",
+        "report.html",
         "result-round_robin.json",
         "result-random.json",
     }

@@ -55,10 +55,12 @@ def test_set_seed_and_replications_reach_the_scenario(command):
 
 
 def test_out_writes_the_result_and_the_histogram(command, tmp_path: Path):
-    """``--out`` makes the folder with result.json and latency.hgrm, and no other file."""
+    """``--out`` makes the folder with result.json, latency.hgrm and the page, and no other file."""
     folder = tmp_path / "a" / "b"
     assert command(*SMALL, "--out", folder, "--quiet").code == 0
-    assert {path.name for path in folder.iterdir()} == {"result.json", "latency.hgrm"}
+    assert {path.name for path in folder.iterdir()} == {
+        "result.json", "latency.hgrm", "report.html",
+    }  # fmt: skip
     result = Result.from_json((folder / "result.json").read_text(encoding="utf-8"))
     lines = (folder / "latency.hgrm").read_text(encoding="utf-8").splitlines()
     assert lines[0].split() == ["Value", "Percentile", "TotalCount", "1/(1-Percentile)"]

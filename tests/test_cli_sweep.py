@@ -31,7 +31,7 @@ def study(tmp_path_factory):
 
 
 def test_a_sweep_prints_points_and_differences(command, tmp_path):
-    """One row per point, a sentence per difference; without a terminal two lines on stderr."""
+    """One row per point, a sentence per difference; without a terminal three lines on stderr."""
     out = tmp_path / "study.sqlite"
     ended = command("sweep", written(tmp_path), "--out", out, "--engine", "reference")
     assert ended.code == 0
@@ -41,7 +41,8 @@ def test_a_sweep_prints_points_and_differences(command, tmp_path):
     assert "utilisation 0.8: random mean" in ended.out
     lines = ended.err.strip().splitlines()
     assert lines[0] == "study.sqlite: a new study"
-    assert lines[-1].startswith("12 of 12 replications, ")
+    assert lines[-2].startswith("12 of 12 replications, ")
+    assert lines[-1] == f"the page is {tmp_path / 'study.html'}"
     again = command("sweep", written(tmp_path), "--out", out, "--engine", "reference", "--quiet")
     assert (again.code, again.out, again.err) == (0, "", "")
 

@@ -22,7 +22,7 @@ def latency_against_load(
     x: Axis,
     metric: str = "latency.p99",
     objective: float | None = None,
-    span_s: Span | None = None,
+    shared: Sequence[Mapping[str, Any]] = (),
     name: str = "latency-against-load",
     title: str | None = None,
     note: str = "",
@@ -41,13 +41,14 @@ def latency_against_load(
         Name of the latency, as objectives have it.
     objective
         Its limit in seconds.
-    span_s
-        What the vertical axis reaches over, in ms, where several charts have the same one.
+    shared
+        The rows of all charts that have the same vertical axis.
     """
     known = [row for row in rows if row["value_s"] is not None]
-    scale, unit = (1e3, "ms") if span_s else unit_of(row["value_s"] for row in known)
+    every = [row for row in (shared or rows) if row["value_s"] is not None]
+    scale, unit = unit_of(row["value_s"] for row in every)
     plain = [_plain(row, scale) for row in known]
-    span = span_s or latency_span(known, objective, scale)
+    span = _span(every, objective, scale)
     short = percentile(metric.removeprefix("latency."))
     y = Axis(f"{short} latency ({unit})", span, names=f"{short} ({unit})")
     chart = lines(plain, x=x, y=y, height=HEIGHT, what=what)
@@ -70,11 +71,9 @@ def latency_against_load(
     )
 
 
-def latency_span(
-    rows: Sequence[Mapping[str, Any]], objective: float | None, scale: float = 1e3
-) -> Span:
+def _span(rows: Sequence[Mapping[str, Any]], objective: float | None, scale: float) -> Span:
     """Return a span over all values of ``rows`` and the objective; of intervals what fits."""
-    values = [row["value_s"] * scale for row in rows if row["value_s"] is not None]
+    values = [row["value_s"] * scale for row in rows]
     most = max(values, default=1.0)
     ends = [row["ci95_s"][1] * scale for row in rows if row.get("ci95_s")]
     seen = [*values, *(min(end, 1.6 * most) for end in ends)]

@@ -56,7 +56,7 @@ def latency_percentiles(
     scale, unit = unit_of(value for row in rows for share, value in row["spectrum"] if share >= 0.5)
     points = [point for row in rows for point in _curve(row, scale)]
     span = span_of(
-        [point["y"] for point in points if point["x"] >= 2.0],  # a median begins the interest
+        [point["y"] for point in points if point["x"] > 1.1],  # the fastest tenth says little
         also=[] if objective is None else [objective[1] * scale],
     )
     points = [{**point, "y": max(point["y"], span.low)} for point in points]

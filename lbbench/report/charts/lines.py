@@ -63,10 +63,12 @@ def lines(
     interpolate: Any = "linear",
     points: bool = True,
     what: str = "balancer",
+    nested: bool = False,
 ) -> alt.LayerChart | alt.FacetChart:
     """Return one line per series, in the order in which they come, with intervals as bands.
 
-    Up to `MOST_NAMED` series have their names at the ends of their lines, more a legend below.
+    ``nested`` makes earlier lines wider, so that lines on top of each other can all be seen. Up to
+    `MOST_NAMED` series have their names at the ends of their lines, more a legend below.
     """
     names = list(dict.fromkeys(str(row["series"]) for row in rows))
     known = looks(names)
@@ -77,6 +79,7 @@ def lines(
     up = alt.Y("y:Q", axis=y.axis(), scale=y.scale())
     tips = _tooltip(rows, x, y, what)
     base = table(rows)
+    wide = {"strokeWidth": _widths(list(named))} if nested else {}
     paint = _paint(named, legend=not room, what=what)
     parts: list[Any] = []
     if any(row.get("low") is not None for row in rows):
@@ -93,7 +96,7 @@ def lines(
         )
     parts.append(
         base.mark_line(strokeWidth=2, interpolate=interpolate, strokeCap="butt").encode(
-            x=across, y=up, color=paint["color"], strokeDash=paint["dash"]
+            x=across, y=up, color=paint["color"], strokeDash=paint["dash"], **wide
         )
     )
     # without points there are places for the mouse
@@ -213,6 +216,12 @@ def _paint(named: Mapping[str, Look], *, legend: bool, what: str) -> dict[str, A
     }
 
 
+def _widths(names: Sequence[str]) -> alt.StrokeWidth:
+    """Return a width for every series, the last one's the least."""
+    widths = [2.0 + 2.5 * min(k, 4) for k in reversed(range(len(names)))]
+    return alt.StrokeWidth("series:N", legend=None, scale=alt.Scale(domain=names, range=widths))
+
+
 def _names(
     rows: Sequence[Row],
     named: Mapping[str, Look],
@@ -240,7 +249,7 @@ def _names(
     base = table(data)
     end = alt.X("end:Q", axis=x.axis(), scale=x.scale(**to_the_right(room)))
     at = alt.Y("at:Q", axis=y.axis(), scale=y.scale())
-    leader = base.mark_rule(opacity=0.55, strokeWidth=1, x2Offset=14).encode(
+    leader = base.mark_rule(opacity=0.8, strokeWidth=1, strokeDash=[1, 2], x2Offset=14).encode(
         x=alt.X("x:Q", axis=x.axis(), scale=x.scale(**to_the_right(room))), x2="end:Q",
         y=alt.Y("y:Q", axis=y.axis(), scale=y.scale()), y2="at:Q", color=paint["color"],
     )  # fmt: skip

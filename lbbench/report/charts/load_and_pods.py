@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import altair as alt
 
+from lbbench.report.charts.cells import texts_axis
 from lbbench.report.charts.picture import Picture, drawn, table
 from lbbench.report.units import percentile, seconds
 
@@ -17,6 +17,9 @@ ROW = 34.0
 
 LETTERS = 44
 """Pixels that a number needs; in narrower cells there is none."""
+
+FAR = 12.0
+"""Times the objective: what is slower has the same colour."""
 
 Row = Mapping[str, Any]
 
@@ -44,25 +47,22 @@ def load_and_pods(
     metric, objective
         The latency that is shown, and its limit in seconds.
     ends_s
-        The lowest and the highest value of all charts that are to be compared.
+        What `ends` gives for the values of all charts that are to be compared.
     """
     known = [row for row in rows if row["value_s"]]
     across = _places((row["x"], row["x_text"]) for row in rows)
     up = _places((row["y"], row["y_text"]) for row in rows)
-    low, high = ends_s or (
-        min((row["value_s"] for row in known), default=1e-3),
-        max((row["value_s"] for row in known), default=1.0),
-    )
+    low, high = ends_s or ends((row["value_s"] for row in known), objective)
     cells = [_cell(row, across, up, objective, (low, high)) for row in known]
-    x = _axis(titles[0], across)
-    y = _axis(titles[1], up)
+    x = texts_axis(titles[0], [text for _, text in across.values()])
+    y = texts_axis(titles[1], [text for _, text in up.values()])
     short = percentile(metric.removeprefix("latency."))
     base = table(cells)
     spots = {"x": alt.X("x0:Q", **x), "y": alt.Y("y0:Q", **y)}
     shades = base.mark_rect(style="gap", strokeWidth=1.5).encode(
         **spots, x2="x1:Q", y2="y1:Q",
         color=alt.Color("value:Q", legend=None, scale=alt.Scale(
-            type="log", domain=[low * 1e3, max(high, low * 1.01) * 1e3], range="heatmap")),
+            type="log", domain=[low * 1e3, high * 1e3], range="heatmap", clamp=True)),
         tooltip=[alt.Tooltip("x_text:N", title=titles[0]), alt.Tooltip("y_text:N", title=titles[1]),
                  alt.Tooltip("label:N", title=short), alt.Tooltip("interval:N", title="95 %")],
     )  # fmt: skip
@@ -70,9 +70,9 @@ def load_and_pods(
     middle = {"x": alt.X("xm:Q", **x), "y": alt.Y("ym:Q", **y), "text": alt.value(wide)}
     texts: list[alt.Chart] = [
         table([cell for cell in cells if cell["dark"] == dark])
-        .mark_text(style=style, fontSize=11, baseline="middle")
+        .mark_text(style=style, fontSize=12, baseline="middle")
         .encode(**middle)
-        for dark, style in ((False, "strong"), (True, "inverse"))
+        for dark, style in ((False, "ink"), (True, "inverse"))
     ]
     border = (
         table(_border(cells))
@@ -85,6 +85,19 @@ def load_and_pods(
         title=title or f"{short} latency by load and pods",
         caption=f"{_caption(short, objective, cells)} {note}".strip(), height=ROW * len(up),
     )  # fmt: skip
+
+
+def ends(values: Iterable[float | None], objective: float | None) -> tuple[float, float]:
+    """Return the lowest and the highest value of the colours.
+
+    Far above the objective it no longer matters how far: an overloaded cell would leave one pale
+    colour to all others.
+    """
+    known = [value for value in values if value]
+    low, high = min(known, default=1e-3), max(known, default=1.0)
+    if objective is not None:
+        high = min(high, max(FAR * objective, low * 1.01))
+    return low, max(high, low * 1.01)
 
 
 def _caption(short: str, objective: float | None, cells: Sequence[Row]) -> str:
@@ -108,29 +121,17 @@ def _places(pairs: Any) -> dict[float, tuple[int, str]]:
     return {value: (k, text) for k, (value, text) in enumerate(found.items())}
 
 
-def _axis(title: str, places: Mapping[float, tuple[int, str]]) -> dict[str, Any]:
-    """Return an axis of cells: number k reaches from k to k + 1, its text stands in the middle."""
-    texts = [text for _, text in places.values()]
-    return {
-        "axis": alt.Axis(
-            title=title, values=[k + 0.5 for k in range(len(texts))], grid=False, domain=False,
-            ticks=False, labelExpr=f"{json.dumps(texts)}[floor(datum.value)]",
-        ),
-        "scale": alt.Scale(domain=[0, len(texts)], nice=False, zero=False),
-    }  # fmt: skip
-
-
 def _cell(
     row: Row,
     across: Mapping[float, tuple[int, str]],
     up: Mapping[float, tuple[int, str]],
     objective: float | None,
-    ends: tuple[float, float],
+    span: tuple[float, float],
 ) -> dict[str, Any]:
     (i, x_text), (j, y_text) = across[row["x"]], up[row["y"]]
     value, interval = float(row["value_s"]), row.get("ci95_s")
     close = objective is not None and interval and interval[0] <= objective < interval[1]
-    depth = math.log(value / ends[0]) / math.log(max(ends[1] / ends[0], 1.01))
+    depth = math.log(value / span[0]) / math.log(span[1] / span[0])
     return {
         "x0": i, "x1": i + 1, "xm": i + 0.5, "y0": j, "y1": j + 1, "ym": j + 0.5,
         "x_text": x_text, "y_text": y_text, "value": value * 1e3,

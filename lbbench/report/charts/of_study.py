@@ -1,150 +1,253 @@
-"""The charts of a study: latency against what it varies, one line per policy."""
+"""The charts of a study: what its axes can show, one line or one chart per policy."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lbbench.model.objectives import parse_objective
-from lbbench.report.charts.latency_against_load import latency_against_load, latency_span
+import numpy as np
+
+from lbbench.model.result import Result
+from lbbench.report.charts.grid import PODS, Grid, distinct, named, slug
+from lbbench.report.charts.latency_against_load import latency_against_load
+from lbbench.report.charts.latency_percentiles import LEVELS, latency_percentiles
 from lbbench.report.charts.leaves import LOADS, axis_of, numbers_of
+from lbbench.report.charts.load_and_pods import ends, load_and_pods
+from lbbench.report.charts.of_result import busy_rows, over_time
 from lbbench.report.charts.picture import Picture
-from lbbench.report.study import cell, short_names
+from lbbench.report.charts.pod_utilisation import pod_utilisation
+from lbbench.report.charts.pods_against_rate import pods_against_rate
+from lbbench.report.charts.session_loss import keys_moved, session_loss
+from lbbench.report.study import cell
+from lbbench.report.units import percentile, seconds
+from lbbench.stats.latency import counts_from, spectrum
+from lbbench.studies.gathered import gathered
 from lbbench.studies.study import Study, Summary, name_of
 
 MOST = 6
 """Charts of one kind; what other conditions show stands in the tables."""
 
+FEW = 2
+"""Conditions whose whole distribution and pods are drawn: those with the most load."""
+
 
 def pictures(study: Study) -> list[Picture]:
-    """Return the charts of a study."""
+    """Return the charts of a study, the most important first."""
     grid = Grid.of(study)
-    return grid.latency()
+    if not grid.summaries:
+        return []
+    made = [*latency(grid), *needed(grid), *distributions(study, grid), *heat_maps(grid)]
+    return [*made, *changes(study, grid), *busy(study, grid)]
 
 
-@dataclass(frozen=True)
-class Grid:
-    """The points of a study with their figures, and which leaf goes along which axis.
-
-    Attributes
-    ----------
-    summaries
-        Of the points that have figures.
-    across
-        The leaf along the horizontal axis; None when nothing that varies is a number.
-    facets
-        Leaves of the condition that tell charts apart.
-    metric, limit_s
-        The latency that is looked at, and what is asked of it (None: nothing).
-    """
-
-    summaries: Sequence[Summary]
-    across: str | None
-    facets: Sequence[str]
-    metric: str
-    limit_s: float | None
-    what: str = field(default="balancer")
-
-    @classmethod
-    def of(cls, study: Study) -> Grid:
-        """Return the grid of a study."""
-        found = [one for condition in study.conditions() for one in condition.summaries]
-        known = [one for one in found if one.figures]
-        values = known[0].member.values if known else {}
-        varied = [leaf for leaf in values if len(distinct(known, leaf)) > 1]
-        condition = [leaf for leaf in varied if not leaf.startswith("stages.")]
-        numeric = [leaf for leaf in condition if numbers_of(leaf, distinct(known, leaf))]
-        first = [leaf for leaf in numeric if leaf in LOADS]
-        across = next(iter([*first, *numeric]), None)
-        metric, limit_s = latency_objective(study.scenario)
-        policies = {leaf for leaf in varied if leaf.startswith("stages.")}
-        is_balancer = all(leaf.endswith(".balancer") for leaf in policies)
-        return cls(
-            summaries=known,
-            across=across,
-            facets=[leaf for leaf in condition if leaf != across],
-            metric=metric,
-            limit_s=limit_s,
-            what="balancer" if is_balancer else "policy",
+def latency(grid: Grid) -> Iterator[Picture]:
+    """Yield latency against the leaf that goes across, a chart per facet, all on one scale."""
+    if grid.across is None:
+        return
+    axis, factor = axis_of(
+        grid.across, numbers_of(grid.across, distinct(grid.summaries, grid.across)) or []
+    )
+    groups = {text: _rows(grid, some, grid.across, factor) for text, some in grid.groups().items()}
+    every = [row for rows in groups.values() for row in rows]
+    stem = "latency-against-load" if grid.across in LOADS else f"latency-against-{slug(axis.names)}"
+    short = percentile(grid.metric.removeprefix("latency."))
+    for text, rows in list(groups.items())[:MOST]:
+        yield latency_against_load(
+            rows,
+            x=axis,
+            metric=grid.metric,
+            objective=grid.limit_s,
+            shared=every,
+            name=named(stem, text),
+            title=f"{short} latency against {axis.names}" + (f", {text}" if text else ""),
+            note=_left(len(groups)),
+            what=grid.what,
         )
 
-    def groups(self) -> dict[str, list[Summary]]:
-        """Return the summaries by what tells charts apart, in words; at most `MOST` of them."""
-        found: dict[str, list[Summary]] = {}
-        names = short_names(self.facets)
-        for one in self.summaries:
-            values = [one.member.values[leaf] for leaf in self.facets]
-            text = ", ".join(f"{n} {cell(v)}" for n, v in zip(names, values, strict=True))
-            found.setdefault(text, []).append(one)
-        return found
 
-    def latency(self) -> list[Picture]:
-        """Return latency against the leaf that goes across, a chart per group."""
-        if self.across is None:
-            return []
-        numbers = numbers_of(self.across, distinct(self.summaries, self.across)) or []
-        axis, factor = axis_of(self.across, numbers)
-        groups = {text: self._rows(some, factor) for text, some in self.groups().items()}
-        span = latency_span([row for rows in groups.values() for row in rows], self.limit_s)
-        left = len(groups) - MOST
-        note = f"{left} more conditions are in the table." if left > 0 else ""
-        of_load = self.across in LOADS
-        stem = "latency-against-load" if of_load else f"latency-against-{slug(axis.names)}"
-        return [
-            latency_against_load(
+def needed(grid: Grid) -> Iterator[Picture]:
+    """Yield the pods that a rate needs, of studies that vary both and have an objective."""
+    if grid.across != "traffic.arrivals.rate" or PODS not in grid.facets or grid.limit_s is None:
+        return
+    others = [leaf for leaf in grid.facets if leaf != PODS]
+    groups = grid.groups(others)
+    short = percentile(grid.metric.removeprefix("latency."))
+    for text, some in list(groups.items())[:MOST]:
+        rows = list(_least(grid, some))
+        if any(row["needed"] is not None for row in rows):
+            yield pods_against_rate(
                 rows,
-                x=axis,
-                metric=self.metric,
-                objective=self.limit_s,
-                span_s=span,
-                name=f"{stem}-{slug(text)}" if text else stem,
-                title=self._title(axis.names, text),
-                note=note,
-                what=self.what,
+                objectives=f"{short} at most {seconds(grid.limit_s)}"
+                + (f", {text}" if text else ""),
+                name=named("pods-against-rate", text),
+                note=f"Only the pods of the study were tried. {_left(len(groups))}",
             )
-            for text, rows in list(groups.items())[:MOST]
-        ]
 
-    def _rows(self, summaries: Sequence[Summary], factor: float) -> list[dict[str, Any]]:
+
+def distributions(study: Study, grid: Grid) -> Iterator[Picture]:
+    """Yield the latencies by percentile, one line per policy, under the most load."""
+    for text, some in grid.most_loaded(FEW).items():
+        first, evidence = gathered({one.member.number: study.rows(one.member) for one in some})
         rows = []
-        for one in summaries:
-            assert self.across is not None
-            figure = one.figures[self.metric]
-            numbers = numbers_of(self.across, [one.member.values[self.across]]) or [0.0]
+        for one in some:
+            counts = np.sum(
+                [counts_from(item, first) for item in evidence[one.member.number].values()], axis=0
+            )
+            intervals = {name: one.figures[f"latency.{name}"].ci95 for name in LEVELS
+                         if f"latency.{name}" in one.figures}  # fmt: skip
             rows.append(
                 {
-                    "series": name_of(one.member) or "latency",
-                    "x": numbers[0] * factor,
-                    "value_s": figure.value,
-                    "ci95_s": figure.ci95,
+                    "series": name_of(one.member) or study.name,
+                    "n": int(counts.sum()),
+                    "spectrum": spectrum(counts),
+                    "ci95_s": intervals,
                 }
             )
-        return rows
-
-    def _title(self, across: str, text: str) -> str:
-        from lbbench.report.units import percentile
-
-        short = percentile(self.metric.removeprefix("latency."))
-        return f"{short} latency against {across}" + (f", {text}" if text else "")
-
-
-def latency_objective(scenario: Mapping[str, Any]) -> tuple[str, float | None]:
-    """Return the first objective on a latency, p99 without a limit when there is none."""
-    for metric, limit in (scenario.get("slo") or {}).items():
-        if metric.startswith("latency."):
-            return metric, parse_objective(metric, limit)
-    return "latency.p99", None
+        short = grid.metric.removeprefix("latency.")
+        yield latency_percentiles(
+            [row for row in rows if row["spectrum"]],
+            objective=(short, grid.limit_s) if grid.limit_s and short in LEVELS else None,
+            name=named("latency-percentiles", text),
+            title="Latency by percentile" + (f", {text}" if text else ""),
+            what=grid.what,
+        )
 
 
-def distinct(summaries: Sequence[Summary], leaf: str) -> list[Any]:
-    """Return the values that a leaf has, each once, in the order of the study."""
-    found = {json.dumps(one.member.values[leaf]): one.member.values[leaf] for one in summaries}
-    return list(found.values())
+def heat_maps(grid: Grid) -> Iterator[Picture]:
+    """Yield load x pods of every policy, of studies that vary both and nothing else."""
+    if grid.across not in LOADS or list(grid.facets) != [PODS]:
+        return
+    load = axis_of(grid.across, [0.0, 1.0])[0].title
+    values = [one.figures[grid.metric].value for one in grid.summaries]
+    policies = grid.by_policy()
+    short = percentile(grid.metric.removeprefix("latency."))
+    for policy, some in list(policies.items())[:MOST]:
+        rows = [
+            {
+                "x": grid.number(one, grid.across),
+                "y": grid.number(one, PODS),
+                "x_text": _text(grid.across, one.member.values[grid.across]),
+                "y_text": cell(one.member.values[PODS]),
+                "value_s": one.figures[grid.metric].value,
+                "ci95_s": one.figures[grid.metric].ci95,
+            }
+            for one in some
+        ]
+        yield load_and_pods(
+            rows,
+            titles=(load, "pods (number)"),
+            metric=grid.metric,
+            objective=grid.limit_s,
+            ends_s=ends(values, grid.limit_s),
+            name=named("load-and-pods", policy),
+            title=f"{short} latency by load and pods" + (f", {policy}" if policy else ""),
+            note=_left(len(policies)),
+        )
 
 
-def slug(text: str) -> str:
-    """Return a text as part of a file's name."""
-    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")
+def changes(study: Study, grid: Grid) -> Iterator[Picture]:
+    """Yield what a change of the cluster did: to sessions, and to the shares of every policy."""
+    for text, some in grid.most_loaded(1).items():
+        found = {name_of(one.member) or study.name: study.results(one.member) for one in some}
+        rows = [
+            {"series": name, "affinity": _together(results)}
+            for name, results in found.items()
+            if results
+        ]
+        under = f", {text}" if text else ""
+        for chart in (session_loss(rows), keys_moved(rows)):
+            if chart is not None:
+                yield _titled(chart, under)
+        for name, results in list(found.items())[:MOST]:
+            if results and results[0].changes:
+                chart = over_time(
+                    results[0],
+                    name=named("shares-over-time", name),
+                    title=f"Share of the requests per pod over time, {name}{under}",
+                    note="Of the first replication." if len(results) > 1 else "",
+                )
+                if chart is not None:
+                    yield chart
+
+
+def busy(study: Study, grid: Grid) -> Iterator[Picture]:
+    """Yield how busy the pods of every policy were, under the most load."""
+    for text, some in grid.most_loaded(1).items():
+        rows: list[dict[str, Any]] = []
+        for one in some:
+            results = study.results(one.member)
+            if results:
+                rows += busy_rows(name_of(one.member) or study.name, results[0])
+        chart = pod_utilisation(rows, note="Of the first replication.")
+        if chart is not None:
+            yield _titled(chart, f", {text}" if text else "")
+
+
+def _rows(
+    grid: Grid, summaries: Sequence[Summary], leaf: str, factor: float
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "series": name_of(one.member) or "latency",
+            "x": grid.number(one, leaf) * factor,
+            "value_s": one.figures[grid.metric].value,
+            "ci95_s": one.figures[grid.metric].ci95,
+        }
+        for one in summaries
+    ]
+
+
+def _least(grid: Grid, summaries: Sequence[Summary]) -> Iterator[dict[str, Any]]:
+    """Yield the least pods of every policy and rate whose interval lies within the objective.
+
+    Fewer pods whose estimate does, while its interval does not, are undecided.
+    """
+    assert grid.limit_s is not None
+    assert grid.across is not None
+    cells: dict[tuple[str, float], list[Summary]] = {}
+    for one in summaries:
+        key = name_of(one.member) or "pods", grid.number(one, grid.across)
+        cells.setdefault(key, []).append(one)
+    for (policy, rate), some in cells.items():
+        sure: list[float] = []
+        likely: list[float] = []
+        for one in some:
+            figure, pods = one.figures[grid.metric], grid.number(one, PODS)
+            if figure.value is not None and figure.value <= grid.limit_s:
+                likely.append(pods)
+                if figure.ci95 is not None and figure.ci95[1] <= grid.limit_s:
+                    sure.append(pods)
+        needed = min(sure, default=None)
+        is_open = needed is not None and min(likely) < needed
+        yield {
+            "series": policy,
+            "rate_per_s": rate,
+            "needed": needed,
+            "undecided": [min(likely), needed] if is_open else None,
+        }
+
+
+def _together(results: Sequence[Result]) -> dict[str, Any]:
+    """Return the affinity of several replications: counts summed, shares averaged."""
+    blocks = [result.affinity for result in results]
+    counts = ("requests", "kept", "session_loss", "forced_loss")
+    made: dict[str, Any] = {name: sum(block[name] for block in blocks) for name in counts}
+    for name in ("remap_fraction", "excess_remap"):
+        known = [block[name] for block in blocks if block[name] is not None]
+        made[name] = sum(known) / len(known) if known else None
+    return {**made, "unit": blocks[0].get("unit", "session")}
+
+
+def _titled(picture: Picture, more: str) -> Picture:
+    """Return the picture with the condition behind its title."""
+    return Picture(picture.name, f"{picture.title}{more}", picture.caption, picture.spec)
+
+
+def _text(leaf: str, value: object) -> str:
+    """Return a value of the load as a label, in the unit of the axis' title."""
+    number = (numbers_of(leaf, [value]) or [0.0])[0]
+    return f"{number:,.6g}"
+
+
+def _left(n: int) -> str:
+    return f"{n - MOST} more are in the tables." if n > MOST else ""

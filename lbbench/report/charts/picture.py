@@ -119,7 +119,12 @@ def config(dark: bool) -> dict[str, Any]:  # noqa: FBT001  (the one thing it dep
             "labelPadding": 5,
             "tickSize": 4,
         },
-        "axisX": {"grid": False, "labelFlush": True},
+        "axisX": {
+            "grid": False,
+            "labelFlush": True,
+            "labelOverlap": "greedy",
+            "labelSeparation": 7,
+        },
         "axisY": {
             "domain": False,
             "ticks": False,
@@ -133,7 +138,7 @@ def config(dark: bool) -> dict[str, Any]:  # noqa: FBT001  (the one thing it dep
         },
         "title": {
             "anchor": "start",
-            "frame": "group",
+            "frame": "bounds",
             "color": ink,
             "fontSize": 14,
             "fontWeight": 600,
@@ -155,6 +160,7 @@ def config(dark: bool) -> dict[str, Any]:  # noqa: FBT001  (the one thing it dep
         "range": {"ramp": ramp, "heatmap": ramp},
         "style": {
             "quiet": {"color": quiet, "fontSize": 11},
+            "inverse": {"color": back},
             "strong": {"color": ink, "fontWeight": 600},
             "objective": {"color": ink, "stroke": ink, "strokeWidth": 1.2, "strokeDash": [5, 4]},
             "change": {"color": ink, "stroke": ink, "strokeWidth": 1},

@@ -33,7 +33,6 @@ def pod_utilisation(
     *,
     name: str = "pod-utilisation",
     title: str = "How busy the pods were",
-    what: str = "balancer",
     note: str = "",
 ) -> Picture | None:
     """Return the chart; None when nothing is known.
@@ -80,13 +79,14 @@ def _bars(rows: Sequence[Row], series: str) -> Any:
         }
         for k, row in enumerate(order)
     ]
-    y = texts_axis(None, [f"{row['pod']}  {row['node']}" for row in order], reverse=True)
+    y = texts_axis(None, [f"{row['pod']} · {row['node']}" for row in order], reverse=True)
     base = table(data).encode(x=alt.X("busy:Q", **_scale()), y=alt.Y("y:Q", **y))
     bars = base.mark_bar(orient="horizontal", height=12, color=colour(series)).encode(
         tooltip=[alt.Tooltip("who:N", title="pod"), alt.Tooltip("label:N", title="busy")]
     )
-    texts = base.mark_text(align="left", baseline="middle", dx=5, fontSize=11).encode(
-        text="label:N"
+    # in a column of their own: behind their bars the line of the mean would cross them
+    texts = base.mark_text(align="right", baseline="middle", fontSize=11).encode(
+        x=alt.value(alt.ExprRef("width")), text="label:N"
     )
     return alt.layer(bars, texts)
 
@@ -113,7 +113,7 @@ def _points(rows: Sequence[Row], by: str, series: Sequence[str]) -> tuple[Any, i
                for k in range(len(names))]  # fmt: skip
     y = texts_axis(None, [shown(name) for name in names], reverse=True)
     place = {"x": alt.X("busy:Q", **_scale()), "y": alt.Y("y:Q", **y)}
-    points = table(data).mark_point(filled=True, size=75, opacity=0.55).encode(
+    points = table(data).mark_point(filled=True, size=75, opacity=0.8).encode(
         **place,
         color=alt.Color("series:N", legend=None, scale=alt.Scale(
             domain=[shown(name) for name in marks],
@@ -121,7 +121,7 @@ def _points(rows: Sequence[Row], by: str, series: Sequence[str]) -> tuple[Any, i
         shape=alt.Shape("series:N", legend=None, scale=alt.Scale(
             domain=[shown(name) for name in marks],
             range=[look.shape for look in marks.values()])),
-        tooltip=[alt.Tooltip("who:N", title="pod"),
+        tooltip=[alt.Tooltip("series:N", title=" "), alt.Tooltip("who:N", title="pod"),
                  alt.Tooltip("busy:Q", title="busy %", format=".1f")],
     )  # fmt: skip
     texts = (

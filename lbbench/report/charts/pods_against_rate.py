@@ -139,7 +139,7 @@ def _drawn(
     by_hour = x.title == "hour"
     chart = lines(
         points, x=x, y=y, height=HEIGHT, points=not by_hour,
-        interpolate="step-after" if by_hour else "linear",
+        interpolate="step-after" if by_hour else "linear", nested=True,
     )  # fmt: skip
     aim = f" for {objectives}" if objectives else ""
     caption = f"The least number of {unit} that is enough{aim}, with confidence; lower is better."

@@ -12,6 +12,9 @@ from typing import Literal, NamedTuple
 FEW_DECADES = 0.9
 """A span of more decades than this (a factor of 8) is drawn on a logarithmic axis."""
 
+LONG = 20.0
+"""Seconds from which times are no longer told in milliseconds."""
+
 STEPS = (1.0, 2.0, 5.0)
 
 
@@ -39,7 +42,7 @@ class Span(NamedTuple):
 def unit_of(values: Iterable[float]) -> tuple[float, str]:
     """Return the unit for times in seconds: how many of it are a second, and its name."""
     known = [value for value in values if value > 0.0]
-    if known and min(known) >= 1.0:
+    if known and (min(known) >= 1.0 or max(known) >= LONG):
         return 1.0, "s"
     if known and max(known) < 1e-3:
         return 1e6, "µs"

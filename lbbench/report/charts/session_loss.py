@@ -45,7 +45,8 @@ def session_loss(
         "requests of sessions (%)",
         name,
         title,
-        f"Of the requests whose session had an answer before: those that went to another pod. {note}",
+        "Of the requests whose session had an answer before: those that went to another pod. "
+        f"{note}",
     )
 
 
@@ -69,8 +70,7 @@ def keys_moved(
         f"{unit} (%)",
         name,
         title or f"{unit.capitalize()} that a change moved to another pod",
-        f"The least that any rule can move are those whose pod left or whose place a new pod "
-        f"takes. {note}",
+        f"Those have to move whose pod left or whose place a new pod takes. {note}",
     )
 
 
@@ -90,13 +90,13 @@ def _stacked(
     for k, (_, first, second) in enumerate(parts):
         data.append({"y": k + 0.5, "x0": 0.0, "x1": first, "kind": kinds[0]})
         data.append({"y": k + 0.5, "x0": first, "x1": first + second, "kind": kinds[1]})
-    labels = [
+    labels: list[dict[str, Any]] = [
         {"y": k + 0.5, "x": first + second, "label": _label(first, second)}
         for k, (_, first, second) in enumerate(parts)
     ]
     room = max(len(row["label"]) for row in labels) * LETTER + 12.0
     across = Axis(axis, linear(0.0, most or 1.0))
-    x = {"axis": across.axis(grid=True),
+    x: dict[str, Any] = {"axis": across.axis(grid=True),
          "scale": across.scale(range=[0, alt.ExprRef(f"width - {room:.0f}")])}  # fmt: skip
     y = texts_axis(None, [shown(series) for series, _, _ in parts], reverse=True)
     bars = table(data).mark_bar(orient="horizontal", height=16).encode(
@@ -122,4 +122,4 @@ def _label(first: float, second: float) -> str:
 
 
 def _percent(value: float) -> str:
-    return f"{value:.2f} %" if value < 10.0 else f"{value:.1f} %"  # noqa: PLR2004  (three digits)
+    return f"{value:.2f} %" if value < 10.0 else f"{value:.1f} %"

@@ -61,15 +61,17 @@ def shares_over_time(
     span = linear(begin, end, 6)._replace(low=begin, high=end)
     time = Axis("time of the run (s)", span._replace(
         ticks=tuple(tick for tick in span.ticks if begin <= tick <= end)))  # fmt: skip
-    x = {"axis": time.axis(), "scale": time.scale()}
+    x: dict[str, Any] = {"axis": time.axis(), "scale": time.scale()}
     y = texts_axis(None, texts, labelFontSize=11 if len(texts) <= 20 else 9)
     y["scale"] = alt.Scale(domain=[-above, len(texts)], nice=False, zero=False, reverse=True)
-    base = table(cells)
-    strips = base.mark_rect().encode(
+    shades = alt.Scale(domain=[0.0, max(cell["share"] for cell in cells)], range="heatmap")
+    # a rim of the same colour closes the seams that renderers leave between neighbours
+    strips = table(cells).mark_rect(strokeWidth=0.7).encode(
+        stroke=alt.Stroke("share:Q", scale=shades, legend=None),
         x=alt.X("x0:Q", **x), x2="x1:Q", y=alt.Y("y0:Q", **y), y2="y1:Q",
         color=alt.Color(
             "share:Q",
-            scale=alt.Scale(domain=[0.0, max(cell["share"] for cell in cells)], range="heatmap"),
+            scale=shades,
             legend=alt.Legend(title="share of all requests (%)", orient="bottom",
                               direction="horizontal", gradientLength=180, gradientThickness=10),
         ),
@@ -89,9 +91,7 @@ def shares_over_time(
             some = [{**mark, "y": -unit * HEAD * (mark["level"] + 0.5)} for mark in marks
                     if mark["align"] == align]  # fmt: skip
             if some:
-                labels = table(some).encode(
-                    x=alt.X("x:Q", **x), y=alt.Y("y:Q", **y), text="what:N"
-                )
+                labels = table(some).encode(x=alt.X("x:Q", **x), y=alt.Y("y:Q", **y), text="what:N")
                 style: dict[str, Any] = {
                     "align": align, "baseline": "middle", "dx": shift, "fontSize": 11,
                 }  # fmt: skip
@@ -105,8 +105,8 @@ def shares_over_time(
 def _caption(marks: Sequence[Row], rows: Mapping[str, Any], pods: Sequence[Row], note: str) -> str:
     what = "pod" if len(rows) == len(pods) else "node (the sum of its pods)"
     text = (
-        f"A strip per {what}: the further its colour is from the background, the more of all "
-        "requests it got; no strip, not there."
+        f"A strip per {what}: the stronger its colour, the more of all requests it got; where "
+        "there is no strip, there is no pod."
     )
     text += " Upright lines are changes of the cluster." if marks else ""
     return f"{text} {note}".strip()
@@ -133,7 +133,7 @@ def _merged(windows: Sequence[Row]) -> Iterable[Sequence[Row]]:
 def _strips(pods: Sequence[Row]) -> tuple[dict[str, int], list[int]]:
     """Return the strips from top to bottom, and the strip of each pod."""
     by_node = len(pods) > MOST_ROWS
-    names = [str(pod["node"]) if by_node else f"{pod['name']}  {pod['node']}" for pod in pods]
+    names = [str(pod["node"]) if by_node else f"{pod['name']} · {pod['node']}" for pod in pods]
     key = [(natural(str(pod["node"])), natural(str(pod["name"]))) for pod in pods]
     order = [names[k] for k in sorted(range(len(pods)), key=lambda k: key[k])]
     rows = {name: k for k, name in enumerate(dict.fromkeys(order))}
@@ -170,9 +170,7 @@ def _who(pod: Row) -> str:
     return f"{pod['name']} on {pod['node']}"
 
 
-def _marks(
-    changes: Sequence[Row], begin: float, end: float
-) -> tuple[list[dict[str, Any]], int]:
+def _marks(changes: Sequence[Row], begin: float, end: float) -> tuple[list[dict[str, Any]], int]:
     """Return where changes are marked, and the lines of labels that they need.
 
     Labels that would run into each other stand above each other; those at the right end in front of

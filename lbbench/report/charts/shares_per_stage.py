@@ -47,7 +47,7 @@ def shares_per_stage(
     Parameters
     ----------
     flows
-        ``from_stage``, ``from``, ``to_stage``, ``to``, ``requests``, as a result has them.
+        ``from_stage``, ``from``, ``to_stage``, ``to`` and the ``requests`` that went there.
     homes
         The node of every pod, pods without a request too.
     choosers

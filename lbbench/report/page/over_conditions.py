@@ -67,31 +67,34 @@ class Ranking:
             if leader := self.leader(condition):
                 won.setdefault(leader.name, []).append(condition)
         (first, most), *others = sorted(won.items(), key=lambda item: -len(item[1]))
-        said = [f"{first} has the lowest {what} under {_of(len(most), n)} conditions"]
+        apart = sum(self._is_apart(condition) for condition in most)
+        text = f"{first} has the lowest {what} under {_of(len(most), n)} conditions (told apart "
+        text += f"from the next under {count(apart) if apart else 'none'})"
         regrets = self.regrets()
         best = regrets[0] if regrets else None
         if others and best is not None and best.name == first:
-            said[0] += f", and at most {_factor(best.worst)} the lowest under the others"
-        said[0] += "."
+            text += f", and at most {_factor(best.worst)} the lowest under the others"
+        said = [f"{text}."]
+        told = []
         for name, where in others:
-            text = f"{name} has the lowest under {count(len(where))}"
+            text = f"{name}{'' if told else ' has the lowest'} under {count(len(where))}"
             if len(where) <= FEW:
                 text += f" ({'; '.join(under(c).removesuffix(': ') for c in where)})"
-            said.append(f"{text}.")
+            told.append(text)
+        if told:
+            said.append(f"{listed(told)}.")
         if others and best is not None and best.name != first:
             said.insert(
                 1,
                 f"As the one choice for all, {best.name}: it is at most {_factor(best.worst)} the "
                 "lowest.",
             )
-        rest = regrets[1:] if regrets else []
+        rest = regrets[1:]
         if rest:
-            worst, more = (
-                _factor(rest[0].worst),
-                [(one.name, _factor(one.worst)) for one in rest[1:]],
-            )
-            told = [f"{worst} the lowest with {rest[0].name}"]
-            told += [f"{factor} with {name}" for name, factor in more]
+            told = [
+                f"{_factor(one.worst)}{'' if i else ' the lowest'} with {one.name}"
+                for i, one in enumerate(rest)
+            ]
             said.append(f"Where it is farthest off, {what} is {listed(told)}.")
         return said
 
@@ -174,6 +177,11 @@ class Ranking:
                 by_name = {name_of(one.member): one for one in condition.summaries}
                 found = condition, by_name[low], by_name[high]
         return found
+
+    def _is_apart(self, condition: Condition) -> bool:
+        """Tell whether the best under a condition is told apart from the next."""
+        leader = self.leader(condition)
+        return leader is not None and bool(leader.rivals[0]["told_apart"])
 
     def _values(self, condition: Condition) -> dict[str, float]:
         return {

@@ -74,14 +74,17 @@ def why(best: Trait, other: Trait) -> list[str]:
             f"{best.name} {percent(best.busiest)} %."
         )
     elif best.unevenness is not None and other.unevenness is not None:
-        shares = f"{ratio(other.unevenness)} and {ratio(best.unevenness)} times the mean"
         if max(best.unevenness, other.unevenness) < EVEN:
+            shares = f"{ratio(other.unevenness)} and {ratio(best.unevenness)} times the mean"
             said.append(
                 f"Both hand out even shares (the busiest pod gets {shares}): what differs is when "
                 "requests reach a pod, not how many do."
             )
         else:
-            said.append(f"The busiest pod gets {shares}.")
+            said.append(
+                f"Its busiest pod gets {ratio(other.unevenness)} times the mean share, that of "
+                f"{best.name} {ratio(best.unevenness)} times."
+            )
     return said
 
 
@@ -134,7 +137,7 @@ def between(interval: Sequence[float] | None) -> str:
 def times(value: float, interval: Sequence[float] | None = None) -> str:
     """Return a ratio as people say it: "1.07 times", with its interval."""
     if interval is None:
-        return f"{value:.3g} times"
+        return f"{value:.2g} times" if value < 100 else f"{value:,.0f} times"
     low, high = interval
     width = high - low
     digits = 0 if width >= 10.0 else 1 if width >= 0.2 else 2 if width >= 0.02 else 3
