@@ -15,7 +15,7 @@ DEMO_BALANCERS := round_robin,random,least_conn,chash,ewma
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test long lint format bench tables studies $(STUDIES) install clean
+.PHONY: help demo test long lint format bench tables studies $(STUDIES) pictures install clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -66,6 +66,15 @@ $(STUDIES): $(INSTALLED)
 		$(BIN)/lbbench export $$base.sqlite -o $$base.parquet; done
 	@mv results/$@/study.html results/$@/report.html
 	$(BIN)/python -m benchmarks.shipped results/$@
+
+pictures: $(INSTALLED) ## the pictures of the documentation, from two shipped scenarios
+	@set -e; for name in aks-ingress local-or-cluster; do \
+		$(BIN)/lbbench run $$name --quiet --out $(DEMO)/$$name; \
+		$(BIN)/lbbench report $(DEMO)/$$name --svg $(DEMO)/$$name; done
+	@cp $(DEMO)/aks-ingress/shares-per-stage.svg docs/pictures/aks-ingress-shares-per-stage.svg
+	@cp $(DEMO)/aks-ingress/latency-percentiles.svg docs/pictures/aks-ingress-latency-percentiles.svg
+	@cp $(DEMO)/local-or-cluster/shares-per-stage.svg \
+		docs/pictures/local-or-cluster-shares-per-stage.svg
 
 install: $(INSTALLED) ## only set up .venv
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
 from docs.generator.markdown import anchor, escaped, page, table
@@ -30,6 +31,7 @@ def build() -> str:
     return page("Commands", "the command line's own help", parts)
 
 
+@cache
 def commands() -> dict[str, Any]:
     """Return every command of the command line by name, as typer has it."""
     import typer
