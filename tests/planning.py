@@ -1,4 +1,4 @@
-"""What tests of planning share: a clockwork scenario, and rows of results made by hand."""
+"""What tests of planning share: a clockwork scenario, and replications made by hand."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import numpy as np
 from lbbench.core.histogram import FINE, fine_index
 from lbbench.model.check import build
 from lbbench.model.scenario import Scenario
-from lbbench.model.study import Row
 from lbbench.model.tally import SEGMENTS
 from lbbench.model.units import parse_rate, parse_time
-from lbbench.stats.evidence import Evidence, pack
+from lbbench.stats.evidence import Evidence
+from lbbench.studies.planning.sample import Part, Sample
 
 
 def clockwork(**changes: Any) -> Scenario:
@@ -34,23 +34,22 @@ def clockwork(**changes: Any) -> Scenario:
     return scenario.with_(changes) if changes else scenario
 
 
-def row(
+def sample(
     latencies: Sequence[float],
     *,
     number: int = 0,
     content: str = "x",
     failed: int = 0,
-    warnings: Sequence[str] = (),
+    overloaded: bool = False,
     utilisation: float = 0.5,
-) -> Row:
-    """Return the row of a replication with these latencies (s), spread over its segments."""
+) -> Sample:
+    """Return a replication with these latencies (s), spread over its segments."""
     values = np.asarray(latencies, float)
     segment = np.arange(len(values)) * SEGMENTS // len(values)
     ns = np.rint(values * 1e9).astype(np.int64)
     completed = np.bincount(segment, minlength=SEGMENTS)
     bad = np.bincount(np.arange(failed) % SEGMENTS, minlength=SEGMENTS)
-    places = np.array([fine_index(int(value)) for value in ns])
-    counts = np.bincount(places, minlength=FINE)[None, :].astype(np.int64)
+    bucket, held = np.unique([fine_index(int(value)) for value in ns], return_counts=True)
     evidence = Evidence(
         offered=completed + bad,
         completed=completed,
@@ -59,32 +58,31 @@ def row(
         latency_sum=np.bincount(segment, ns, minlength=SEGMENTS).astype(np.int64),
         segment_start=np.arange(SEGMENTS + 1, dtype=float),
         edges=np.array([0, SEGMENTS]),
-        latency_counts=counts,
+        latency_counts=np.zeros((0, FINE), np.int64),
         warmup_s=0.0,
     )
-    segments, histograms = pack(evidence)
-    parts = {name: {"mean": 0.01, "p99": 0.02} for name in ("pod_queue", "service")}
-    result = {
-        "latency_s": {"max": float(values.max()), "n": len(values)},
-        "latency_by_stage_s": parts,
-        "requests": {"by_error": {"reset": failed}},
-        "stages": [],
-        "warnings": list(warnings),
-        "pods": [
-            {
-                "name": "pod-0",
-                "utilisation": utilisation,
-                "share": 1.0,
-                "latency_s": {"p99": 0.1},
-            }
-        ],
-    }
-    return Row(content, 1, number, "0", "done", None, 0.1, 0.0, "", "{}", json.dumps(result),
-               segments, histograms)  # fmt: skip
+    return Sample(
+        content=content,
+        replication=number,
+        status="done",
+        evidence=evidence,
+        group=np.zeros(len(bucket), np.int64),
+        bucket=bucket,
+        held=held,
+        pods=("pod-0",),
+        utilisation=np.array([utilisation]),
+        share=np.array([1.0]),
+        tail=np.array([0.1]),
+        skews={"node": 1.2},
+        parts={name: Part(0.01, 0.02) for name in ("pod_queue", "service")},
+        errors={"reset": failed} if failed else {},
+        largest=float(values.max()),
+        overloaded=overloaded,
+    )
 
 
-def mm1_rows(task: Any) -> Row:
-    """Answer a task as if every pod were M/M/1 with its share of the requests: `driver.answer`.
+def mm1_sample(task: Any) -> Sample:
+    """Answer a task as if every pod were M/M/1 with its share of the requests: `driver.sample`.
 
     The latencies are the exact law's quantiles, times a factor of about 1 % from the replication's
     number, the same at every value, as common random numbers have it.
@@ -101,7 +99,7 @@ def mm1_rows(task: Any) -> Row:
     mean = service / (1.0 - min(load, 0.999))
     latencies = np.random.default_rng(1).permutation(law) * mean * noise + rtt
     failed = 100 if any(change.get("fail") for change in data.get("timeline", ())) else 0
-    return row(
+    return sample(
         latencies, number=task.replication, content=task.content, failed=failed, utilisation=load
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from command import says_one_sentence
-from planning import clockwork, least_pods, mm1_rows, row
+from planning import clockwork, least_pods, mm1_sample, sample
 
 import lbbench
 from lbbench.errors import RunError
@@ -57,7 +57,7 @@ def test_the_least_number_of_pods_has_evidence_on_both_sides():
 @pytest.fixture
 def made_up(monkeypatch):
     """Let every run be that of M/M/1 pods, made by hand: what is tested is the plan."""
-    monkeypatch.setattr(driver, "answer", mm1_rows)
+    monkeypatch.setattr(driver, "sample", mm1_sample)
 
 
 def poisson(**changes):
@@ -236,9 +236,9 @@ def test_runs_too_short_for_a_percentile_are_refused(monkeypatch):
     """64 replications of 4 requests tell no p99; the sentence says how many it takes."""
 
     def short(task):
-        return row([0.01, 0.02, 0.01, 0.02], content=task.content, number=task.replication)
+        return sample([0.01, 0.02, 0.01, 0.02], content=task.content, number=task.replication)
 
-    monkeypatch.setattr(driver, "answer", short)
+    monkeypatch.setattr(driver, "sample", short)
     with pytest.raises(RunError, match=r"latency\.p99 takes 500 independent .* have 256 after"):
         planned(poisson(), objective={"latency.p99": "1s"})
 

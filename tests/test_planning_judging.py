@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from planning import row
+from planning import sample
 
 from lbbench.stats.intervals import student
 from lbbench.studies.planning.judging import (
@@ -16,10 +16,10 @@ from lbbench.studies.planning.judging import (
 )
 
 
-def rows(n: int = 4, mean: float = 0.1, requests: int = 2000, **more):
+def some(n: int = 4, mean: float = 0.1, requests: int = 2000, **more):
     """Return replications of exponential latencies."""
     rng = np.random.default_rng(3)
-    return [row(rng.exponential(mean, requests), number=i, **more) for i in range(n)]
+    return [sample(rng.exponential(mean, requests), number=i, **more) for i in range(n)]
 
 
 def verdict(objective: Objective, replications) -> str:
@@ -60,66 +60,65 @@ def test_more_looks_objectives_and_clusters_share_the_chance_of_an_error():
 @pytest.mark.parametrize("metric", ["latency.mean", "latency.p90", "latency.p99"])
 def test_a_value_is_judged_by_the_ends_of_its_interval(metric):
     """Far below the limit it is met, far above not met, at the estimate itself undecided."""
-    some = rows()
-    reading = judge(some, [Objective(metric, 1.0)], level_of(1, 1)).readings[0]
+    drawn = some()
+    reading = judge(drawn, [Objective(metric, 1.0)], level_of(1, 1)).readings[0]
     assert reading.low < reading.estimate < reading.high
-    assert verdict(Objective(metric, reading.high), some) == "met"
-    assert verdict(Objective(metric, reading.estimate), some) == "undecided"
-    assert verdict(Objective(metric, reading.low * 0.999), some) == "not met"
+    assert verdict(Objective(metric, reading.high), drawn) == "met"
+    assert verdict(Objective(metric, reading.estimate), drawn) == "undecided"
+    assert verdict(Objective(metric, reading.low * 0.999), drawn) == "not met"
 
 
 def test_a_percentile_without_enough_requests_is_undecided():
     """Too few requests above a percentile give no interval and no verdict; more of them do."""
-    assert verdict(Objective("latency.p99", 10.0), rows(2, requests=64)) == "undecided"
-    assert verdict(Objective("latency.p99", 10.0), rows(32, requests=64)) == "met"
+    assert verdict(Objective("latency.p99", 10.0), some(2, requests=64)) == "undecided"
+    assert verdict(Objective("latency.p99", 10.0), some(32, requests=64)) == "met"
 
 
 def test_attainment_is_to_be_high():
     """The share within the largest latency limit must be at least its own limit."""
-    some = rows()  # 63 % of exponential latencies are within their mean
+    drawn = some()  # 63 % of exponential latencies are within their mean
     both = [Objective("latency.p50", 0.1), Objective("attainment", 0.5)]
-    judged = judge(some, both, level_of(2, 1))
+    judged = judge(drawn, both, level_of(2, 1))
     assert judged.readings[1].estimate == pytest.approx(1 - np.exp(-1), abs=0.02)
     assert [reading.verdict for reading in judged.readings] == ["met", "met"]
     over = [Objective("latency.p50", 0.1), Objective("attainment", 0.7)]
-    assert judge(some, over, level_of(2, 1)).verdict == "not met"
+    assert judge(drawn, over, level_of(2, 1)).verdict == "not met"
 
 
 def test_no_failure_seen_is_a_bound_not_a_zero():
     """Of n requests without a failure the rate may be about log(1 / alpha) / n all the same."""
-    some = rows(4)  # 8000 requests
-    reading = judge(some, [Objective("error_rate", 0.001)], level_of(1, 1)).readings[0]
+    drawn = some(4)  # 8000 requests
+    reading = judge(drawn, [Objective("error_rate", 0.001)], level_of(1, 1)).readings[0]
     assert reading.estimate == 0.0
     assert reading.high == pytest.approx(-np.log(0.005) / 8000, rel=0.01)
-    assert verdict(Objective("error_rate", 0.001), some) == "met"
-    assert verdict(Objective("error_rate", 0.0005), some) == "undecided"
-    assert verdict(Objective("error_rate", 0.0), some) == "met"  # asked for none, and none there
+    assert verdict(Objective("error_rate", 0.001), drawn) == "met"
+    assert verdict(Objective("error_rate", 0.0005), drawn) == "undecided"
+    assert verdict(Objective("error_rate", 0.0), drawn) == "met"  # asked for none, and none there
 
 
 def test_failures_beyond_the_limit_are_not_met():
     """A tenth of all requests fails: not met at 1 %, met at 20 %."""
-    some = rows(4, failed=222)
-    assert verdict(Objective("error_rate", 0.01), some) == "not met"
-    assert verdict(Objective("error_rate", 0.2), some) == "met"
-    assert verdict(Objective("error_rate", 0.0), some) == "not met"
+    drawn = some(4, failed=222)
+    assert verdict(Objective("error_rate", 0.01), drawn) == "not met"
+    assert verdict(Objective("error_rate", 0.2), drawn) == "met"
+    assert verdict(Objective("error_rate", 0.0), drawn) == "not met"
 
 
 def test_the_largest_latency_and_the_busiest_pod_go_by_their_spread():
     """Each replication's own value counts; equal ones leave no doubt."""
-    some = [row([0.1] * 64 + [0.2], number=i, utilisation=0.7) for i in range(4)]
-    assert verdict(Objective("latency.max", 0.21), some) == "met"
-    assert verdict(Objective("latency.max", 0.19), some) == "not met"
-    assert verdict(Objective("utilisation.max", 0.7), some) == "met"
-    mixed = [row([0.1], utilisation=u, number=i) for i, u in enumerate((0.5, 0.9, 0.6, 0.8))]
+    drawn = [sample([0.1] * 64 + [0.2], number=i, utilisation=0.7) for i in range(4)]
+    assert verdict(Objective("latency.max", 0.21), drawn) == "met"
+    assert verdict(Objective("latency.max", 0.19), drawn) == "not met"
+    assert verdict(Objective("utilisation.max", 0.7), drawn) == "met"
+    mixed = [sample([0.1], utilisation=u, number=i) for i, u in enumerate((0.5, 0.9, 0.6, 0.8))]
     assert verdict(Objective("utilisation.max", 0.75), mixed) == "undecided"
 
 
 def test_a_cluster_over_capacity_is_not_met_whatever_its_latencies():
     """When most runs say so; one of them alone may err. Clockwork may be full."""
-    said = "over capacity, with utilisation: pod-0 (100%); queues grow"
-    full = rows(4, warnings=[said])
+    full = some(4, overloaded=True)
     assert verdict(Objective("latency.mean", 10.0), full) == "not met"
-    once = [*rows(3), *rows(1, warnings=[said])]
+    once = [*some(3), *some(1, overloaded=True)]
     assert verdict(Objective("latency.mean", 10.0), once) == "met"
     judged = judge(full, [Objective("latency.mean", 10.0)], level_of(1, 1), can_overload=False)
     assert judged.verdict == "met"

@@ -7,13 +7,14 @@ from concurrent.futures import Future
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from planning import row
+from planning import sample
 
 from lbbench.errors import RunError
 from lbbench.studies.planning import driver
 from lbbench.studies.planning.case import Cluster
 from lbbench.studies.planning.driver import Here, Need, Runs, drive
 from lbbench.studies.planning.search import least_far
+from lbbench.studies.point import missing
 
 
 def found(boundary: int, start: int, **options: int) -> tuple[int | None, list[int]]:
@@ -58,16 +59,16 @@ def test_a_search_that_never_gets_far_ends_at_the_most():
 
 @pytest.fixture
 def told(monkeypatch):
-    """Answer tasks with rows made by hand; return which (content, replication) were run."""
+    """Answer tasks with samples made by hand; return which (content, replication) were run."""
     ran: list[tuple[str, int]] = []
 
     def answer(task):
         ran.append((task.content, task.replication))
         if task.content == "broken":
-            return row([1.0])._replace(status="failed", error="a sentence", content="broken")
-        return row([1.0, 2.0], content=task.content, number=task.replication)
+            return missing(task, "failed", "a sentence", 0.0)
+        return sample([1.0, 2.0], content=task.content, number=task.replication)
 
-    monkeypatch.setattr(driver, "answer", answer)
+    monkeypatch.setattr(driver, "sample", answer)
     return ran
 
 
@@ -83,7 +84,7 @@ def test_a_replication_is_run_once_whoever_asks(told):
 
     def asks(*needs: Need):
         yield from needs
-        return [row.replication for row in runs.of(needs[-1].clusters[0], needs[-1].replications)]
+        return [item.replication for item in runs.of(needs[-1].clusters[0], needs[-1].replications)]
 
     answers = drive(
         {

@@ -107,7 +107,10 @@ def plan(
         if engine == "fast":
             warm = {name: cluster_of(subject.base).scenario for name, subject in subjects.items()}
         found = drive(
-            searches, runs, warm=warm, idle=lambda: watcher.stand(len(runs.rows), len(runs.asked))
+            searches,
+            runs,
+            warm=warm,
+            idle=lambda: watcher.stand(len(runs.samples), len(runs.asked)),
         )
     return Plan(
         subject=first,
@@ -117,7 +120,7 @@ def plan(
         profile=None if hours is None else _by_hour(hours, found),
         notes=(*_remarks(first.base), *(() if hours is None else hours.notes)),
         wall_s=time.perf_counter() - started,
-        replications=len(runs.rows),
+        replications=len(runs.samples),
     )
 
 
