@@ -8,7 +8,6 @@ those of any scenario do, by their number alone.
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lbbench.engines.outcome import Outcome
-from lbbench.errors import RunError
 from lbbench.model.check import build
 from lbbench.model.scenario import Scenario
 from lbbench.studies.processes import NoWorkers, Processes
@@ -81,14 +79,20 @@ class Simulated:
         Returns the numbers that are kept.
     record
         Whether every request is written down.
+    by_seed
+        Every replication has a seed of its own: what follows from source ports and from the hash
+        keys of ingress replicas is common to the replications of one seed.
     """
 
     scenario: Mapping[str, Any]
     read: Callable[[Ran], Numbers]
     record: bool = False
+    by_seed: bool = False
 
     def __call__(self, seed: int, number: int) -> Numbers:
         """Return what is kept of replication ``number``."""
+        if self.by_seed:
+            seed, number = seed + number, 0
         return self.read(run_once(self.scenario, seed, number, record=self.record))
 
 
@@ -131,9 +135,7 @@ def samples(
     """
     parts: dict[str, dict[int, Numbers]] = {item.name: {} for item in experiments}
     errors: dict[str, Exception] = {}
-    tasks = _tasks(experiments)
-    total = sum(item.replications for item in experiments)
-    done = 0
+    total, done = sum(item.replications for item in experiments), 0
     pool = Processes(workers)
     try:
         waiting: dict[Future[list[Numbers]], tuple[str, range]] = {
@@ -141,32 +143,26 @@ def samples(
                 item.name,
                 numbers,
             )
-            for item, numbers in tasks
+            for item, numbers in _tasks(experiments)
         }
         while waiting:
             ended, _ = wait(waiting, timeout=PATIENCE, return_when=FIRST_COMPLETED)
             for future in ended:
                 name, numbers = waiting.pop(future)
                 done += len(numbers)
-                error = future.exception()
-                if isinstance(error, NoWorkers) or isinstance(error, BaseException) != isinstance(
-                    error, Exception
-                ):
-                    raise RunError(f"verify: {error}") from error
-                if isinstance(error, Exception):
-                    errors.setdefault(name, error)
-                else:
+                try:
                     parts[name] |= dict(zip(numbers, future.result(), strict=True))
+                except NoWorkers:
+                    raise
+                except Exception as error:  # noqa: BLE001 - whatever breaks a run
+                    errors.setdefault(name, error)
                 if progress is not None:
                     progress("replications", done, total)
     except BaseException:
         pool.kill()
         raise
     pool.shutdown()
-    return {
-        name: errors[name] if name in errors else stacked(measured)
-        for name, measured in parts.items()
-    }
+    return {name: errors.get(name) or stacked(measured) for name, measured in parts.items()}
 
 
 def stacked(measured: Mapping[int, Numbers]) -> Sample:
@@ -181,7 +177,8 @@ def _tasks(experiments: Sequence[Experiment]) -> Iterator[tuple[Experiment, rang
     First one of every kernel, so that no two workers compile the same one.
     """
     seen: set[str] = set()
-    first, rest = [], []
+    first: list[tuple[Experiment, range]] = []
+    rest: list[tuple[Experiment, range]] = []
     for item in experiments:
         for start in range(0, item.replications, item.at_once):
             numbers = range(start, min(start + item.at_once, item.replications))
@@ -190,11 +187,3 @@ def _tasks(experiments: Sequence[Experiment]) -> Iterator[tuple[Experiment, rang
             seen.add(item.kernel)
     yield from first
     yield from rest
-
-
-def timed(measure: Measure, seed: int, number: int = 0) -> float:
-    """Return how many seconds one replication takes (twice: the first may compile)."""
-    measure(seed, number)
-    started = time.process_time()
-    measure(seed, number)
-    return time.process_time() - started

@@ -28,10 +28,11 @@ def first_kept(run: Ran) -> int:
 class Queue:
     """Reads how long requests stay, and how full the pods are.
 
-    Gives ``kept`` (requests), ``mean`` (response), ``wait``, ``no_wait`` (share that is served at once), ``inside``
-    (requests at a pod, average over time), ``busy`` (share of the places that work), ``rate``
-    (arrivals at a pod per service time), ``refused`` (share of the requests) and, for each of ``tails``, ``above`` and ``reach``: the share of the
-    answers in places above that of the threshold, and of those in its own place or above.
+    Gives ``kept`` (requests after the warm-up), ``mean`` (response), ``wait``, ``no_wait`` (share
+    that is served at once), ``inside`` (requests at a pod, average over time), ``busy`` (share of
+    the places that work), ``rate`` (arrivals at a pod per service time), ``refused`` (share of the
+    requests), ``pods`` (requests by pod) and, for each of ``tails``, ``above`` and ``reach``: the
+    share of the answers in places above that of the threshold, and in those or its own.
 
     Attributes
     ----------

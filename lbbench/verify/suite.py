@@ -173,9 +173,7 @@ def run_suite(
     started = time.perf_counter()
     seed = SEED if seed is None else seed
     experiments = list({check.of.name: check.of for check in checks}.values())
-    measured = samples(
-        experiments, seed, workers=workers or _processors(), progress=progress
-    )
+    measured = samples(experiments, seed, workers=workers or _processors(), progress=progress)
     found = [_found(check, measured[check.of.name]) for check in checks]
     return Verification(judged(checks, found), seed, time.perf_counter() - started)
 

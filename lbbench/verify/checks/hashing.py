@@ -106,9 +106,11 @@ def _nodes_of(addresses: np.ndarray, seed: int, nodes: int, mapping: str) -> np.
     with tempfile.TemporaryDirectory() as folder:
         trace = Path(folder) / "clients.csv"
         trace.write_text("\n".join(rows) + "\n", encoding="utf-8")
-        scenario = service_path(nodes=nodes, pods=1, stages={
-            "azure_lb": {"distribution": "SourceIP", "mapping": mapping}
-        })
+        scenario = service_path(
+            nodes=nodes,
+            pods=1,
+            stages={"azure_lb": {"distribution": "SourceIP", "mapping": mapping}},
+        )
         scenario["traffic"] = {"trace": str(trace)}
         rows_of = run_once(scenario, seed, record=True).outcome.records
     assert rows_of is not None

@@ -81,14 +81,14 @@ def checks() -> list[Check]:
 
 def weights(_seed: int, _number: int) -> Numbers:
     """Return what scores and updates make of a value after each of the idle times."""
-    pod = (Endpoint("pod-0", "10.244.0.2:8080"),)
+    pod = (Endpoint("10.244.0.2:8080"),)
     score, update = [], []
     for idle in IDLE:
         state = ewma.state(ewma.EWMA.params, pod)
-        ewma.done(state, 0, 0.0, 1.0, True)  # noqa: FBT003 - an answer, as the engine says it
+        ewma.done(state, 0, 0.0, 1.0, True)
         score.append(ewma.score(state, 0, float(idle)))
         state.value[0] = 0.0
-        ewma.done(state, 0, float(idle), 1.0, True)  # noqa: FBT003
+        ewma.done(state, 0, float(idle), 1.0, True)
         update.append(state.value[0])
     return {"score": np.array(score), "update": np.array(update)}
 

@@ -162,7 +162,9 @@ def _coverage() -> list[Check]:
 
 def interval_holds(seed: int, number: int) -> Numbers:
     """Return whether the interval of a result of several replications holds the true mean."""
-    scenario = service_path(pods=20, run={**long_run(40_000, 0.5, 20), "replications": OF_ONE_RESULT})
+    scenario = service_path(
+        pods=20, run={**long_run(40_000, 0.5, 20), "replications": OF_ONE_RESULT}
+    )
     result = run(build(scenario, place="verify", changes=[("run.seed", seed + number)]))
     low, high = result.latency_s["ci95"]["mean"]
     return {"holds": low <= oracle("M/M/1 sojourn", rho=0.5)["mean"] * SERVICE <= high}

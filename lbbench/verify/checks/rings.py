@@ -79,9 +79,7 @@ def checks() -> list[Check]:
             "largest arc of 16 over the fair share",
             cited(theory),
             shares,
-            partial(
-                _simulated, "largest", theory["mean_max_over_fair"], theory["se_mean_max"]
-            ),
+            partial(_simulated, "largest", theory["mean_max_over_fair"], theory["se_mean_max"]),
         ),
         Check(
             "rings-smallest",
@@ -89,9 +87,7 @@ def checks() -> list[Check]:
             "smallest arc of 16 over the fair share",
             cited(theory),
             shares,
-            partial(
-                _simulated, "smallest", theory["mean_min_over_fair"], theory["se_mean_max"]
-            ),
+            partial(_simulated, "smallest", theory["mean_min_over_fair"], theory["se_mean_max"]),
         ),
     ]
 
@@ -176,9 +172,7 @@ def _pods_of(texts: Sequence[str], names: Sequence[str], seed: int) -> np.ndarra
     """Return the pod that an engine gives every key: one recorded request each."""
     rows = ["arrival_s,key,work_s"]
     rows += [f"{i * 0.01:g},{text},0.001" for i, text in enumerate(texts)]
-    pods = [
-        {"name": f"pod-{i}", "node": "node-0", "address": name} for i, name in enumerate(names)
-    ]
+    pods = [{"name": f"pod-{i}", "node": "node-0", "address": name} for i, name in enumerate(names)]
     with tempfile.TemporaryDirectory() as folder:
         trace = Path(folder) / "keys.csv"
         trace.write_text("\n".join(rows) + "\n", encoding="utf-8")

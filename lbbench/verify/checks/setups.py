@@ -55,8 +55,12 @@ def ingress_path(
     ingress: Mapping[str, Any] | None = None,
     traffic: Mapping[str, Any] | None = None,
     run: Mapping[str, Any] | None = None,
+    local: bool = False,
 ) -> dict[str, Any]:
-    """Return a scenario with one ingress replica, whose ``workers`` pick a pod per request."""
+    """Return a scenario with one ingress replica, whose ``workers`` pick a pod per request.
+
+    ``local``: a node sends connections to its own replica only, without masquerading them.
+    """
     return {
         "name": "verify",
         "cluster": {
@@ -65,7 +69,10 @@ def ingress_path(
             "ingress": {"replicas": 1, "workers": workers},
             **(cluster or {}),
         },
-        "stages": {"ingress": {"balancer": balancer, **(ingress or {})}},
+        "stages": {
+            "kube_proxy": {"external_traffic_policy": "Local" if local else "Cluster"},
+            "ingress": {"balancer": balancer, **(ingress or {})},
+        },
         "traffic": {"utilisation": load, "service_time": dict(work), **(traffic or {})},
         "run": dict(run or {}),
     }
