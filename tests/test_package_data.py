@@ -1,4 +1,4 @@
-"""What is no Python goes into the wheel: an editable installation would not show that it is missing."""
+"""What is no Python goes into the wheel, which an editable installation would not show."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PROJECT = PACKAGE.parent / "pyproject.toml"
 
 
 def test_every_file_of_the_package_is_in_the_wheel():
-    """Templates, scenarios and data are named by a pattern of the project, and no pattern is idle."""
+    """Templates, scenarios and data are named by a pattern, and no pattern is idle."""
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))
     patterns = project["tool"]["setuptools"]["package-data"]["lbbench"]
     packed = {pattern: set(PACKAGE.glob(pattern)) for pattern in patterns}
