@@ -106,6 +106,8 @@ def plan(
         warm = {}
         if engine == "fast":
             warm = {name: cluster_of(subject.base).scenario for name, subject in subjects.items()}
+            for name in warm:
+                watcher.tries(name, "loading its kernel (compiled once)")
         found = drive(
             searches,
             runs,
