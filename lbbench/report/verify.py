@@ -60,7 +60,7 @@ def summary(found: Verification) -> str:
 
 def p_text(p: float) -> str:
     """Return a p-value with two digits that count."""
-    if p == 0.0 or p == 1.0:
+    if p in {0.0, 1.0}:
         return f"{p:.0f}"
     return f"{p:.2g}" if p >= SIGNIFICANT else f"{p:.0e}"
 

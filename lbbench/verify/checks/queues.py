@@ -31,7 +31,7 @@ LAWS = {
     "lognormal": ("lognormal", 1, {"distribution": "lognormal", "cv": 1}),
     "hyper": ("H2 balanced means", 4, {"distribution": "hyperexponential", "cv": 2}),
 }
-"""Name of the check -> (name of the law in the theory, its scv, the service time but for its mean)."""
+"""Name of the check -> (the law by its name in the theory, its scv, the law in a scenario)."""
 
 CONSTANT = {"distribution": "deterministic", "mean": "20ms"}
 
