@@ -67,7 +67,7 @@ def load_and_pods(
                  alt.Tooltip("label:N", title=short), alt.Tooltip("interval:N", title="95 %")],
     )  # fmt: skip
     wide = alt.ExprRef(f"width / {len(across)} < {LETTERS} ? '' : datum.label")
-    middle = {"x": alt.X("xm:Q", **x), "y": alt.Y("ym:Q", **y), "text": alt.value(wide)}
+    middle = {"x": alt.X("xm:Q", **x), "y": alt.Y("ym:Q", **y), "text": alt.TextValue(wide)}
     texts: list[alt.Chart] = [
         table([cell for cell in cells if cell["dark"] == dark])
         .mark_text(style=style, fontSize=12, baseline="middle")
@@ -79,9 +79,9 @@ def load_and_pods(
         .mark_rule(style="change", strokeWidth=3.5, strokeCap="square")
         .encode(x=alt.X("x0:Q", **x), x2="x1:Q", y=alt.Y("y0:Q", **y), y2="y1:Q")
     )
-    layers: list[Any] = [shades, *texts] + ([border] if objective is not None else [])
+    layers: list[alt.Chart] = [shades, *texts] + ([border] if objective is not None else [])
     return drawn(
-        alt.layer(*layers), name=name,
+        layers, name=name,
         title=title or f"{short} latency by load and pods",
         caption=f"{_caption(short, objective, cells)} {note}".strip(), height=ROW * len(up),
     )  # fmt: skip

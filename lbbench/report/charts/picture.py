@@ -49,20 +49,53 @@ def table(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
     return alt.Chart(alt.Data(values=list(rows)))  # type: ignore[no-untyped-call]
 
 
+def at(pixels: Any) -> alt.XValue:
+    """Return a place across that depends on no data: pixels from the left, or an expression."""
+    return alt.XValue(pixels)  # type: ignore[no-untyped-call]
+
+
 def drawn(
-    chart: alt.Chart | alt.LayerChart | alt.FacetChart,
-    *,
-    name: str,
-    title: str,
-    caption: str,
-    height: float,
+    layers: Sequence[alt.Chart], *, name: str, title: str, caption: str, height: float
 ) -> Picture:
-    """Return the picture of a chart; ``height`` is that of the plot in pixels."""
-    sized = chart.properties(width="container", height=height, description=f"{title}. {caption}")
-    sized = sized.properties(autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
-    spec = sized.to_dict()
-    del spec["config"]  # Altair's own; ours comes when it is drawn
-    return Picture(name=name, title=title, caption=caption, spec=spec)
+    """Return the picture of some layers, the first one undermost.
+
+    Altair checks each of them as it is made; the whole is put together and checked here, which is
+    several times as fast as `altair.layer`, and rows that several layers share are there once.
+
+    Parameters
+    ----------
+    layers
+        Charts with a mark each, made from `table`.
+    height
+        Of the plot, in pixels.
+
+    Raises
+    ------
+    altair.utils.schemapi.SchemaValidationError
+        When it is no valid Vega-Lite.
+    """
+    datasets: dict[str, Any] = {}
+    plain = [_plain(layer, datasets) for layer in layers]
+    spec = {
+        "$schema": alt.SCHEMA_URL,
+        "description": f"{title}. {caption}",
+        "width": "container",
+        "height": height,
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "layer": plain,
+    }
+    alt.TopLevelLayerSpec.validate(spec)
+    return Picture(name=name, title=title, caption=caption, spec={**spec, "datasets": datasets})
+
+
+def _plain(layer: alt.Chart, datasets: dict[str, Any]) -> dict[str, Any]:
+    """Return a layer as plain data, its rows put into ``datasets``."""
+    spec = layer.to_dict(validate=False, context={"top_level": False, "datasets": {}})
+    rows = spec.pop("data")["values"]
+    name = next((key for key, known in datasets.items() if known == rows), "")
+    name = name or f"rows-{len(datasets)}"
+    datasets[name] = rows
+    return {"data": {"name": name}, **spec}
 
 
 def png(picture: Picture, *, dark: bool = False, width: int = 760, scale: float = 2) -> bytes:

@@ -122,7 +122,7 @@ def pods_needed(
     text = table(data).mark_text(align="left", baseline="middle", dx=6).encode(
         x=x, y=y, text="label:N"
     )  # fmt: skip
-    layers: list[Any] = [bars, text]
+    layers: list[alt.Chart] = [bars, text]
     caption = f"What each balancer needs for {objectives}." if objectives else ""
     if central is not None:
         line = table([{"needed": central, "label": CENTRAL}])
@@ -135,7 +135,7 @@ def pods_needed(
             "of separate queues can reach."
         )
     return drawn(
-        alt.layer(*layers), name=name, title=title or f"{_capital(unit)} needed by balancer",
+        layers, name=name, title=title or f"{_capital(unit)} needed by balancer",
         caption=f"{caption} {note}".strip(), height=max(60.0, ROW * len(data)),
     )  # fmt: skip
 
