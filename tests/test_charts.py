@@ -80,7 +80,7 @@ def test_every_axis_has_its_unit(drawn, name):
     """The title of an axis of numbers ends with its unit in brackets; rows of names have none."""
     titles = {axis.get("title") for _, axis, _ in axes(drawn[name])} - {None}
     for title in titles:
-        assert re.search(r"\([^()]+\)$", title) or title in {"hour of the profile"}
+        assert re.search(r"\([^()]+\)$", title) or title == "hour of the profile"
     assert titles or name == "shares-per-stage"  # whose blocks carry their own %
 
 

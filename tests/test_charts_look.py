@@ -113,7 +113,8 @@ def test_variants_of_a_balancer_have_its_colour_and_other_dashes_and_points():
     made = looks(names)
     assert {look.colour for look in made.values()} == {colour("ewma")}
     for one, other in itertools.combinations(made.values(), 2):
-        assert (one.dash != other.dash) and (one.shape != other.shape)
+        assert one.dash != other.dash
+        assert one.shape != other.shape
 
 
 def test_many_series_are_still_told_apart():

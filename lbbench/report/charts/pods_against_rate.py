@@ -14,7 +14,7 @@ import altair as alt
 from lbbench.report.charts.lines import Axis, lines
 from lbbench.report.charts.look import looks, shown
 from lbbench.report.charts.picture import LETTER, Picture, drawn, table
-from lbbench.report.charts.scales import Span, linear, span_of
+from lbbench.report.charts.scales import Span, linear
 
 HEIGHT = 300.0
 ROW = 30.0
@@ -50,8 +50,8 @@ def pods_against_rate(
         What has to be met, in words.
     """
     points = [_point(row, float(row["rate_per_s"])) for row in rows if row["needed"] is not None]
-    rates = sorted({point["x"] for point in points})
-    x = Axis("arrival rate (requests/s)", _rates(rates), names="requests/s")
+    most = max((point["x"] for point in points), default=1.0)
+    x = Axis("arrival rate (requests/s)", linear(0.0, most), names="requests/s")
     return _drawn(points, x, unit, objectives, name, f"{_capital(unit)} needed against rate", note)
 
 
@@ -103,12 +103,13 @@ def pods_needed(
         for row in known
     ]
     most = max([*(row["needed"] for row in known), central or 0.0], default=1.0)
-    span = linear(0.0, most)
     order = [row["series"] for row in data]
     y = alt.Y("series:N", sort=order, axis=alt.Axis(title=None, ticks=False, domain=False,
               labelPadding=8))  # fmt: skip
     room = max((len(row["label"]) for row in data), default=0) * LETTER + 14.0
-    axis = Axis(f"{unit} needed (number)" if unit != "requests/s" else "served (requests/s)", span)
+    axis = Axis(
+        f"{unit} needed (number)" if unit != "requests/s" else "served (requests/s)", _whole(most)
+    )
     x = alt.X("needed:Q", axis=axis.axis(), scale=axis.scale(
         range=[0, alt.ExprRef(f"width - {room:.0f}")]))  # fmt: skip
     bars = table(data).mark_bar(height=14).encode(
@@ -143,9 +144,7 @@ def _drawn(
     points: Sequence[Row], x: Axis, unit: str, objectives: str, name: str, title: str, note: str
 ) -> Picture:
     most = max((point["high"] or point["y"] for point in points), default=1.0)
-    span = linear(0.0, most)
-    whole = tuple(tick for tick in span.ticks if tick == round(tick))
-    y = Axis(f"{unit} needed (number)", span._replace(ticks=whole), names=f"{unit} needed")
+    y = Axis(f"{unit} needed (number)", _whole(most), names=f"{unit} needed")
     by_hour = x.names == "hour"
     chart = lines(
         points, x=x, y=y, height=HEIGHT, points=not by_hour,
@@ -169,11 +168,10 @@ def _point(row: Row, x: float) -> dict[str, Any]:
     }
 
 
-def _rates(rates: Sequence[float]) -> Span:
-    wide = span_of(rates)
-    if wide.kind == "linear" and len(rates) > 1:
-        wide = linear(0.0 if rates[0] < rates[-1] / 2.0 else rates[0], rates[-1])
-    return wide
+def _whole(most: float) -> Span:
+    """Return a span from 0 whose ticks are whole numbers: there is no half a pod."""
+    span = linear(0.0, most)
+    return span._replace(ticks=tuple(tick for tick in span.ticks if tick == round(tick)))
 
 
 def _amount(row: Row) -> str:
