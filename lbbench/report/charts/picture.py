@@ -7,11 +7,13 @@ for dark, and is added when the picture is drawn: here for PNG and SVG, by the p
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
+from altair.utils import schemapi
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
@@ -49,6 +51,16 @@ def table(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
     return alt.Chart(alt.Data(values=list(rows)))  # type: ignore[no-untyped-call]
 
 
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """Build pictures without Altair's check of every part against the schema of Vega-Lite.
+
+    The check takes half of the time. The tests of the pictures are made with it.
+    """
+    with schemapi.debug_mode(False):
+        yield
+
+
 def drawn(
     chart: alt.Chart | alt.LayerChart | alt.FacetChart,
     *,
@@ -60,7 +72,7 @@ def drawn(
     """Return the picture of a chart; ``height`` is that of the plot in pixels."""
     sized = chart.properties(width="container", height=height, description=f"{title}. {caption}")
     sized = sized.properties(autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
-    spec = sized.to_dict()
+    spec = sized.to_dict(validate=schemapi.DEBUG_MODE)
     del spec["config"]  # Altair's own; ours comes when it is drawn
     return Picture(name=name, title=title, caption=caption, spec=spec)
 
