@@ -7,11 +7,13 @@ for dark, and is added when the picture is drawn: here for PNG and SVG, by the p
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
+from altair.utils import schemapi
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
@@ -54,6 +56,16 @@ def at(pixels: Any) -> alt.XValue:
     return alt.XValue(pixels)  # type: ignore[no-untyped-call]
 
 
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """Build pictures without Altair's check of every part against the schema of Vega-Lite.
+
+    The check takes half of the time. The tests of the pictures are made with it.
+    """
+    with schemapi.debug_mode(False):
+        yield
+
+
 def drawn(
     layers: Sequence[alt.Chart], *, name: str, title: str, caption: str, height: float
 ) -> Picture:
@@ -84,7 +96,8 @@ def drawn(
         "autosize": {"type": "fit-x", "contains": "padding"},
         "layer": plain,
     }
-    alt.TopLevelLayerSpec.validate(spec)
+    if schemapi.DEBUG_MODE:
+        alt.TopLevelLayerSpec.validate(spec)
     return Picture(name=name, title=title, caption=caption, spec={**spec, "datasets": datasets})
 
 
