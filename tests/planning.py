@@ -77,6 +77,7 @@ def sample(
         parts={name: Part(0.01, 0.02) for name in ("pod_queue", "service")},
         errors={"reset": failed} if failed else {},
         largest=float(values.max()),
+        attempts=1.0,
         overloaded=overloaded,
     )
 

@@ -72,6 +72,7 @@ def test_a_percentile_without_enough_requests_is_undecided():
     """Too few requests above a percentile give no interval and no verdict; more of them do."""
     assert verdict(Objective("latency.p99", 10.0), some(2, requests=64)) == "undecided"
     assert verdict(Objective("latency.p99", 10.0), some(32, requests=64)) == "met"
+    assert verdict(Objective("latency.p50", 10.0), some(4, requests=10)) == "undecided"
 
 
 def test_attainment_is_to_be_high():

@@ -64,6 +64,7 @@ def test_pods_parts_and_errors_are_those_of_the_result(scenario, done, kept):
     assert kept.errors == {name: n for name, n in result.requests["by_error"].items() if n}
     assert kept.errors["error_5xx"] > 0
     assert kept.largest == pytest.approx(result.latency_s["max"], rel=1e-3)
+    assert kept.attempts == pytest.approx(result.requests["attempts_per_request"])
     assert kept.overloaded == any("over capacity" in text for text in result.warnings)
 
 

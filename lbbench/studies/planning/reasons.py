@@ -46,6 +46,7 @@ def most_loaded(
         "utilisation": float(busy[at]),
         "share_over_mean": float(shares[at] / shares.mean()) if shares.any() else None,
         "p99_s": statistics.median_low(tails) if tails else None,
+        "attempts_per_request": sum(sample.attempts for sample in samples) / len(samples),
         "stages": [
             {"name": STAGES[kind], "max_over_mean": value} for kind, value in skews(samples).items()
         ],

@@ -13,7 +13,7 @@ import numpy as np
 from lbbench.core.histogram import FINE, row_quantiles_ns
 from lbbench.model.scenario import Scenario
 from lbbench.model.study import Row
-from lbbench.model.tally import ERRORS, STAGES, RunShape, Tally
+from lbbench.model.tally import ATTEMPTS, ERRORS, STAGES, RunShape, Tally
 from lbbench.stats.evidence import Evidence, evidence_of
 from lbbench.stats.existence import existence
 from lbbench.stats.intervals import warmup_of
@@ -54,6 +54,8 @@ class Sample(NamedTuple):
         Failed requests by class.
     largest
         The largest latency, seconds; None: no request was answered.
+    attempts
+        Attempts per request, retries included.
     overloaded
         Pods were over capacity.
     """
@@ -73,6 +75,7 @@ class Sample(NamedTuple):
     parts: dict[str, Part]
     errors: dict[str, int]
     largest: float | None
+    attempts: float
     overloaded: bool
 
     def behind(self, first: int) -> Evidence:
@@ -140,6 +143,7 @@ def sample_of(y: Tally, shape: RunShape, scenario: Scenario, task: Task) -> Samp
         parts=_parts(y, first),
         errors={name: n for name, n in zip(ERRORS, y.errors.tolist(), strict=True) if n},
         largest=largest / SECOND if largest else None,
+        attempts=int(y.totals[ATTEMPTS]) / max(int(y.offered.sum()), 1),
         overloaded=bool(over_capacity(y, shape, runs, first, excused)),
     )
 
