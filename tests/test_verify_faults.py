@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,7 +150,9 @@ def test_a_fault_is_in_the_text_that_it_changes(name: str):
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", FAULTS)
-def test_the_suite_finds_a_fault(name: str, tmp_path: Path, cache: Path):
+def test_the_suite_finds_a_fault(
+    name: str, tmp_path: Path, cache: Path, record_property: Callable[[str, object], None]
+):
     """Status 1, the right checks among those that fail, and a sentence for each of these."""
     fault = FAULTS[name]
     patched = copy_of(tmp_path) / fault.file
@@ -171,7 +174,8 @@ def test_the_suite_finds_a_fault(name: str, tmp_path: Path, cache: Path):
     failed = {
         check["id"]: check["p_value"] for check in found["checks"] if check["verdict"] == "fail"
     }
-    print(f"{name}: {len(failed)} fail after {found['wall_s']:.0f} s: {failed}")
+    record_property("failed", failed)
+    record_property("wall_s", found["wall_s"])
     assert not found["passed"]
     assert set(fault.found_by) <= set(failed)
     assert all(f"{check} fails: " in done.stdout for check in failed)
