@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,6 +25,7 @@ from lbbench.model.mistakes import near
 from lbbench.studies.run import Progress
 from lbbench.verify.chance import Found, rejected
 from lbbench.verify.experiment import Experiment, Sample, samples
+from lbbench.verify.gallery import gallery
 
 SCHEMA = "lbbench.verify/1"
 FAMILY_ERROR = 0.01
@@ -225,8 +226,13 @@ def chosen(names: Sequence[str] | None, checks: Sequence[Check]) -> tuple[Check,
     for name in names:
         found = groups.get(name.lower())
         if found is None:
-            words = dict.fromkeys(check.id.partition("-")[0] for check in checks)
-            hint = near(name.lower(), groups) or f"there are the groups {', '.join(words)}"
-            raise InputError(f"verify: {name}: there is no such check; {hint}")
+            raise InputError(f"verify: {name}: there is no such check; {_hint(name, groups)}")
         wanted |= {check.id: check for check in found}
     return tuple(check for check in checks if check.id in wanted)
+
+
+def _hint(name: str, groups: Mapping[str, Sequence[Check]]) -> str:
+    if any(case.id == name.upper() for case in gallery()):
+        return f"it is a case: lbbench verify --cases {name.upper()}"
+    words = [word for word, members in groups.items() if word != members[0].id]
+    return near(name.lower(), groups) or f"there are the groups {', '.join(words)}"
