@@ -12,7 +12,7 @@ from lbbench.verify.judging import number_text
 from lbbench.verify.suite import FAMILY_ERROR, Judged, Verification
 
 COLUMNS = ("check", "claim", "observed", "expected", "± error", "p", "verdict")
-SPARE = ("claim", "± error", "expected")
+SPARE = ("± error", "claim", "expected")
 TEXTS = frozenset({"claim", "verdict"})
 SIGNIFICANT = 0.001  # a smaller p-value is written as a power of ten
 
