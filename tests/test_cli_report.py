@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import pages
@@ -30,8 +31,13 @@ def test_a_page_is_written_beside_what_it_is_about(command, folder, small_study,
     assert (ended.code, ended.out) == (0, "")
     assert TITLE.format("changing", "result") in (folder / "report.html").read_text("utf-8")
     assert "report.html" in ended.err
-    assert command("report", folder / "result.json", "-o", tmp_path / "x.html", "-q").err == ""
-    assert (tmp_path / "x.html").read_bytes() == (folder / "report.html").read_bytes()
+    file = tmp_path / "some.json"
+    file.write_text(json.dumps(pages.verification()), encoding="utf-8")
+    assert command("report", file, "-o", tmp_path / "x.html", "-q") == (0, "", "")
+    assert TITLE.format("Verification against theory", "verification") in (
+        (tmp_path / "x.html").read_text("utf-8")
+    )
+    assert not (tmp_path / "some.html").exists()
     study = tmp_path / "a.sqlite"
     shutil.copy(small_study.path, study)
     assert command("report", study).code == 0
@@ -47,20 +53,22 @@ def test_documents_are_told_apart_by_what_is_in_them(command, tmp_path, kind):
     assert f"· {kind} · lbbench</title>" in (tmp_path / "some.html").read_text("utf-8")
 
 
-def test_pictures_are_written_under_their_names(command, folder, tmp_path):
+def test_pictures_are_written_under_their_names(command, tmp_path):
     """--png and --svg make their folders; one file per picture of the page, light unless --dark."""
-    ended = command("report", folder, "--png", tmp_path / "p", "--svg", tmp_path / "s")
-    assert ended.code == 0
-    names = {one.name for one in pages.content("result").pictures}
+    file = tmp_path / "plan.json"
+    file.write_text(json.dumps({**pages.plan(), "profile": None}), encoding="utf-8")
+    assert command("report", file, "--png", tmp_path / "p", "--svg", tmp_path / "s").code == 0
+    html = (tmp_path / "plan.html").read_text("utf-8")
+    names = set(re.findall(r'<figure id="([^"]+)"', html))
     assert len(names) > 1
     assert {path.name for path in (tmp_path / "p").iterdir()} == {f"{n}.png" for n in names}
     assert {path.name for path in (tmp_path / "s").iterdir()} == {f"{n}.svg" for n in names}
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in (tmp_path / "p").iterdir())
-    light = next((tmp_path / "s").iterdir())
-    assert command("report", folder, "--svg", tmp_path / "d", "--dark").code == 0
-    dark = tmp_path / "d" / light.name
-    assert "#ffffff" in light.read_text("utf-8")
-    assert light.read_text("utf-8") != dark.read_text("utf-8")
+    assert command("report", file, "--svg", tmp_path / "d", "--dark").code == 0
+    for name in names:
+        light, dark = ((tmp_path / way / f"{name}.svg").read_text("utf-8") for way in "sd")
+        assert "#ffffff" in light
+        assert light != dark
 
 
 @pytest.mark.parametrize(
@@ -92,17 +100,18 @@ def test_what_has_no_page_is_a_sentence(command, tmp_path, name, content, said):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_nothing_else_is_overwritten(command, folder):
+def test_nothing_else_is_overwritten(command, tmp_path):
     """A file of somebody else stays, a page of ours is renewed, the input is never the output."""
-    page = folder / "report.html"
+    file, page = tmp_path / "a.json", tmp_path / "a.html"
+    file.write_text(json.dumps(pages.verification()), encoding="utf-8")
     page.write_text("<p>mine</p>", encoding="utf-8")
-    ended = command("report", folder)
+    ended = command("report", file)
     assert says_one_sentence(ended)
-    assert "report.html: is there and no page of lbbench" in ended.err
+    assert "a.html: is there and no page of lbbench" in ended.err
     assert page.read_text("utf-8") == "<p>mine</p>"
-    assert command("report", folder, "-o", page).code == 0
-    assert command("report", folder).code == 0
-    ended = command("report", folder, "-o", folder / "result.json")
+    assert command("report", file, "-o", page).code == 0
+    assert command("report", file).code == 0
+    ended = command("report", file, "-o", file)
     assert says_one_sentence(ended)
     assert "this is what the page is made of" in ended.err
 

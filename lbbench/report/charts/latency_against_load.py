@@ -53,7 +53,7 @@ def latency_against_load(
     y = Axis(f"{short} latency ({unit})", span, names=f"{short} ({unit})")
     chart = lines(plain, x=x, y=y, height=HEIGHT, what=what)
     if objective is not None:
-        text = f"objective: {short} at most {seconds(objective)}"
+        text = f"objective {seconds(objective)}"
         room = margin([str(row["series"]) for row in known])
         goal = objective_line(objective * scale, text, plain, x=x, y=y, room=room, height=HEIGHT)
         chart = alt.layer(*goal.behind, chart, *goal.before)

@@ -99,7 +99,7 @@ def _curve(row: Mapping[str, Any], scale: float) -> Iterator[dict[str, Any]]:
     last = max(float(row["n"]), 2.0)
     for share, value in row["spectrum"]:
         at = 1.0 / (1.0 - share) if share < 1.0 else last
-        if at <= last:
+        if share >= 1.0 or at < 0.8 * last:  # nearer, the line would end with a step
             tip = "the slowest" if share >= 1.0 else f"{100.0 * share:.8g} %"
             yield {"series": row["series"], "x": at, "y": value * scale, "share": tip}
 
@@ -125,7 +125,7 @@ def _intervals(
     data = [{**bar, "low": max(bar["low"], low)} for bar in bars if bar["high"] <= y.span.high]
     return (
         table(data)
-        .mark_rule(strokeWidth=7, opacity=0.3)
+        .mark_rule(strokeWidth=8, opacity=0.45)
         .encode(
             x=alt.X("x:Q", axis=x.axis(), scale=x.scale(**to_the_right(room))),
             y=alt.Y("low:Q", axis=y.axis(), scale=y.scale()),
@@ -151,7 +151,7 @@ def _goal(
 ) -> Objective:
     """Return the lines that cross where the objective lies, and their label."""
     name, limit_s = objective
-    text = f"objective: {percentile(name)} at most {seconds(limit_s)}"
+    text = f"objective {percentile(name)} {seconds(limit_s)}"
     made = objective_line(limit_s * scale, text, points, x=x, y=y, room=room, height=HEIGHT)
     at = 1.0 / (1.0 - LEVELS[name])
     if made.behind and at <= x.span.high:

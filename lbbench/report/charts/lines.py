@@ -21,8 +21,8 @@ WIDEST = 20
 LINE = 15.0
 """Pixels from one name to the next."""
 
-NARROW = 420.0
-"""Pixels of a plot that labels are laid out for: between a telephone and a page."""
+NARROW = 300.0
+"""Pixels of a plot that labels are laid out for: what has room on a telephone has it everywhere."""
 
 STEPS = 24
 """Places looked at between two points of a line."""
@@ -36,16 +36,15 @@ class Axis(NamedTuple):
 
     title: str  # with its unit
     span: Span
-    format: str = ",~r"  # of its numbers, as d3 has it
+    format: str = ",.6~r"  # of its numbers, as d3 has it
     labels: str | None = None  # a Vega expression for the text of a tick
     names: str = ""  # of the value in a tooltip, without unit; the title if empty
 
     def scale(self, **more: Any) -> alt.Scale:
         """Return the scale, with its domain fixed."""
         span = self.span
-        more |= {"base": 10} if span.kind == "log" else {}
-        return alt.Scale(type=span.kind, domain=[span.low, span.high], nice=False, zero=False,
-                         **more)  # fmt: skip
+        more |= {"base": 10} if span.kind == "log" else {"zero": False}
+        return alt.Scale(type=span.kind, domain=[span.low, span.high], nice=False, **more)
 
     def axis(self, **more: Any) -> alt.Axis:
         """Return ticks and title."""
@@ -79,7 +78,7 @@ def lines(
     up = alt.Y("y:Q", axis=y.axis(), scale=y.scale())
     tips = _tooltip(rows, x, y, what)
     base = table(rows)
-    wide = {"strokeWidth": _widths(list(named))} if nested else {}
+    width = _widths(list(named)) if nested else alt.value(2)
     paint = _paint(named, legend=not room, what=what)
     parts: list[Any] = []
     if any(row.get("low") is not None for row in rows):
@@ -95,8 +94,8 @@ def lines(
             )
         )
     parts.append(
-        base.mark_line(strokeWidth=2, interpolate=interpolate, strokeCap="butt").encode(
-            x=across, y=up, color=paint["color"], strokeDash=paint["dash"], **wide
+        base.mark_line(interpolate=interpolate, strokeCap="butt").encode(
+            x=across, y=up, color=paint["color"], strokeDash=paint["dash"], strokeWidth=width
         )
     )
     # without points there are places for the mouse

@@ -10,7 +10,8 @@ dash and point. `tests/test_charts_look.py` works all of that out.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -26,8 +27,8 @@ class Look(NamedTuple):
     shape: str  # of its points, a name of Vega's
 
 
-BLUE, VERMILLION, GREEN, MAGENTA, GREY = "#0072b2", "#d55e00", "#009e73", "#b41e87", "#666666"
-VIOLET, OLIVE, LAVENDER, SLATE, RED = "#9669ff", "#78694b", "#a587c3", "#789696", "#c31e0f"
+BLUE, VERMILLION, GREEN, MAGENTA, GREY = "#0072b2", "#d55e00", "#009e73", "#c0168e", "#666666"
+VIOLET, OLIVE, LAVENDER, SLATE, RED = "#9669ff", "#78694b", "#a587c3", "#789696", "#c8181e"
 
 LOOKS: Mapping[str, Look] = MappingProxyType(
     {
@@ -78,9 +79,9 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
     found: dict[str, Look] = {}
     names = list(names)
     for name in sorted(names, key=lambda name: name not in LOOKS):  # balancers come first
-        wanted = look_of(name.partition(" ")[0])
-        is_free = name.partition(" ")[0] not in LOOKS
-        found[name] = _free(wanted, list(found.values()), any_colour=is_free)
+        kin = name.partition(" ")[0]
+        taken = list(found.values())
+        found[name] = _kin(LOOKS[kin], taken) if kin in LOOKS else _other(look_of(name), taken)
     return {name: found[name] for name in names}
 
 
@@ -89,19 +90,21 @@ def shown(name: str) -> str:
     return Path(name).name if ".py:" in name else name
 
 
-def _free(wanted: Look, taken: list[Look], *, any_colour: bool) -> Look:
-    """Return ``wanted``, or the nearest look that is not taken."""
-    if any_colour:
-        used = {look.colour for look in taken}
-        start = COLOURS.index(wanted.colour)
-        turned = (*COLOURS[start:], *COLOURS[:start])
-        wanted = wanted._replace(colour=next((c for c in turned if c not in used), wanted.colour))
+def _other(wanted: Look, taken: Sequence[Look]) -> Look:
+    """Return a look in a colour that nobody has, the wanted one first; of many series one is free.
+
+    When all colours are in use it is the one with the fewest series.
+    """
+    uses = Counter(look.colour for look in taken)
+    start = COLOURS.index(wanted.colour)
+    turned = (*COLOURS[start:], *COLOURS[:start])
+    return _kin(wanted._replace(colour=min(turned, key=lambda one: uses[one])), taken)
+
+
+def _kin(wanted: Look, taken: Sequence[Look]) -> Look:
+    """Return a free look of the wanted colour: dash and point both change as long as they can."""
     start = SHAPES.index(wanted.shape)
     shapes = (*SHAPES[start:], *SHAPES[:start])
-    for turn in range(len(SHAPES) * 3):
-        # dash and point change together, so that relatives differ in both as long as they can
-        dash = (wanted.dash, DASHED, DOTTED)[turn % 3]
-        made = Look(wanted.colour, dash, shapes[turn % len(SHAPES)])
-        if made not in taken:
-            return made
-    return wanted
+    dashes = (wanted.dash, *(dash for dash in (SOLID, DASHED, DOTTED) if dash != wanted.dash))
+    ways = [Look(wanted.colour, dashes[k % 3], shapes[k % len(shapes)]) for k in range(24)]
+    return next((way for way in ways if way not in taken), wanted)

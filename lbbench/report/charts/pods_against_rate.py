@@ -5,6 +5,7 @@ Beside it the same over the hours of a day, and, for a single rate, the balancer
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,11 +14,14 @@ import altair as alt
 from lbbench.report.charts.lines import Axis, lines
 from lbbench.report.charts.look import looks, shown
 from lbbench.report.charts.picture import LETTER, Picture, drawn, table
-from lbbench.report.charts.scales import Span, linear, span_of
+from lbbench.report.charts.scales import Span, linear
 
 HEIGHT = 300.0
 ROW = 30.0
 """Pixels of a bar with its gap."""
+
+MOST_HOURS = 8
+"""Hours that have a label."""
 
 CENTRAL = "Erlang C"
 """What a single queue for all servers would need: the least that any balancer can do with."""
@@ -46,8 +50,8 @@ def pods_against_rate(
         What has to be met, in words.
     """
     points = [_point(row, float(row["rate_per_s"])) for row in rows if row["needed"] is not None]
-    rates = sorted({point["x"] for point in points})
-    x = Axis("arrival rate (requests/s)", _rates(rates), names="requests/s")
+    most = max((point["x"] for point in points), default=1.0)
+    x = Axis("arrival rate (requests/s)", linear(0.0, most), names="requests/s")
     return _drawn(points, x, unit, objectives, name, f"{_capital(unit)} needed against rate", note)
 
 
@@ -60,14 +64,20 @@ def pods_by_hour(
     note: str = "",
 ) -> Picture:
     """Return how many are needed in which hour; ``rows`` as above, with ``hour``."""
-    points = [_point(row, float(row["hour"])) for row in rows if row["needed"] is not None]
+    hours = list(dict.fromkeys(str(row["hour"]) for row in rows))
+    points = [
+        _point(row, float(hours.index(str(row["hour"]))))
+        for row in rows
+        if row["needed"] is not None
+    ]
     # an hour lasts until the next begins, the last one too
-    last = max((point["x"] for point in points), default=0.0)
+    last = len(hours) - 1.0
     points += [{**point, "x": last + 1.0} for point in points if point["x"] == last]
-    first = min((point["x"] for point in points), default=0.0)
-    ticks = tuple(first + k for k in range(int(last - first) + 2))
-    thin = max(1, len(ticks) // 8)
-    x = Axis("hour", Span(first, last + 1.0, ticks[::thin], "linear"), names="hour")
+    ticks = tuple(float(k) for k in range(0, len(hours), -(-len(hours) // MOST_HOURS)))
+    x = Axis(
+        "hour of the profile", Span(0.0, max(last + 1.0, 1.0), ticks, "linear"),
+        labels=f"{json.dumps(hours)}[datum.value]", names="hour",
+    )  # fmt: skip
     return _drawn(points, x, unit, objectives, name, f"{_capital(unit)} needed by hour", note)
 
 
@@ -93,12 +103,13 @@ def pods_needed(
         for row in known
     ]
     most = max([*(row["needed"] for row in known), central or 0.0], default=1.0)
-    span = linear(0.0, most)
     order = [row["series"] for row in data]
     y = alt.Y("series:N", sort=order, axis=alt.Axis(title=None, ticks=False, domain=False,
               labelPadding=8))  # fmt: skip
     room = max((len(row["label"]) for row in data), default=0) * LETTER + 14.0
-    axis = Axis(f"{unit} needed (number)" if unit != "requests/s" else "served (requests/s)", span)
+    axis = Axis(
+        f"{unit} needed (number)" if unit != "requests/s" else "served (requests/s)", _whole(most)
+    )
     x = alt.X("needed:Q", axis=axis.axis(), scale=axis.scale(
         range=[0, alt.ExprRef(f"width - {room:.0f}")]))  # fmt: skip
     bars = table(data).mark_bar(height=14).encode(
@@ -133,10 +144,8 @@ def _drawn(
     points: Sequence[Row], x: Axis, unit: str, objectives: str, name: str, title: str, note: str
 ) -> Picture:
     most = max((point["high"] or point["y"] for point in points), default=1.0)
-    span = linear(0.0, most)
-    whole = tuple(tick for tick in span.ticks if tick == round(tick))
-    y = Axis(f"{unit} needed (number)", span._replace(ticks=whole), names=f"{unit} needed")
-    by_hour = x.title == "hour"
+    y = Axis(f"{unit} needed (number)", _whole(most), names=f"{unit} needed")
+    by_hour = x.names == "hour"
     chart = lines(
         points, x=x, y=y, height=HEIGHT, points=not by_hour,
         interpolate="step-after" if by_hour else "linear", nested=True,
@@ -159,11 +168,10 @@ def _point(row: Row, x: float) -> dict[str, Any]:
     }
 
 
-def _rates(rates: Sequence[float]) -> Span:
-    wide = span_of(rates)
-    if wide.kind == "linear" and len(rates) > 1:
-        wide = linear(0.0 if rates[0] < rates[-1] / 2.0 else rates[0], rates[-1])
-    return wide
+def _whole(most: float) -> Span:
+    """Return a span from 0 whose ticks are whole numbers: there is no half a pod."""
+    span = linear(0.0, most)
+    return span._replace(ticks=tuple(tick for tick in span.ticks if tick == round(tick)))
 
 
 def _amount(row: Row) -> str:

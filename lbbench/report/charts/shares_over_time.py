@@ -65,9 +65,8 @@ def shares_over_time(
     y = texts_axis(None, texts, labelFontSize=11 if len(texts) <= 20 else 9)
     y["scale"] = alt.Scale(domain=[-above, len(texts)], nice=False, zero=False, reverse=True)
     shades = alt.Scale(domain=[0.0, max(cell["share"] for cell in cells)], range="heatmap")
-    # a rim of the same colour closes the seams that renderers leave between neighbours
-    strips = table(cells).mark_rect(strokeWidth=0.7).encode(
-        stroke=alt.Stroke("share:Q", scale=shades, legend=None),
+    # a little wider than it is: renderers leave seams between neighbours that touch
+    strips = table(cells).mark_rect(x2Offset=0.8).encode(
         x=alt.X("x0:Q", **x), x2="x1:Q", y=alt.Y("y0:Q", **y), y2="y1:Q",
         color=alt.Color(
             "share:Q",

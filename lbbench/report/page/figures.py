@@ -2,82 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lbbench.report.page.cells import of_rows
-from lbbench.report.page.content import Figure
+from lbbench.report.page.content import Figure, Table
 
 if TYPE_CHECKING:
     from lbbench.report.charts.picture import Picture
 
-MOST_ROWS = 60
+MOST_ROWS = 80
 """Rows of data that make a useful table beside a picture."""
 
 MANY_ROWS = 4000
 """Rows from which a canvas is drawn: an SVG has an element for each mark."""
 
 
-def figures_of(pictures: Sequence[Picture]) -> list[Figure]:
-    """Return the pictures with their text alternatives."""
-    return [_figure(picture) for picture in pictures]
+class Told(NamedTuple):
+    """What the marks of one layer tell about themselves when they are pointed at."""
+
+    rows: Sequence[Mapping[str, Any]]
+    titles: Mapping[str, str]  # words by field, in the order of the tooltip
+    shares: frozenset[str]  # fields that are shown in percent
 
 
-def _figure(picture: Picture) -> Figure:
-    blocks = list(data_of(picture.spec))
-    rows = sum(len(block) for block in blocks)
-    table = None
-    small = max((block for block in blocks if len(block) <= MOST_ROWS), key=len, default=None)
-    if small:
-        names = titles_of(picture.spec)
-        kept = [{names[key]: value for key, value in row.items() if key in names} for row in small]
-        if any(kept):
-            table = of_rows(f"data-{picture.name}", f"{picture.title}: the data", kept)
-    return Figure(picture, table, "canvas" if rows > MANY_ROWS else "svg")
+def figures_of(pictures: Callable[[Any], list[Picture]], subject: Any) -> list[Figure]:
+    """Return the pictures of ``subject`` with their text alternatives."""
+    from lbbench.report.charts.picture import unchecked
+
+    with unchecked():
+        made = pictures(subject)
+    return [
+        Figure(picture, data_table(picture), "canvas" if size(picture.spec) > MANY_ROWS else "svg")
+        for picture in made
+    ]
 
 
-def data_of(spec: Any) -> Iterator[list[dict[str, Any]]]:
-    """Yield every block of rows that a specification holds."""
-    if isinstance(spec, Mapping):
-        for block in (spec.get("datasets") or {}).values():
-            if isinstance(block, list):
-                yield block
-        values = (spec.get("data") or {}).get("values") if "data" in spec else None
-        if isinstance(values, list):
-            yield values
-        for key in ("layer", "hconcat", "vconcat", "concat"):
-            for part in spec.get(key) or ():
-                yield from data_of(part)
-        if isinstance(spec.get("spec"), Mapping):
-            yield from data_of(spec["spec"])
+def data_table(picture: Picture) -> Table | None:
+    """Return what the tooltips of a picture say, as a table; None where that is too long.
+
+    Of several layers the one that says most about each mark.
+    """
+    known = [
+        one for one in told(picture.spec) if 0 < len(one.rows) <= MOST_ROWS and len(one.titles) > 1
+    ]
+    if not known:
+        return None
+    best = max(known, key=lambda one: (len(one.titles), len(one.rows)))
+    rows = [
+        {
+            title: _value(row.get(field), as_share=field in best.shares)
+            for field, title in best.titles.items()
+        }
+        for row in best.rows
+    ]
+    return of_rows(f"data-{picture.name}", f"{picture.title}: the data", rows)
 
 
-def titles_of(spec: Any) -> dict[str, str]:
-    """Return the fields that a specification shows, by the words it shows them under."""
-    found: dict[str, str] = {}
-    for channel in _channels(spec):
-        field = channel.get("field")
-        if not isinstance(field, str):
-            continue
-        axis, legend = channel.get("axis") or {}, channel.get("legend") or {}
-        title = channel.get("title") or axis.get("title") or legend.get("title")
-        if isinstance(title, list):
-            title = " ".join(title)
-        if title or field not in found:
-            found[field] = str(title or found.get(field) or field.replace("_", " "))
-    return found
+def told(spec: Mapping[str, Any], rows: Any = None) -> Iterator[Told]:
+    """Yield the tooltips of every layer with the data that belong to it."""
+    rows = rows_of(spec) if "data" in spec else rows
+    tooltip = (spec.get("encoding") or {}).get("tooltip")
+    channels = tooltip if isinstance(tooltip, list) else [tooltip]
+    known = [one for one in channels if isinstance(one, Mapping) and one.get("field")]
+    if "mark" in spec and known and rows:
+        titles = {one["field"]: str(one.get("title") or "").strip() for one in known}
+        yield Told(
+            rows,
+            {field: title or field for field, title in titles.items()},
+            frozenset(one["field"] for one in known if str(one.get("format")).endswith("%")),
+        )
+    for part in parts(spec):
+        yield from told(part, rows)
 
 
-def _channels(spec: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield the definitions of all channels, tooltips included, wherever they stand."""
-    if isinstance(spec, Mapping):
-        for value in (spec.get("encoding") or {}).values():
-            for one in value if isinstance(value, list) else [value]:
-                if isinstance(one, Mapping):
-                    yield one
-        for key, value in spec.items():
-            if key not in ("encoding", "datasets", "data", "config"):
-                yield from _channels(value)
-    elif isinstance(spec, list):
-        for part in spec:
-            yield from _channels(part)
+def size(spec: Mapping[str, Any]) -> int:
+    """Return how many rows of data a specification holds, each block once."""
+    own = len(rows_of(spec) or ()) if "data" in spec else 0
+    return own + sum(map(size, parts(spec)))
+
+
+def rows_of(spec: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
+    """Return the rows that a specification brings itself."""
+    values = (spec.get("data") or {}).get("values")
+    return values if isinstance(values, list) else None
+
+
+def parts(spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the layers and views that a specification is made of."""
+    for key in ("layer", "hconcat", "vconcat", "concat"):
+        yield from spec.get(key) or ()
+    if isinstance(spec.get("spec"), Mapping):
+        yield spec["spec"]
+
+
+def _value(value: Any, *, as_share: bool) -> Any:
+    return f"{100.0 * value:.2f} %" if as_share and isinstance(value, (int, float)) else value

@@ -39,7 +39,7 @@ def content(document: Mapping[str, Any]) -> Page:
         warnings=notes,
         facts=_facts(document),
         sections=[
-            Section("pictures", "Pictures", figures=figures_of(pictures(dict(document)))),
+            Section("pictures", "Pictures", figures=figures_of(pictures, dict(document))),
             Section("tables", "Tables", tables=_tables(document, blocks)),
         ],
         scenario=dump(scenario) if scenario else "",
@@ -64,7 +64,11 @@ def _sentences(document: Block, blocks: Sequence[Block]) -> list[str]:
     """Return the answers in words, the best balancer's first."""
     best = document.get("best")
     ordered = sorted(blocks, key=lambda block: _name(block, document) != best) if best else blocks
-    return [_ended(str(block["sentence"])) for block in ordered if block.get("sentence")]
+    said = [str(block["sentence"]) for block in ordered if block.get("sentence")]
+    if not said:
+        return []
+    first, _, rest = said[0].partition("; ")  # what is needed, then why no less would do
+    return [_ended(text) for text in (first, rest, *said[1:]) if text]
 
 
 def _reasons(document: Block, blocks: Sequence[Block]) -> list[str]:

@@ -58,13 +58,13 @@ def content(result: Result) -> Page:
         question=question_of(result.scenario),
         answers=[
             Answer("Result", verdict(result), _tone(result)),
-            Answer("Why", [*reasons(result), *events(result)]),
+            Answer("Why", [*reasons(result), *sessions(result), *events(result)]),
             Answer("How sure", certainty(result)),
         ],
         warnings=result.warnings,
         facts=facts(result, chain),
         sections=[
-            Section("pictures", "Pictures", figures=figures_of(pictures(result))),
+            Section("pictures", "Pictures", figures=figures_of(pictures, result)),
             Section("tables", "Tables", tables=tables_of(result), paragraphs=losses(result)),
         ],
         scenario=dump(result.scenario),
@@ -164,6 +164,22 @@ def events(result: Result) -> list[str]:
     if len(result.changes) > 3:
         said.append(f"{len(result.changes) - 3:,} more changes stand in the table.")
     return said
+
+
+def sessions(result: Result) -> list[str]:
+    """Return how many requests of a session left their pod, when there are sessions."""
+    known = result.affinity
+    if not known["requests"]:
+        return []
+    unit = known.get("unit", "session")
+    text = f"Of {count(known['requests'])} requests whose {unit} had an answer before, "
+    text += (
+        f"{percent(known['session_loss'] / known['requests'], 2)} % went to another pod although "
+    )
+    text += (
+        f"the old one was there, {percent(known['forced_loss'] / known['requests'], 2)} % because "
+    )
+    return [f"{text}it was gone."]
 
 
 def certainty(result: Result) -> list[str]:

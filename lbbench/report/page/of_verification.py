@@ -41,7 +41,7 @@ def content(document: Mapping[str, Any]) -> Page:
             ("seed", str(seed)),
         ],
         sections=[
-            Section("pictures", "Pictures", figures=figures_of(pictures(dict(document)))),
+            Section("pictures", "Pictures", figures=figures_of(pictures, dict(document))),
             Section("tables", "Tables", tables=[_table(checks)]),
         ],
         steps=Steps(
@@ -87,7 +87,7 @@ def _sure(document: Check, checks: Sequence[Check]) -> list[str]:
         said.append(
             f"The smallest p-value of {count(len(chances))} claims with chance in them is "
             f"{p_value(min(chances))}, held against {document['level_per_check']:.2g}; about "
-            f"{min(chances) * len(chances):.2g} so small were to be expected."
+            f"{min(chances) * len(chances):.2g} this small were to be expected."
         )
     return said
 

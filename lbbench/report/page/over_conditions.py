@@ -75,7 +75,7 @@ class Ranking:
         if others and best is not None and best.name == first:
             text += f", and at most {_factor(best.worst)} the lowest under the others"
         said = [f"{text}."]
-        told = []
+        told: list[str] = []
         for name, where in others:
             text = f"{name}{'' if told else ' has the lowest'} under {count(len(where))}"
             if len(where) <= FEW:

@@ -97,15 +97,15 @@ def _most(best: Trait, other: Trait) -> str:
         return ""
     kept = ranked[:1] if gaps[ranked[0]] >= 0.8 * gap else ranked[:2]
     told = [
-        f"{_share(gaps[part] / gap)} {PARTS.get(part, part)}"
-        for part in kept
+        f"{_share(gaps[part] / gap)}{'' if i else ' of it'} {PARTS.get(part, part)}"
+        for i, part in enumerate(kept)
         if gaps[part] >= 0.05 * gap
     ]
     return f", {' and '.join(told)}" if told else ""
 
 
 def _share(value: float) -> str:
-    return "all of it" if value >= 0.995 else f"{percent(value, 0)} % of it"
+    return "all" if value >= 0.995 else f"{percent(value, 0)} %"
 
 
 def listed(names: Sequence[str], most: int = 6) -> str:
