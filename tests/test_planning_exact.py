@@ -67,9 +67,10 @@ def drawn(rng: np.random.Generator, *, clear: bool) -> Case:
             low_gap, high_gap = here / limit, below / limit
             if low_gap > 0.98 or high_gap < 1.02:
                 continue
-        else:
-            limit = here * float(rng.uniform(1.0, 1.03))
-            if limit >= below:
+        else:  # within 3 % of the value that meets it, or of the one that does not
+            near, sign = (here, 1.0) if rng.random() < 0.5 or math.isinf(below) else (below, -1.0)
+            limit = near * (1.0 + sign * float(rng.uniform(0.0, 0.03)))
+            if not here <= limit < below:
                 continue
         return Case(kind, metric, load, n, limit, rate, requests_for(kind, load),
                     (here / limit, below / limit))  # fmt: skip

@@ -121,13 +121,16 @@ def profile_table(document: Row) -> Grid:
 
 
 def _near(item: Row) -> Sequence[Row]:
-    """Return the evidence next to the answer; without one, of the last values."""
+    """Return the evidence from one value below what is undecided to one above the answer.
+
+    Without an answer that of the last values.
+    """
     values = sorted({row["value"] for row in item["evidence"]})
     if item["answer"] is None:
         kept = set(values[-2:])
     else:
-        at = values.index(item["answer"]) if item["answer"] in values else 0
-        kept = set(values[max(at - 1, 0) : at + 2])
+        low, high = item["undecided"] or [item["answer"]] * 2
+        kept = set(values[max(values.index(low) - 1, 0) : values.index(high) + 2])
     return [row for row in item["evidence"] if row["value"] in kept]
 
 

@@ -51,7 +51,8 @@ class PlanBar(Watcher):
     def stand(self, done: int, asked: int) -> None:
         """Show how many replications are done."""
         if self.console.is_terminal:
-            self._draw("", f"{done:,} of {asked:,} replications")
+            if asked:
+                self._draw("", f"{done:,} of {asked:,} replications")
         elif not self.quiet and time.monotonic() - self.line_at >= EVERY:
             self.line_at = time.monotonic()
             self.console.print(Text(f"{done:,} replications"), soft_wrap=True)

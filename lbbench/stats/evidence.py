@@ -47,9 +47,20 @@ def evidence_of(tally: Tally, shape: RunShape, *, whole: bool = False) -> Eviden
         **{name: getattr(tally, name) for name in _SEGMENT_NUMBERS},
         segment_start=tally.segment_start,
         edges=edges,
-        latency_counts=np.add.reduceat(tally.latency_counts, edges[:-1], axis=0),
+        latency_counts=_grouped(tally.latency_counts, edges),
         warmup_s=shape.warmup_s,
     )
+
+
+def _grouped(counts: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Return the sums of the rows of each group, int64[G, H]; most groups are a single row."""
+    made = np.empty((len(edges) - 1, counts.shape[1]), counts.dtype)
+    for row, first, last in zip(made, edges[:-1], edges[1:], strict=True):
+        if last - first == 1:
+            row[:] = counts[first]
+        else:
+            counts[first:last].sum(axis=0, out=row)
+    return made
 
 
 def common_warmup(points: Sequence[Sequence[Evidence]]) -> int:

@@ -26,7 +26,7 @@ def overload(pods: Sequence[Mapping[str, Any]], over: Sequence[int], *, closed: 
         )
     else:
         said = (
-            f"{_OVERLOAD}, with utilisation: {names}; queues grow as long as the run lasts, so "
+            f"over capacity, with utilisation: {names}; queues grow as long as the run lasts, so "
             "its latencies tell the length of the run and not the speed of the system"
         )
     return [said]
@@ -112,11 +112,6 @@ def thin(
     return said
 
 
-def is_overload(warning: str) -> bool:
-    """Tell whether a warning says that pods are over capacity, so that latencies mean nothing."""
-    return warning.startswith(_OVERLOAD)
-
-
 def is_of_one_run(warning: str) -> bool:
     """Tell whether a warning is about the intervals of a single run: pooled, it may not hold."""
     return warning.startswith(_OF_ONE_RUN)
@@ -136,8 +131,6 @@ def doubt(units: Units, *, changes: bool) -> str:
         )
     return ""
 
-
-_OVERLOAD = "over capacity"
 
 _OF_ONE_RUN = (
     "too few requests for",

@@ -11,10 +11,10 @@ import datetime as dt
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from lbbench import __version__
 from lbbench.errors import LbbenchError
@@ -25,6 +25,8 @@ from lbbench.model.study import Row, Status
 from lbbench.studies.content import content_of, files_of
 from lbbench.studies.machine import machine
 from lbbench.studies.run import Engine, replication, sum_up
+
+Made = TypeVar("Made")
 
 LONGEST = 200
 """Signs of an error that are kept: it is a line of a table."""
@@ -68,6 +70,17 @@ def answer(task: Task) -> Row:
     WrongWorkerError
         When the worker has another version of lbbench, or sees other files than the planner did.
     """
+    return guarded(task, _row)
+
+
+def guarded(task: Task, make: Callable[[Task, float], Made]) -> Made | Row:
+    """Return ``make(task, when it started)``, or a row with the error of what went wrong.
+
+    Raises
+    ------
+    WrongWorkerError
+        As `answer` does.
+    """
     started = time.perf_counter()
     if task.version != __version__:
         raise WrongWorkerError(
@@ -82,7 +95,7 @@ def answer(task: Task) -> Row:
             "put the same files there, or, when they were edited, give the command again"
         )
     try:
-        return _row(task, started)
+        return make(task, started)
     except OverTimeError as error:
         return missing(task, "timeout", str(error), time.perf_counter() - started)
     except LbbenchError as error:
@@ -136,7 +149,7 @@ def result_of(row: Row, scenario: Mapping[str, Any] | None = None) -> Result:
 def _row(task: Task, started: float) -> Row:
     from lbbench.stats.evidence import evidence_of, pack
 
-    scenario = _scenario(task.scenario, task.folder)
+    scenario = scenario_of(task)
     done = replication(
         scenario, task.replication, engine=task.engine, progress=_Limit(task.time_limit)
     )
@@ -188,6 +201,11 @@ class _Limit:
             f"stopped at its time limit of {self.seconds:g} s after {done:,}{of} requests; give "
             "a longer --time-limit with --retry, or ask for fewer requests"
         )
+
+
+def scenario_of(task: Task) -> Scenario:
+    """Return the checked scenario of a task."""
+    return _scenario(task.scenario, task.folder)
 
 
 @lru_cache(maxsize=4)

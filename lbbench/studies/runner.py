@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from lbbench.errors import RunError
 from lbbench.model.study import Row
 from lbbench.studies.executors import NoWorkers, OverTime, died, slots
 from lbbench.studies.point import Task, WrongWorkerError, answer, missing
 from lbbench.studies.schedule import Item, Schedule
+
+Made = TypeVar("Made")
 
 AHEAD = 2
 """Tasks given away per free place: one in work, one that is there when it ends."""
@@ -93,7 +95,7 @@ def run_waiting(
             idle()
 
 
-def row_of(future: Future[Row], task: Task, deaths: int) -> Row | None:
+def row_of(future: Future[Made], task: Task, deaths: int) -> Made | Row | None:
     """Return how a task ended; None when its worker died and it is to be run again."""
     error = CancelledError() if future.cancelled() else future.exception()
     if error is None:

@@ -14,7 +14,8 @@ from lbbench import __version__
 from lbbench.errors import RunError
 from lbbench.model.study import Row
 from lbbench.studies.planning.case import Cluster
-from lbbench.studies.point import Task, answer
+from lbbench.studies.planning.sample import Sample, sample
+from lbbench.studies.point import Task
 from lbbench.studies.run import Engine
 from lbbench.studies.runner import MOST_DEATHS, PATIENCE, row_of
 from lbbench.studies.warm import prepare
@@ -65,18 +66,18 @@ class Runs:
     def __init__(self, executor: Executor, *, folder: str, seed: int, engine: Engine) -> None:
         self.executor = executor
         self.folder, self.seed, self.engine = folder, seed, engine
-        self.rows: dict[tuple[str, int], Row] = {}
-        self.sent: dict[Future[Row], tuple[Task, int]] = {}
+        self.samples: dict[tuple[str, int], Sample] = {}
+        self.sent: dict[Future[Any], tuple[Task, int]] = {}
         self.asked: set[tuple[str, int]] = set()
 
-    def of(self, cluster: Cluster, replications: int) -> list[Row]:
+    def of(self, cluster: Cluster, replications: int) -> list[Sample]:
         """Return the first replications of a cluster, which are there."""
-        return [self.rows[cluster.content, number] for number in range(replications)]
+        return [self.samples[cluster.content, number] for number in range(replications)]
 
     def has(self, need: Need) -> bool:
         """Tell whether all that is needed is there."""
         return all(
-            (cluster.content, number) in self.rows
+            (cluster.content, number) in self.samples
             for cluster in need.clusters
             for number in range(need.replications)
         )
@@ -90,8 +91,8 @@ class Runs:
                     self.asked.add(key)
                     self._send(self._task(cluster, number), 0)
 
-    def take(self, futures: Sequence[Future[Row]]) -> None:
-        """Keep the rows of futures that have ended; what died with its worker is sent again.
+    def take(self, futures: Sequence[Future[Any]]) -> None:
+        """Keep the samples of futures that have ended; what died with its worker is sent again.
 
         Raises
         ------
@@ -100,17 +101,17 @@ class Runs:
         """
         for future in futures:
             task, deaths = self.sent.pop(future)
-            row = row_of(future, task, deaths)
-            if row is None:
+            ended: Sample | Row | None = row_of(future, task, deaths)
+            if ended is None:
                 self._send(task, deaths + 1)
-                continue
-            if row.status != "done":
-                raise RunError(f"a run of the plan failed: {row.error}")
-            self.rows[row.content, row.replication] = row
+            elif isinstance(ended, Sample):
+                self.samples[ended.content, ended.replication] = ended
+            else:
+                raise RunError(f"a run of the plan failed: {ended.error}")
 
     def _send(self, task: Task, deaths: int) -> None:
         assert deaths < MOST_DEATHS
-        self.sent[self.executor.submit(answer, task)] = (task, deaths)
+        self.sent[self.executor.submit(sample, task)] = (task, deaths)
 
     def _task(self, cluster: Cluster, number: int) -> Task:
         return Task(

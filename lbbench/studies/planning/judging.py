@@ -14,16 +14,14 @@ largest latency (which grows with the length of a run) and the busiest pod's uti
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from lbbench.model.objectives import parse_objective
-from lbbench.model.study import Row
-from lbbench.stats.evidence import Evidence, common_warmup, unpack_numbers, with_histograms
+from lbbench.stats.evidence import common_warmup
 from lbbench.stats.intervals import (
     LEVEL,
     decorrelated,
@@ -34,7 +32,7 @@ from lbbench.stats.intervals import (
     units_of,
 )
 from lbbench.stats.latency import QUANTILES, Units
-from lbbench.stats.remarks import is_overload
+from lbbench.studies.planning.sample import Sample
 
 LOOKS = (4, 8, 16, 32, 64)
 """Replications after which a value is looked at."""
@@ -102,7 +100,7 @@ def level_of(objectives: int, clusters: int, confidence: float = LEVEL) -> float
 
 
 def judge(
-    rows: Sequence[Row],
+    samples: Sequence[Sample],
     objectives: Sequence[Objective],
     level: float,
     *,
@@ -112,7 +110,7 @@ def judge(
 
     Parameters
     ----------
-    rows
+    samples
         The first replications of one scenario, at least two.
     level
         Of each interval, see `level_of`.
@@ -120,26 +118,21 @@ def judge(
         Whether a run that says "over capacity" is to be believed: not where all is deterministic,
         because full is not too full there.
     """
-    evidence = _evidence(rows)
-    first = common_warmup([[numbers for numbers, _ in evidence]])
-    whole = [with_histograms(numbers, text, first) for numbers, text in evidence]
+    first = common_warmup([[sample.evidence for sample in samples]])
+    whole = [sample.behind(first) for sample in samples]
     units, sure = units_of(whole, first), decorrelated(whole, first)
     threshold = _threshold(objectives)
     readings = tuple(
-        _reading(item, rows, units, sure, level, threshold=threshold) for item in objectives
+        _reading(item, samples, units, sure, level, threshold=threshold) for item in objectives
     )
-    overloaded = can_overload and _is_overloaded(rows)
+    overloaded = can_overload and _is_overloaded(samples)
     if overloaded or any(item.verdict == "not met" for item in readings):
         verdict: Outcome = "not met"
     elif all(item.verdict == "met" for item in readings):
         verdict = "met"
     else:
         verdict = "undecided"
-    return Judged(verdict, readings, overloaded, len(rows), int(units.n.sum()))
-
-
-def _evidence(rows: Sequence[Row]) -> list[tuple[Evidence, str]]:
-    return [(unpack_numbers(row.segments or b""), row.histograms or "[]") for row in rows]
+    return Judged(verdict, readings, overloaded, len(samples), int(units.n.sum()))
 
 
 def _threshold(objectives: Sequence[Objective]) -> float | None:
@@ -154,7 +147,7 @@ def _threshold(objectives: Sequence[Objective]) -> float | None:
 
 def _reading(
     item: Objective,
-    rows: Sequence[Row],
+    samples: Sequence[Sample],
     units: Units,
     sure: float,
     level: float,
@@ -163,7 +156,7 @@ def _reading(
 ) -> Reading:
     metric = item.metric
     if metric in BY_SPREAD:
-        value, found = _by_spread(metric, rows, level)
+        value, found = _by_spread(metric, samples, level)
     elif metric in ("error_rate", "attainment"):
         name = metric if metric == "error_rate" or threshold is None else f"{metric}:{threshold!r}"
         value, found = estimate(units, name), interval(units, name, level)
@@ -192,10 +185,10 @@ def _verdict(
 
 
 def _by_spread(
-    metric: str, rows: Sequence[Row], level: float
+    metric: str, samples: Sequence[Sample], level: float
 ) -> tuple[float | None, tuple[float, float] | None]:
     """Return mean and interval of what each replication found for itself."""
-    values = [_own(metric, json.loads(row.result or "{}")) for row in rows]
+    values = [_own(metric, sample) for sample in samples]
     known = np.array([value for value in values if value is not None])
     if len(known) < 2:
         return (float(known[0]) if len(known) else None), None
@@ -204,12 +197,10 @@ def _by_spread(
     return mean, (mean - half, mean + half)
 
 
-def _own(metric: str, result: Mapping[str, Any]) -> float | None:
+def _own(metric: str, sample: Sample) -> float | None:
     if metric == "latency.max":
-        value = result["latency_s"]["max"]
-        return None if value is None else float(value)
-    known = [pod["utilisation"] for pod in result["pods"] if pod["utilisation"] is not None]
-    return max(known, default=None)
+        return sample.largest
+    return float(sample.utilisation.max()) if len(sample.utilisation) else None
 
 
 def _share_interval(
@@ -230,13 +221,9 @@ def _share_interval(
     return max(min(low, found[0]), 0.0), min(max(high, found[1]), 1.0)
 
 
-def _is_overloaded(rows: Sequence[Row]) -> bool:
+def _is_overloaded(samples: Sequence[Sample]) -> bool:
     """Tell whether most replications say that pods are over capacity: one may do so by chance."""
-    said = sum(
-        any(is_overload(text) for text in json.loads(row.result or "{}")["warnings"])
-        for row in rows
-    )
-    return 2 * said > len(rows)
+    return 2 * sum(sample.overloaded for sample in samples) > len(samples)
 
 
 def needs(metric: str) -> float:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lbbench.model.scenario import Scenario
+from lbbench.model.topology import topology
 from lbbench.studies.check import pod_shares
 
 if TYPE_CHECKING:
@@ -64,11 +65,16 @@ def overload(scenario: Scenario) -> str | None:
 
 
 def is_clockwork(scenario: Scenario) -> bool:
-    """Tell whether requests come and are served like clockwork, so that full is not too full."""
-    traffic = scenario.traffic
+    """Tell whether requests come, take turns and are served like clockwork: full is not too full.
+
+    That is so when a single nginx worker deals them out in turn.
+    """
+    traffic, top = scenario.traffic, topology(scenario)
     return (
         traffic.arrivals.process == "deterministic"
         and traffic.service_time.distribution == "deterministic"
+        and scenario.stages.ingress.balancer == "round_robin"
+        and len(top.replicas) * top.workers_per_replica == 1
     )
 
 

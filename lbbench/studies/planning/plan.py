@@ -106,8 +106,13 @@ def plan(
         warm = {}
         if engine == "fast":
             warm = {name: cluster_of(subject.base).scenario for name, subject in subjects.items()}
+            for name in warm:
+                watcher.tries(name, "loading its kernel (compiled once)")
         found = drive(
-            searches, runs, warm=warm, idle=lambda: watcher.stand(len(runs.rows), len(runs.asked))
+            searches,
+            runs,
+            warm=warm,
+            idle=lambda: watcher.stand(len(runs.samples), len(runs.asked)),
         )
     return Plan(
         subject=first,
@@ -117,7 +122,7 @@ def plan(
         profile=None if hours is None else _by_hour(hours, found),
         notes=(*_remarks(first.base), *(() if hours is None else hours.notes)),
         wall_s=time.perf_counter() - started,
-        replications=len(runs.rows),
+        replications=len(runs.samples),
     )
 
 

@@ -195,8 +195,8 @@ class Planner:
         return number in self.decided
 
     def _judged(self, cluster: Cluster, look: int, level: float) -> Judged:
-        rows = self.runs.of(cluster, look)
-        return judge(rows, self.objectives, level, can_overload=self.can_overload)
+        samples = self.runs.of(cluster, look)
+        return judge(samples, self.objectives, level, can_overload=self.can_overload)
 
     def decide(self, number: int, looks: Sequence[int] = LOOKS) -> Generator[Need, None, Decided]:
         """Run replications of a value until it is decided, or the last look is over."""

@@ -158,8 +158,8 @@ def _of_rate(base: Scenario, load: Load) -> Subject:
         )
     most = capacity(topology(base), load.mean_work)
     step = nice_below(most / STEPS)
-    return Subject("rate", base, load, max(round(load.rate / step), 1), math.ceil(most / step),
-                   step)  # fmt: skip
+    own, beyond = max(round(load.rate / step), 1), math.floor(most / step * (1.0 + 1e-9)) + 1
+    return Subject("rate", base, load, own, beyond, step)
 
 
 def nice_below(value: float) -> float:

@@ -1,0 +1,305 @@
+"""Whole plans whose answers can be worked out by hand, in Python and on the command line.
+
+Requests come and are served like clockwork, 2000/s of 2.5 ms: 5 pods are exactly full, 4 too few.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command import says_one_sentence
+from planning import clockwork, least_pods, mm1_sample, sample
+
+import lbbench
+from lbbench.errors import RunError
+from lbbench.inputs.yaml import dump
+from lbbench.studies.planning import driver
+from lbbench.studies.planning.watching import Watcher
+
+LIMIT = {"latency.max": "2.6ms"}
+
+
+def planned(scenario=None, **options):
+    """Return a plan made in this process by the readable engine."""
+    options = {"objective": LIMIT, "workers": 1, "engine": "reference", **options}
+    return lbbench.plan(clockwork() if scenario is None else scenario, **options)
+
+
+def sides(document: dict) -> dict[float, set[str]]:
+    """Return the verdicts by value."""
+    found: dict[float, set[str]] = {}
+    for item in document["evidence"]:
+        found.setdefault(item["value"], set()).add(item["verdict"])
+    return found
+
+
+def test_the_least_number_of_pods_has_evidence_on_both_sides():
+    """Five pods are full and nothing waits; four are offered 1.25 of what they can serve."""
+    plan = planned()
+    document = plan.to_dict()
+    assert (plan.answer, plan.met, document["undecided"]) == (5, True, None)
+    assert sides(document)[5] == {"met"}
+    assert sides(document)[4] == {"not met"}
+    too_few = next(item for item in document["evidence"] if item["value"] == 4)
+    assert "1.25 of what they can serve" in too_few["because"]
+    assert document["schema"] == "lbbench.plan/1"
+    assert document["objectives"] == [{"metric": "latency.max", "limit": 0.0026}]
+    assert document["scenario"]["traffic"]["arrivals"]["rate"] == "2000/s"
+    assert document["sentence"].startswith("5 pods with round_robin: max 2.5 ms")
+    minus = document["n_minus_1"]
+    assert (minus["lost"], minus["met"], minus["headroom"]) == ("pod-4", False, 0.8)
+    assert document["most_loaded"]["utilisation"] == pytest.approx(1.0, abs=0.05)
+    json.dumps(document, allow_nan=False)
+
+
+@pytest.fixture
+def made_up(monkeypatch):
+    """Let every run be that of M/M/1 pods, made by hand: what is tested is the plan."""
+    monkeypatch.setattr(driver, "sample", mm1_sample)
+
+
+def poisson(**changes):
+    """Return a scenario of 2000 requests/s of 2.5 ms that come and are served at random."""
+    laws = {"arrivals.process": "poisson", "service_time.distribution": "exponential"}
+    return clockwork(**{f"traffic.{leaf}": law for leaf, law in laws.items()}, **changes)
+
+
+MEAN = {"latency.mean": "6.1ms"}
+
+
+@pytest.mark.parametrize("limit", ["4ms", "6.1ms", "12ms"])
+@pytest.mark.usefixtures("made_up")
+def test_the_answer_is_the_least_that_meets_the_limit(limit):
+    """The known mean of M/M/1 pods gives the answer; both neighbours of the boundary are there."""
+    exact = least_pods(2000.0, float(limit.removesuffix("ms")) / 1000)
+    document = planned(poisson(), objective={"latency.mean": limit}).to_dict()
+    assert document["answer"] == exact
+    assert sides(document)[exact] == {"met"}
+    assert sides(document)[exact - 1] == {"not met"}
+    assert document["undecided"] is None
+
+
+@pytest.mark.usefixtures("made_up")
+def test_a_limit_at_a_value_is_undecided_and_the_larger_is_the_answer():
+    """At 10 pods the mean is the limit itself: 64 replications do not decide, 11 is the answer."""
+    document = planned(poisson(), objective={"latency.mean": "5ms"}).to_dict()
+    assert document["answer"] == 11
+    assert document["undecided"] == [10, 11]
+    ten = next(item for item in document["evidence"] if item["value"] == 10)
+    assert (ten["verdict"], ten["replications"]) == ("undecided", 64)
+    assert "10 may be enough, which 64 replications do not decide" in document["sentence"]
+    rate = planned(
+        poisson(**{"cluster.pods": 10}), for_="rate", objective={"latency.mean": "5ms"}
+    ).to_dict()
+    assert rate["undecided"][0] == rate["answer"] < 2000.0 <= rate["undecided"][1]
+
+
+@pytest.mark.usefixtures("made_up")
+def test_the_greatest_rate_is_found_in_steps():
+    """2 pods have a mean of 6.1 ms at 472.1/s, in steps of 5/s."""
+    document = planned(poisson(), for_="rate", objective=MEAN).to_dict()
+    assert document["answer"] == 470.0
+    assert sides(document)[475.0] == {"not met"}
+    assert document["unit"] == "requests/s"
+
+
+@pytest.mark.usefixtures("made_up")
+def test_places_are_found_like_pods():
+    """Of 2 pods each needs half of the places that pods of one place would be."""
+    exact = -(-least_pods(2000.0, 0.0061) // 2)
+    assert planned(poisson(), for_="concurrency", objective=MEAN).answer == exact
+
+
+@pytest.mark.usefixtures("made_up")
+def test_surviving_a_loss_takes_more():
+    """One pod more survives a pod; a node of two pods takes as many more as it has."""
+    pods = least_pods(2000.0, 0.0061)
+    nodes = {"cluster.nodes": 2, "cluster.pods": 4, "cluster.ingress.replicas": "per_node"}
+    assert planned(poisson(), survive="pod", objective=MEAN).answer == pods + 1
+    plan = planned(poisson(**nodes), for_="nodes", survive="node", objective=MEAN)
+    assert plan.answer == -(-pods // 2) + 1
+    found = plan.to_dict()["evidence"]
+    answer = [item for item in found if item["value"] == plan.answer]
+    assert {item["lost"] for item in answer} == {None, f"node-{plan.answer - 1}"}
+    assert {item["verdict"] for item in answer} == {"met"}
+    less = [item for item in found if item["value"] == plan.answer - 1]
+    assert any(item["lost"] and item["verdict"] == "not met" for item in less)
+
+
+@pytest.mark.usefixtures("made_up")
+def test_the_headroom_is_the_load_that_one_less_still_serves():
+    """One pod less meets the limit up to the rate at which they are exactly enough, in 2 %."""
+    plan = planned(poisson(), objective=MEAN)
+    minus = plan.to_dict()["n_minus_1"]
+    holds = (plan.answer - 1) / 0.0025 * (1.0 - 0.0025 / 0.0061)
+    assert minus["lost"] == f"pod-{plan.answer - 1}"
+    assert minus["met"] is False
+    assert 0.0 <= holds / 2000.0 - minus["headroom"] < 0.03
+    assert minus["metrics"]["latency.mean"] > 0.0061
+
+
+@pytest.mark.usefixtures("made_up")
+def test_every_balancer_has_a_plan_under_the_same_requests():
+    """The blocks come in the order given; the top repeats the best, the first of equal ones."""
+    document = planned(poisson(), balancers=["random", "round_robin"], objective=MEAN).to_dict()
+    assert [block["balancer"] for block in document["balancers"]] == ["random", "round_robin"]
+    assert document["best"] == document["balancer"] == "random"
+    assert document["answer"] == document["balancers"][1]["answer"]
+
+
+@pytest.mark.usefixtures("made_up")
+def test_a_profile_has_an_answer_for_every_hour():
+    """The plan is that of the peak; each hour has the least number for its own rate."""
+    hours = Path(__file__).parent / "data" / "planning" / "hours.csv"
+    document = planned(poisson(), profile=hours, objective=MEAN).to_dict()
+    assert document["answer"] == least_pods(2000.0, 0.0061)
+    answers = {hour["hour"]: hour["answers"]["round_robin"] for hour in document["profile"]}
+    assert answers == {
+        "03:00": 0,
+        "08:00": least_pods(800.0, 0.0061),
+        "12:00": least_pods(2000.0, 0.0061),
+        "18:00": least_pods(1600.0, 0.0061),
+    }
+
+
+@pytest.mark.usefixtures("made_up")
+def test_what_the_service_time_forbids_has_that_reason():
+    """A limit below the mean service time: no answer, and the sentence says so."""
+    plan = planned(poisson(), objective={"latency.mean": "2ms"})
+    assert (plan.met, plan.answer) == (False, None)
+    document = plan.to_dict()
+    assert "alone have a mean of 2.5 ms, above the limit of 2 ms" in document["reason"]
+    assert document["evidence"][-1]["verdict"] == "not met"
+    assert document["most_loaded"]["pod"] == "pod-0"
+
+
+@pytest.mark.usefixtures("made_up")
+def test_what_no_longer_gets_better_is_given_up():
+    """A metric that stays while the pods idle is given up long before the last number of pods."""
+    failing = [{"at": "0s", "pod": "pod-0", "fail": "refuse"}]
+    plan = planned(poisson(timeline=failing), objective={"error_rate": "1%"})
+    document = plan.to_dict()
+    assert document["answer"] is None
+    assert "error rate no longer gets better: 9.09 % at" in document["reason"]
+    assert "requests fail: reset 100 %" in document["reason"]
+    assert max(row["value"] for row in document["evidence"]) < 100
+
+
+@pytest.mark.usefixtures("made_up")
+def test_who_watches_hears_what_is_tried_and_the_answer():
+    """A watcher is told the values, the answer and how many replications are done."""
+
+    class Heard(Watcher):
+        def __init__(self) -> None:
+            self.tried: list[str] = []
+            self.said: list[str] = []
+            self.done = 0
+
+        def tries(self, _balancer: str, text: str) -> None:
+            self.tried.append(text)
+
+        def answered(self, _balancer: str, text: str) -> None:
+            self.said.append(text)
+
+        def stand(self, done: int, _asked: int) -> None:
+            self.done = max(self.done, done)
+
+    heard = Heard()
+    plan = planned(poisson(), watcher=heard, objective=MEAN)
+    assert any(text.startswith(f"{plan.answer} pods") for text in heard.tried)
+    assert heard.said == list(plan.sentences)
+    assert heard.done == plan.replications > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"objective": None}, "there is no objective"),
+        ({"objective": {"latency.p98": "1s"}}, "is not a metric"),
+        ({"objective": {"latency.p99": "3"}}, "write a number with a unit"),
+        ({"for_": "racks"}, "give one of pods, nodes, rate, concurrency"),
+        ({"survive": "node"}, "single node"),
+        ({"balancers": ["random", "random"]}, "name each balancer once"),
+        ({"workers": 0}, "must be at least 1"),
+        ({"for_": "rate", "profile": "hours.csv"}, "asks for what is given"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused(options, said):
+    """One sentence, before anything is run."""
+    with pytest.raises(RunError, match=said):
+        planned(**options)
+
+
+def test_runs_too_short_for_a_percentile_are_refused(monkeypatch):
+    """64 replications of 4 requests tell no p99; the sentence says how many it takes."""
+
+    def short(task):
+        return sample([0.01, 0.02, 0.01, 0.02], content=task.content, number=task.replication)
+
+    monkeypatch.setattr(driver, "sample", short)
+    with pytest.raises(RunError, match=r"latency\.p99 takes 500 independent .* have 256 after"):
+        planned(poisson(), objective={"latency.p99": "1s"})
+
+
+@pytest.fixture
+def file(tmp_path) -> Path:
+    """Return the clockwork scenario as a file."""
+    path = tmp_path / "clock.yaml"
+    path.write_text(dump(clockwork()), encoding="utf-8")
+    return path
+
+
+RUN = ("--engine", "reference", "--workers", "1")
+
+
+@pytest.mark.parametrize("width", [50, 160])
+def test_the_command_says_the_answer_first(command, file, width, tmp_path):
+    """Sentence, objectives, table and evidence, at any width; the JSON is the same plan."""
+    out = tmp_path / "plan.json"
+    ended = command("plan", file, "--slo", "latency.max=2.6ms", *RUN, "--json", out)
+    assert ended.code == 0, ended.err
+    assert ended.out.startswith("5 pods with round_robin: max 2.5 ms")
+    assert "4 are too few" in " ".join(ended.out.split())
+    assert json.loads(out.read_text())["answer"] == 5
+    from rich.console import Console
+
+    from lbbench.report.plan import show
+
+    narrow = Console(width=width, color_system=None, force_terminal=False)
+    with narrow.capture() as captured:
+        show(json.loads(out.read_text()), narrow)
+    assert all(len(line) <= width for line in captured.get().splitlines())
+    assert "pod-4" in captured.get() or width < 80
+
+
+def test_an_objective_that_cannot_be_met_ends_with_one(command, file):
+    """Status 1, the reason on stdout, as JSON when asked for."""
+    ended = command("plan", file, "--slo", "latency.mean=2ms", *RUN, "--json", "-")
+    assert ended.code == 1
+    document = json.loads(ended.out)
+    assert document["met"] is False
+    assert document["reason"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--slo", "latency.p99"), "METRIC=LIMIT"),
+        (("--slo", "latency.p99=1s", "--slo", "latency.p99=2s"), "given twice"),
+        (("--slo", "latency.p99=fast"), "--slo latency.p99 = fast"),
+        ((), "there is no objective"),
+        (("--slo", "latency.mean=1s", "--profile", "nowhere.csv"), "no such file"),
+        (("--slo", "latency.mean=1s", "--balancers", "nothing"), "nothing"),
+        (("--slo", "latency.mean=1s", "--survive", "zone"), "no zones"),
+        (("--slo", "latency.mean=1s", "--set", "path=service", "--balancers", "ewma"), "service"),
+    ],
+)
+def test_a_wrong_question_is_one_sentence(command, file, tmp_path, arguments, said):
+    """Status 2, nothing written."""
+    out = tmp_path / "plan.json"
+    ended = command("plan", file, *RUN, *arguments, "--json", out)
+    assert says_one_sentence(ended)
+    assert said in ended.err
+    assert not out.exists()
