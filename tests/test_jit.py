@@ -140,9 +140,9 @@ def test_two_balancers_never_share_an_entry(bench: Bench):
 
 
 def test_kernels_of_several_processes_keep_their_own_inner_functions(tmp_path: Path):
-    """Two kernels that differ in a constant, each compiled by a process of its own, meet in a third.
+    """Two kernels that differ in a constant, each compiled by another process, meet in a third.
 
-    The function that both call has the same name and types in each, and not the same code.
+    The function that they call has the same name and types in both, and not the same code.
     """
     (tmp_path / "apart_under_test.py").write_text(APART)
 

@@ -96,13 +96,6 @@ def test_another_seed_is_taken(command, monkeypatch):
     assert seeds == [7]
 
 
-def test_the_statistical_checks_are_announced(command):
-    """Without ``--cases`` one sentence says what there is, with status 2."""
-    ended = command("verify")
-    assert says_one_sentence(ended)
-    assert "lbbench verify --cases" in ended.err
-
-
 def test_an_unknown_case_is_refused(command):
     """One sentence with near misses; nothing is run."""
     ended = command("verify", "--cases", "C99")

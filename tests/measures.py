@@ -1,0 +1,15 @@
+"""What tests of the verify suite let workers measure; light to import."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def drawn(seed: int, number: int) -> dict[str, float]:
+    """Return a normal number of mean 1, and the number of the replication."""
+    return {"x": 1.0 + np.random.default_rng([seed, number]).normal(), "number": number}
+
+
+def broken(_seed: int, number: int) -> dict[str, float]:
+    """End with an error."""
+    raise ValueError(f"replication {number} has no numbers")
