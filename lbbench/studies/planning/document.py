@@ -179,7 +179,10 @@ def sentence(planner: Planner, balancer: str, found: Found) -> str:
     """Return the answer in words."""
     subject, name = planner.subject, words.short_balancer(balancer)
     if found.number is None:
-        return f"{name}: the objectives cannot be met: {found.why}"
+        said = "the objectives cannot be met"
+        if found.undecided is not None:
+            said = "no value is shown to meet the objectives"
+        return f"{name}: {said}: {found.why}"
     answer = planner.amount(found.number)
     at = "" if subject.kind == "rate" else f" at {words.number(round(subject.load.rate, 2))}/s"
     lost = "" if planner.survive is None else f", also without its largest {planner.survive}"

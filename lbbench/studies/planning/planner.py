@@ -22,6 +22,7 @@ from lbbench.studies.planning.judging import (
 from lbbench.studies.planning.loads import is_clockwork
 from lbbench.studies.planning.loss import Unit
 from lbbench.studies.planning.search import least_far
+from lbbench.studies.planning.sides import sides_of
 from lbbench.studies.planning.subject import Subject
 from lbbench.studies.planning.verdicts import Decided, is_within, joined, worst
 
@@ -43,7 +44,8 @@ class Found(NamedTuple):
     number
         The answer as the subject counts; None: no value meets the objectives.
     undecided
-        From the least to the greatest value among which the answer lies; None: it is decided.
+        From the least to the greatest value among which the answer lies; None: it is decided. See
+        `lbbench.studies.planning.sides`.
     decided
         Every value that was looked at.
     erlang
@@ -102,13 +104,11 @@ class Planner:
         number = yield from self._first_pass(erlang)
         if isinstance(number, str):
             return self._found(None, erlang, number)
-        answer = yield from self._confirmed(number)
-        if answer is None:
-            last = 1 if self.subject.is_greatest else self.subject.most
-            yield from self.decide(last)
-            return self._found(None, erlang, self._out_of_reach(last))
-        notes = yield from self._surprises(answer)
-        return self._found(answer, erlang, None, notes)
+        sides = yield from sides_of(self, number)
+        if sides.answer is None:
+            return self._found(None, erlang, sides.why, undecided=sides.undecided)
+        notes = yield from self._surprises(sides.answer)
+        return self._found(sides.answer, erlang, None, notes, undecided=sides.undecided)
 
     def _first_pass(self, erlang: int | None) -> Generator[Need, None, int | str]:
         """Return the value next to the boundary that seems to be met; or why none can be."""
@@ -135,25 +135,6 @@ class Planner:
         if subject.is_greatest:
             return max((far or 1) - 1, 1)
         return far or most
-
-    def _confirmed(self, number: int) -> Generator[Need, None, int | None]:
-        """Return the value that is met next to one that is not, from ``number`` on; None: none."""
-        easier = -1 if self.subject.is_greatest else 1
-        while (yield from self.decide(number)).verdict != "met":
-            number += easier
-            if not self.is_there(number):
-                return None
-        while self.is_there(number - easier):
-            if (yield from self.decide(number - easier)).verdict != "met":
-                break
-            number -= easier
-        beyond = number - easier
-        if self.is_there(beyond) and self.decided[beyond].verdict == "undecided":
-            while beyond in self.decided:
-                beyond -= easier
-            if self.is_there(beyond):  # bounds what may be enough; not worth all looks
-                yield from self.decide(beyond, LOOKS[:3])
-        return number
 
     @property
     def known(self) -> dict[int, Decided]:
@@ -263,14 +244,8 @@ class Planner:
         erlang: int | None,
         why: str | None,
         notes: Sequence[str] = (),
+        undecided: tuple[int, int] | None = None,
     ) -> Found:
-        undecided = None
-        if number is not None:
-            step = 1 if self.subject.is_greatest else -1
-            end = number
-            while end + step in self.decided and self.decided[end + step].verdict == "undecided":
-                end += step
-            undecided = None if end == number else (min(end, number), max(end, number))
         return Found(number, undecided, self.known, erlang, why, tuple(notes))
 
     def _surprises(self, answer: int) -> Generator[Need, None, list[str]]:
@@ -293,6 +268,3 @@ class Planner:
             f"({self.why_not(decided)}): the cluster is not the same size everywhere, look at both"
         )
         return [said]
-
-    def _out_of_reach(self, number: int) -> str:
-        return f"even {self.amount(number)} do not meet them: {self.why_not(self.decided[number])}"
