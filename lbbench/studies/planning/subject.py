@@ -17,6 +17,7 @@ from lbbench.model.scenario import Scenario
 from lbbench.model.topology import capacity, topology
 from lbbench.model.units import write_rate
 from lbbench.studies.planning.growth import with_nodes, with_places, with_pods
+from lbbench.studies.planning.loss import refuse_scale
 
 Kind = Literal["pods", "nodes", "rate", "concurrency"]
 KINDS: tuple[Kind, ...] = ("pods", "nodes", "rate", "concurrency")
@@ -130,12 +131,15 @@ def subject_of(scenario: Scenario, kind: str) -> Subject:
     Raises
     ------
     RunError
-        When there is no such kind, or this traffic has no rate that could be varied.
+        When there is no such kind, this traffic has no rate that could be varied, or the timeline
+        sets the number of pods that is looked for.
     """
     if kind not in KINDS:
         raise RunError(f"for = {kind}: is not known; give one of {', '.join(KINDS)}")
     base, load = resolved(scenario)
     cluster = base.cluster
+    if kind in ("pods", "nodes"):
+        refuse_scale(base, f"for = {kind}", "overrides the number that is tried")
     if kind == "pods":
         return Subject("pods", base, load, len(cluster.pod_names()), MOST)
     if kind == "nodes":
