@@ -189,7 +189,10 @@ def _evidence(document: Block, blocks: Sequence[Block]) -> Table:
             ]
             rows.append([cell for i, cell in enumerate(row) if i != 2 or with_lost])
     kept = [column for i, column in enumerate(columns) if i != 2 or with_lost]
-    note = "Small figures are the intervals that decide; a likely verdict goes by the estimate."
+    note = (
+        "Small figures are 95 % intervals of the figure alone; wider ones decide. A likely verdict "
+        "goes by the estimate."
+    )
     return Table("evidence", "The evidence", kept, rows, note)
 
 

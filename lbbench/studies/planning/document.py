@@ -132,7 +132,11 @@ def block(
 
 
 def evidence(planner: Planner, found: Found) -> list[dict[str, Any]]:
-    """Return every value that was looked at, ascending: a row per cluster and objective."""
+    """Return every value that was looked at, ascending: a row per cluster and objective.
+
+    ``ci95`` is the 95 % interval of the figure alone, for reading; ``decides`` the wider one, at
+    ``level``, whose ends give the verdict.
+    """
     rows: list[dict[str, Any]] = []
     for number in sorted(found.decided):
         decided = found.decided[number]
@@ -142,7 +146,7 @@ def evidence(planner: Planner, found: Found) -> list[dict[str, Any]]:
             rows += [
                 {
                     "value": value, "metric": item.metric, "estimate": None, "ci95": None,
-                    "limit": item.limit, "verdict": "not met", "replications": 0, "lost": lost,
+                    "decides": None, "level": None, "limit": item.limit, "verdict": "not met", "replications": 0, "lost": lost,
                     "because": reason,
                 }
                 for item in planner.objectives
@@ -155,7 +159,9 @@ def evidence(planner: Planner, found: Found) -> list[dict[str, Any]]:
                     "value": value,
                     "metric": item.metric,
                     "estimate": item.estimate,
-                    "ci95": None if item.low is None or is_likely else [item.low, item.high],
+                    "ci95": None if item.ci95 is None or is_likely else list(item.ci95),
+                    "decides": None if item.low is None or is_likely else [item.low, item.high],
+                    "level": None if is_likely else judged.level,
                     "limit": item.limit,
                     "verdict": _verdict(item, judged, is_likely=is_likely),
                     "replications": judged.replications,
@@ -216,6 +222,6 @@ def _figures(decided: Decided) -> str:
 
 def _figure(item: Reading) -> str:
     text = f"{words.short_metric(item.metric)} {words.figure(item.metric, item.estimate)}"
-    if item.low is None or item.high is None:
+    if item.ci95 is None:
         return text
-    return f"{text} (95 % {words.span(item.metric, item.low, item.high)})"
+    return f"{text} (95 % {words.span(item.metric, *item.ci95)})"
