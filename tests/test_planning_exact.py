@@ -51,8 +51,12 @@ def latency(kind: str, metric: str, n: int, rate: float) -> float:
     return SERVICE * (law.mean if level is None else law.quantile(level))
 
 
-def drawn(rng: np.random.Generator, *, clear: bool) -> Case:
-    """Draw a case: utilisation 0.5 .. 0.93 at the answer, 1 .. 30 pods."""
+def drawn(rng: np.random.Generator, *, clear: bool, is_above: bool = True) -> Case:
+    """Draw a case: utilisation 0.5 .. 0.93 at the answer, 1 .. 30 pods.
+
+    The limit of an unclear one lies up to 3 % above the exact value at the answer (``is_above``),
+    or up to 3 % below the one at the number below it.
+    """
     while True:
         kind = str(rng.choice(["central", "random", "round_robin"]))
         metric = str(rng.choice(list(METRICS)))
@@ -67,9 +71,13 @@ def drawn(rng: np.random.Generator, *, clear: bool) -> Case:
             low_gap, high_gap = here / limit, below / limit
             if low_gap > 0.98 or high_gap < 1.02:
                 continue
-        else:
+        elif is_above:
             limit = here * float(rng.uniform(1.0, 1.03))
             if limit >= below:
+                continue
+        else:
+            limit = below / float(rng.uniform(1.0, 1.03))
+            if not here <= limit < below < math.inf:
                 continue
         return Case(kind, metric, load, n, limit, rate, requests_for(kind, load),
                     (here / limit, below / limit))  # fmt: skip
@@ -102,12 +110,18 @@ def asked(case: Case, number: int) -> dict[str, object]:
 @pytest.mark.long
 @pytest.mark.parametrize("clear", [True, False])
 def test_the_answer_is_the_exact_one(clear):
-    """Clear cases are exact in at least 97 of 100; the others exact, or one more and said so."""
+    """Clear cases are exact in at least 97 of 100; the others exact, or one more and said so.
+
+    Half of the unclear limits lie just above the value at the answer: none may err. The others lie
+    just below the value at one less, which is then called enough in 2.5 % of the cases at most: two
+    of 25 may be.
+    """
     count = CLEAR if clear else UNCLEAR
     rng = np.random.default_rng(20 if clear else 21)
-    wrong = []
+    wrong: dict[bool, list[object]] = {True: [], False: []}
     for number in range(count):
-        case = drawn(rng, clear=clear)
+        is_above = number % 2 == 0
+        case = drawn(rng, clear=clear, is_above=is_above)
         found = plan(
             build(asked(case, number)),
             objective={case.metric: f"{case.limit!r}s"},
@@ -117,7 +131,8 @@ def test_the_answer_is_the_exact_one(clear):
         document = found.to_dict()
         fits = found.answer == case.exact
         if not clear and found.answer == case.exact + 1:
-            fits = document["undecided"] is not None and case.exact in document["undecided"]
+            low, high = document["undecided"] or (math.inf, -math.inf)
+            fits = low <= case.exact <= high == found.answer
         if REPORT:
             line = {**case._asdict(), "number": number, "clear": clear, "answer": found.answer,
                     "undecided": document["undecided"], "fits": fits,
@@ -126,5 +141,9 @@ def test_the_answer_is_the_exact_one(clear):
             with Path(REPORT).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
         if not fits:
-            wrong.append((number, case, found.answer, document["undecided"]))
-    assert len(wrong) <= (3 if clear else 0), wrong
+            wrong[is_above].append((number, case, found.answer, document["undecided"]))
+    if clear:
+        assert sum(map(len, wrong.values())) <= 3, wrong
+    else:
+        assert len(wrong[True]) == 0, wrong
+        assert len(wrong[False]) <= 2, wrong

@@ -118,3 +118,11 @@ def test_a_rate_that_is_never_decided_ends_at_the_least_one(monkeypatch):
     assert (document["answer"], document["met"]) == (None, False)
     assert "64 replications do not decide even" in document["reason"]
     assert len(asked(document)) < 24
+
+
+def test_a_small_rate_is_found_in_small_steps(monkeypatch):
+    """An answer of 3 % of the capacity is found to about 1 % of itself; the file's rate stays."""
+    document = planned(monkeypatch, lambda n: n * 1e-3, lambda _n, _look: 0.0, for_="rate")
+    assert document["step"] == 1.0
+    assert document["answer"] == 100.0
+    assert document["own"] == 2000.0

@@ -35,6 +35,8 @@ class Plan:
         What the reader should know beside the answers.
     wall_s, replications
         What it took.
+    profile_file, engine
+        The file of the profile as it was given, or None; which engine ran.
     """
 
     subject: Subject
@@ -45,6 +47,8 @@ class Plan:
     notes: tuple[str, ...] = ()
     wall_s: float = 0.0
     replications: int = 0
+    profile_file: str | None = None
+    engine: str = "fast"
 
     @property
     def best(self) -> str:
@@ -61,6 +65,15 @@ class Plan:
         """The answer of the best balancer."""
         found: float | None = self.answers[self.best]["answer"]
         return found
+
+    @property
+    def undecided(self) -> tuple[float, float] | None:
+        """From the least to the greatest value among which the best balancer's answer lies.
+
+        None: it is decided.
+        """
+        found = self.answers[self.best]["undecided"]
+        return None if found is None else (found[0], found[1])
 
     @property
     def met(self) -> bool:
@@ -85,7 +98,7 @@ class Plan:
             "unit": UNITS[self.subject.kind],
             "survive": self.survive,
             "rate_per_s": self.subject.load.rate,
-            "own": self.subject.value(self.subject.own),
+            "own": self.subject.has,
             "step": self.subject.step,
             "confidence": LEVEL,
             "looks": list(LOOKS),
@@ -96,6 +109,8 @@ class Plan:
             "best": self.best,
             "balancers": [dict(block) for block in self.answers.values()],
             "profile": None if self.profile is None else [dict(hour) for hour in self.profile],
+            "profile_file": self.profile_file,
+            "engine": self.engine,
             "notes": list(self.notes),
             "replications": self.replications,
             "wall_s": self.wall_s,
@@ -116,6 +131,7 @@ def block(
     nearest = _nearest(subject, found)
     return {
         "balancer": balancer,
+        "step": subject.step,
         "answer": None if number is None else value(number),
         "met": number is not None,
         "undecided": None if found.undecided is None else [value(n) for n in found.undecided],

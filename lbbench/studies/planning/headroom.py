@@ -113,7 +113,7 @@ def _judged(
     cluster: Cluster = cluster_of(scenario, lost)
     load = "" if part == PARTS else f" at {100 * part // PARTS} % of the load"
     planner.tell(f"without {lost}{load}")
-    yield Need((cluster,), REPLICATIONS)
+    yield Need((cluster,), REPLICATIONS, f"{planner.balancer} without {lost}{load}")
     return judge(
         planner.runs.of(cluster, REPLICATIONS),
         planner.objectives,

@@ -26,7 +26,10 @@ MOST = 4096
 """Pods, nodes or places beyond which nothing is tried."""
 
 STEPS = 100
-"""A rate is planned in steps of at most the capacity over this."""
+"""A rate is planned in steps of at most the capacity over this.
+
+Where the answer has fewer than half as many steps, in steps of at most the answer over this.
+"""
 
 RATE = "traffic.arrivals.rate"
 
@@ -66,6 +69,11 @@ class Subject:
     own: int
     most: int
     step: float = 1.0
+
+    @property
+    def has(self) -> float:
+        """What the file has: of a rate its own, not rounded to a step."""
+        return self.load.rate if self.kind == "rate" else self.own
 
     @property
     def is_greatest(self) -> bool:
@@ -161,7 +169,16 @@ def _of_rate(base: Scenario, load: Load) -> Subject:
             f"{base.name}: {what}, so no rate can be planned; plan pods, or give an open process"
         )
     most = capacity(topology(base), load.mean_work)
-    step = nice_below(most / STEPS)
+    return _in_steps(base, load, nice_below(most / STEPS))
+
+
+def finer(subject: Subject, rate: float) -> Subject:
+    """Return a subject of rates in steps that suit an answer of about ``rate``."""
+    return _in_steps(subject.base, subject.load, nice_below(rate / STEPS))
+
+
+def _in_steps(base: Scenario, load: Load, step: float) -> Subject:
+    most = capacity(topology(base), load.mean_work)
     own, beyond = max(round(load.rate / step), 1), math.floor(most / step * (1.0 + 1e-9)) + 1
     return Subject("rate", base, load, own, beyond, step)
 
