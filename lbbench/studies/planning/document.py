@@ -162,8 +162,8 @@ def evidence(planner: Planner, found: Found) -> list[dict[str, Any]]:
             rows += [
                 {
                     "value": value, "metric": item.metric, "estimate": None, "ci95": None,
-                    "decides": None, "level": None, "limit": item.limit, "verdict": "not met", "replications": 0, "lost": lost,
-                    "because": reason,
+                    "decides": None, "level": None, "limit": item.limit,
+                    "verdict": "not met", "replications": 0, "lost": lost, "because": reason,
                 }
                 for item in planner.objectives
             ]  # fmt: skip

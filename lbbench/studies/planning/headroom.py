@@ -29,9 +29,10 @@ MOST = 10 * PARTS
 def minus_one(planner: Planner, number: int) -> Generator[Need, None, dict[str, Any]]:
     """Return what the answer does without its largest pod (or node, zone).
 
-    ``lost`` names it; ``met`` whether the estimates of the objectives are within their limits (with
-    a loss to survive: what was decided of it), ``metrics`` holds them; ``headroom`` is the greatest load, relative to the planned one, at which
-    they still are, in steps of 2 %; None where there is no rate to vary.
+    ``lost`` names it; ``met`` whether the estimates of the objectives are within their limits
+    (with a loss to survive: what was decided of it), ``metrics`` holds them; ``headroom`` is
+    the greatest load, relative to the planned one, at which they still are, in steps of 2 %;
+    None where there is no rate to vary.
     """
     subject = planner.subject
     unit: Unit = planner.survive or ("node" if subject.kind == "nodes" else "pod")
