@@ -15,7 +15,7 @@ from planning import clockwork, least_pods, mm1_sample, sample
 import lbbench
 from lbbench.errors import RunError
 from lbbench.inputs.yaml import dump
-from lbbench.studies.planning import driver
+from lbbench.studies.planning import driver, words
 from lbbench.studies.planning.watching import Watcher
 
 LIMIT = {"latency.max": "2.6ms"}
@@ -303,3 +303,34 @@ def test_a_wrong_question_is_one_sentence(command, file, tmp_path, arguments, sa
     assert says_one_sentence(ended)
     assert said in ended.err
     assert not out.exists()
+
+
+def test_the_snippet_of_the_guide_runs(monkeypatch, capsys):
+    """What the guide shows in Python is what a plan has: answer, undecided, met."""
+    guide = Path(__file__).parents[1] / "docs" / "how-to" / "how-many-pods.md"
+    snippet = guide.read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+    made = planned()
+
+    def stands_in(scenario, *, objective):
+        assert (scenario.name, objective) == ("aks-ingress", {"latency.p99": "250ms"})
+        return made
+
+    monkeypatch.setattr(lbbench, "plan", stands_in)
+    exec(compile(snippet, str(guide), "exec"), {})
+    assert capsys.readouterr().out == f"{made.answer} {made.undecided}\n"
+    assert (made.answer, made.undecided, made.met) == (5, None, True)
+
+
+def test_replications_of_the_file_are_said_not_to_count():
+    """A plan runs as many as its verdicts take, and says so where the file asks for a number."""
+    notes = planned(clockwork(**{"run.replications": 3})).to_dict()["notes"]
+    assert any(note.startswith("run.replications does not count here") for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(12345.68, "12 346"), (1234.5, "1 234"), (470.5, "470.5"), (0.01234, "0.01234"), (7, "7")],
+)
+def test_numbers_have_no_exponent(value, text):
+    """Thousands apart, at least four digits, whatever the size."""
+    assert words.number(value) == text

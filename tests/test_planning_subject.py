@@ -14,6 +14,7 @@ from lbbench.model.check import build
 from lbbench.model.topology import capacity, topology
 from lbbench.studies.planning.growth import apportioned
 from lbbench.studies.planning.loss import check_loss, without_largest
+from lbbench.studies.planning.plan import plan
 from lbbench.studies.planning.subject import nice_below, resolved, subject_of
 
 LISTED = [
@@ -217,3 +218,13 @@ def test_a_loss_that_cannot_be_is_refused(cluster, unit, said):
     scenario = build({"cluster": cluster, "traffic": {"arrivals": {"rate": "1/s"}}})
     with pytest.raises(RunError, match=said):
         check_loss(scenario, unit)
+
+
+@pytest.mark.parametrize("asked", [{"for_": "pods"}, {"for_": "nodes"}, {"survive": "pod"}])
+def test_a_number_of_pods_in_the_timeline_is_refused(asked):
+    """A run that scales to 6 pods would not have the pods that are tried, or bring one back."""
+    changes = {"timeline": [{"at": "1s", "scale": {"pods": 6}}], "run.warmup": "0s"}
+    scenario = clockwork(**changes)
+    options = {"for_": "rate", **asked}
+    with pytest.raises(RunError, match=r"timeline\[0\]\.scale\.pods = 6: sets .*; remove"):
+        plan(scenario, objective={"latency.mean": "1s"}, workers=1, **options)

@@ -144,8 +144,8 @@ def _asked(document: Row) -> str:
     survive = f", also without the largest {document['survive']}" if document["survive"] else ""
     rate = "" if document["for"] == "rate" else f" at {words.number(document['rate_per_s'])}/s"
     return (
-        f"{document['name']}: {limits}{rate}{survive}; intervals hold with "
-        f"{100 * document['confidence']:.0f} % for the whole decision"
+        f"{document['name']}: {limits}{rate}{survive}; the decision is right "
+        f"with {100 * document['confidence']:.0f} %, by intervals wider than those shown"
     )
 
 

@@ -24,7 +24,7 @@ MOST_HOURS = 8
 """Hours that have a label."""
 
 CENTRAL = "Erlang C"
-"""What a single queue for all servers would need: the least that any balancer can do with."""
+"""What one central queue with exponential service of the same mean would need."""
 
 Row = Mapping[str, Any]
 
@@ -43,7 +43,7 @@ def pods_against_rate(
     ----------
     rows
         ``series``, ``rate_per_s``, ``needed`` (None: nothing is enough, left out), ``undecided``
-        ([n, n + 1] or None).
+        ([from, to], the answer at one end, or None).
     unit
         What is counted.
     objectives
@@ -131,8 +131,8 @@ def pods_needed(
             line.mark_text(align="left", baseline="bottom", dx=4, y=-3).encode(x=x, text="label:N")
         )
         caption += (
-            f" The dashed line is {CENTRAL} ({central:,.6g}): one queue for all, which no balancer "
-            "of separate queues can reach."
+            f" The dashed line is {CENTRAL} ({central:,.6g}): one central queue with exponential "
+            "service of the same mean."
         )
     return drawn(
         layers, name=name, title=title or f"{_capital(unit)} needed by balancer",
@@ -177,7 +177,10 @@ def _whole(most: float) -> Span:
 def _amount(row: Row) -> str:
     text = f"{row['needed']:,.6g}"
     undecided = row.get("undecided")
-    return f"{text} (or {min(undecided):,.6g})" if undecided else text
+    if not undecided:
+        return text
+    other = undecided[0] if undecided[-1] == row["needed"] else undecided[-1]
+    return f"{text} (perhaps {other:,.6g})"
 
 
 def _capital(text: str) -> str:

@@ -17,6 +17,7 @@ from lbbench.model.scenario import Scenario
 from lbbench.model.topology import capacity, topology
 from lbbench.model.units import write_rate
 from lbbench.studies.planning.growth import with_nodes, with_places, with_pods
+from lbbench.studies.planning.loss import refuse_scale
 
 Kind = Literal["pods", "nodes", "rate", "concurrency"]
 KINDS: tuple[Kind, ...] = ("pods", "nodes", "rate", "concurrency")
@@ -25,7 +26,10 @@ MOST = 4096
 """Pods, nodes or places beyond which nothing is tried."""
 
 STEPS = 100
-"""A rate is planned in steps of at most the capacity over this."""
+"""A rate is planned in steps of at most the capacity over this.
+
+Where the answer has fewer than half as many steps, in steps of at most the answer over this.
+"""
 
 RATE = "traffic.arrivals.rate"
 
@@ -65,6 +69,11 @@ class Subject:
     own: int
     most: int
     step: float = 1.0
+
+    @property
+    def has(self) -> float:
+        """What the file has: of a rate its own, not rounded to a step."""
+        return self.load.rate if self.kind == "rate" else self.own
 
     @property
     def is_greatest(self) -> bool:
@@ -130,12 +139,15 @@ def subject_of(scenario: Scenario, kind: str) -> Subject:
     Raises
     ------
     RunError
-        When there is no such kind, or this traffic has no rate that could be varied.
+        When there is no such kind, this traffic has no rate that could be varied, or the timeline
+        sets the number of pods that is looked for.
     """
     if kind not in KINDS:
         raise RunError(f"for = {kind}: is not known; give one of {', '.join(KINDS)}")
     base, load = resolved(scenario)
     cluster = base.cluster
+    if kind in ("pods", "nodes"):
+        refuse_scale(base, f"for = {kind}", "overrides the number that is tried")
     if kind == "pods":
         return Subject("pods", base, load, len(cluster.pod_names()), MOST)
     if kind == "nodes":
@@ -157,7 +169,16 @@ def _of_rate(base: Scenario, load: Load) -> Subject:
             f"{base.name}: {what}, so no rate can be planned; plan pods, or give an open process"
         )
     most = capacity(topology(base), load.mean_work)
-    step = nice_below(most / STEPS)
+    return _in_steps(base, load, nice_below(most / STEPS))
+
+
+def finer(subject: Subject, rate: float) -> Subject:
+    """Return a subject of rates in steps that suit an answer of about ``rate``."""
+    return _in_steps(subject.base, subject.load, nice_below(rate / STEPS))
+
+
+def _in_steps(base: Scenario, load: Load, step: float) -> Subject:
+    most = capacity(topology(base), load.mean_work)
     own, beyond = max(round(load.rate / step), 1), math.floor(most / step * (1.0 + 1e-9)) + 1
     return Subject("rate", base, load, own, beyond, step)
 

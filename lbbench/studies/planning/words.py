@@ -18,8 +18,9 @@ def amount(kind: Kind, value: float) -> str:
 
 
 def number(value: float) -> str:
-    """Return a number with thousands apart and no more digits than it has."""
-    text = f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
+    """Return a number with thousands apart: whole, or with at least four digits; no exponent."""
+    whole = float(value).is_integer() or abs(value) >= 999.5
+    text = f"{value:,.0f}" if whole else f"{float(f'{value:.4g}'):.10f}".rstrip("0").rstrip(".")
     return text.replace(",", " ")
 
 
