@@ -99,6 +99,20 @@ def test_a_dry_run_tells_and_writes_nothing(command, tmp_path):
     assert json.loads(ended.out)["missing"] == 12
 
 
+def test_values_with_keys_are_told_in_words(command, tmp_path):
+    """A distribution or a geometric number on an axis is no dictionary of Python."""
+    path = tmp_path / "keys.yaml"
+    path.write_text(
+        "traffic: {utilisation: 0.5}\nrun: {requests: 100}\nsweep: {axes: {traffic.service_time: "
+        "[{distribution: exponential, mean: 50ms}, {distribution: lognormal, mean: 50ms, cv: 1.5}],"
+        " traffic.connections.requests: [1, {geometric: 20}]}}",
+        encoding="utf-8",
+    )
+    done = command("sweep", path, "--dry-run")
+    assert "exponential mean 50ms, lognormal mean 50ms cv 1.5" in done.out
+    assert "1, geometric 20" in done.out
+
+
 def test_a_dry_run_knows_what_is_there(command, study):
     """Of a finished study nothing is missing."""
     file = study.parent / "small.yaml"

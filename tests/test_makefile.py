@@ -32,9 +32,10 @@ def planned(project: Path, target: str) -> str:
     ).stdout
 
 
-@pytest.mark.parametrize(
-    "target", ["demo", "test", "lint", "bench", "tables", "studies", "pictures"]
-)
+TARGETS = ["demo", "test", "lint", "bench", "tables", "studies", "pictures"]
+
+
+@pytest.mark.parametrize("target", TARGETS)
 def test_a_second_run_installs_nothing(project: Path, target: str):
     """With the stamp newer than the requirements no target calls pip."""
     assert "pip" not in planned(project, target)
