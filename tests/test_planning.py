@@ -15,6 +15,8 @@ from planning import clockwork, least_pods, mm1_sample, sample
 import lbbench
 from lbbench.errors import RunError
 from lbbench.inputs.yaml import dump
+from lbbench.report.charts.pods_against_rate import _amount
+from lbbench.report.page import of_plan
 from lbbench.studies.planning import driver, words
 from lbbench.studies.planning.watching import Watcher
 
@@ -126,6 +128,10 @@ def test_surviving_a_loss_takes_more():
     assert {item["verdict"] for item in answer} == {"met"}
     less = [item for item in found if item["value"] == plan.answer - 1]
     assert any(item["lost"] and item["verdict"] == "not met" for item in less)
+    minus = plan.to_dict()["n_minus_1"]  # what was decided, by as many replications
+    decided = next(item for item in answer if item["lost"])
+    assert minus["met"] is True
+    assert minus["metrics"] == {"latency.mean": decided["estimate"]}
 
 
 @pytest.mark.usefixtures("made_up")
@@ -334,3 +340,23 @@ def test_replications_of_the_file_are_said_not_to_count():
 def test_numbers_have_no_exponent(value, text):
     """Thousands apart, at least four digits, whatever the size."""
     assert words.number(value) == text
+
+
+def test_the_page_says_how_to_ask_the_same_again():
+    """Profile and engine are on the command line; what is undecided is a range."""
+    hours = Path(__file__).parent / "data" / "planning" / "hours.csv"
+    document = planned(profile=hours).to_dict()
+    options = of_plan._options(document, document["balancers"])
+    assert f"--profile {hours}" in options
+    assert "--engine reference" in options
+    open_ = {**document["balancers"][0], "undecided": [3, 5]}
+    assert any(cell.text == "3 to 5" for cell in of_plan._answers(document, [open_]).rows[0])
+    assert (
+        "leave 3 to 5 undecided; the answer is the safe end" in of_plan._sure(document, [open_])[1]
+    )
+
+
+@pytest.mark.parametrize(("open_", "said"), [([470, 480], "480"), ([460, 470], "460")])
+def test_a_bar_names_the_end_that_is_not_the_answer(open_, said):
+    """Of a rate the other end lies above the answer, of pods below it."""
+    assert _amount({"needed": 470, "undecided": open_}) == f"470 (perhaps {said})"

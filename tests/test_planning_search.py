@@ -98,12 +98,12 @@ def test_a_replication_is_run_once_whoever_asks(told):
 
 
 def test_a_run_without_a_result_ends_the_plan_with_its_sentence(told):
-    """What went wrong in a replication is told once, as an error."""
+    """What went wrong in a replication is told once, as an error, with value and balancer."""
 
     def asks():
-        yield Need((Cluster(None, "{}", "broken"),), 2)
+        yield Need((Cluster(None, "{}", "broken"),), 2, "12 pods with ewma")
 
-    with pytest.raises(RunError, match="a run of the plan failed: a sentence"):
+    with pytest.raises(RunError, match="the plan failed, 12 pods with ewma: a sentence"):
         drive({"one": asks()}, runs_here())
     assert told
 

@@ -13,8 +13,10 @@ from lbbench.errors import RunError
 from lbbench.model.check import build
 from lbbench.model.topology import capacity, topology
 from lbbench.studies.planning.growth import apportioned
+from lbbench.studies.planning.judging import Objective
 from lbbench.studies.planning.loss import check_loss, without_largest
 from lbbench.studies.planning.plan import plan
+from lbbench.studies.planning.reasons import floor_of
 from lbbench.studies.planning.subject import nice_below, resolved, subject_of
 
 LISTED = [
@@ -228,3 +230,17 @@ def test_a_number_of_pods_in_the_timeline_is_refused(asked):
     options = {"for_": "rate", **asked}
     with pytest.raises(RunError, match=r"timeline\[0\]\.scale\.pods = 6: sets .*; remove"):
         plan(scenario, objective={"latency.mean": "1s"}, workers=1, **options)
+
+
+@pytest.mark.parametrize(
+    ("changes", "floor"),
+    [
+        ({}, 0.0025),
+        ({"timeline": [{"at": "1ms", "pod": "pod-0", "speed": 4.0}]}, None),
+        ({"stages.ingress.timeouts.read": "1ms"}, None),
+    ],
+)
+def test_a_floor_is_told_only_where_there_is_one(changes, floor):
+    """A pod that becomes faster, or requests that are given up before, leave no floor."""
+    found = floor_of(clockwork(**changes), Objective("latency.mean", 1.0))
+    assert found == (None if floor is None else pytest.approx(floor, abs=2e-3))
