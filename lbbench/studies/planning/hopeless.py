@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lbbench.errors import RunError
 from lbbench.studies.planning import reasons, words
 from lbbench.studies.planning.erlang import cluster_at
-from lbbench.studies.planning.judging import Judged, needs
+from lbbench.studies.planning.judging import LOOKS, Judged, Reading, needs
 from lbbench.studies.planning.verdicts import badness, is_within, readings_of
 
 if TYPE_CHECKING:
@@ -42,18 +42,49 @@ def hopeless(planner: Planner, number: int) -> str | None:
     before = [n for n in known if 3 * n <= 2 * number and known[n].parts]
     if not before or _utilisation(planner, number) > IDLE:
         return None
-    last = known[max(before)]
-    for old, new in zip(readings_of(last), readings_of(now), strict=True):
-        if is_within(new) or old.estimate is None or new.estimate is None:
-            continue
-        if badness(old) - badness(new) < GAIN * badness(old):
+    old, new = _alike(planner, max(before), number)
+    for then, now_, found in zip(old, new, readings_of(now), strict=True):
+        if found.verdict != "met" and _stands_still(then, now_, found):
             return (
-                f"{words.short_metric(new.metric)} no longer gets better: "
-                f"{words.figure(new.metric, old.estimate)} at {planner.amount(last.number)} and "
-                f"{words.figure(new.metric, new.estimate)} at {planner.amount(number)}, "
-                f"where the limit is {words.figure(new.metric, new.limit)}; {planner.why_not(now)}"
+                f"{words.short_metric(found.metric)} no longer gets better: "
+                f"{words.figure(found.metric, then.estimate)} at {planner.amount(max(before))} and "
+                f"{words.figure(found.metric, now_.estimate)} at {planner.amount(number)}, "
+                f"where the limit is {words.figure(found.metric, found.limit)}"
+                f"{_too_close(found)}; {planner.why_not(now)}"
             )
     return None
+
+
+def _alike(planner: Planner, before: int, number: int) -> tuple[list[Reading], list[Reading]]:
+    """Return the readings of two values, from as many replications each where there are such.
+
+    The same replications meet the same requests, so that little but the difference is left.
+    """
+    for kept in (planner.glanced, planner.decided):
+        if before in kept and number in kept and kept[before].parts and kept[number].parts:
+            return readings_of(kept[before]), readings_of(kept[number])
+    return readings_of(planner.known[before]), readings_of(planner.known[number])
+
+
+def _stands_still(old: Reading, new: Reading, found: Reading) -> bool:
+    """Tell whether a figure has hardly moved from ``old`` to ``new``.
+
+    Where it is ``found`` beyond its limit: by less than a share of the way to it. Within it, and
+    not decided for all that: by less than the doubt.
+    """
+    if old.estimate is None or new.estimate is None:
+        return False
+    if not is_within(found):
+        return badness(old) - badness(new) < GAIN * badness(old)
+    if found.verdict != "undecided" or found.low is None or found.high is None:
+        return False
+    return abs(old.estimate - new.estimate) < (found.high - found.low) / 2.0
+
+
+def _too_close(new: Reading) -> str:
+    if not is_within(new):
+        return ""
+    return f", too close for {LOOKS[-1]} replications to tell (run longer, or give it some room)"
 
 
 def refuse_too_short(name: str, parts: Sequence[Judged]) -> None:

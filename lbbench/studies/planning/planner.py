@@ -103,6 +103,8 @@ class Planner:
         if isinstance(number, str):
             return self._found(None, erlang, number)
         answer = yield from self._confirmed(number)
+        if isinstance(answer, str):
+            return self._found(None, erlang, answer)
         if answer is None:
             last = 1 if self.subject.is_greatest else self.subject.most
             yield from self.decide(last)
@@ -136,13 +138,31 @@ class Planner:
             return max((far or 1) - 1, 1)
         return far or most
 
-    def _confirmed(self, number: int) -> Generator[Need, None, int | None]:
-        """Return the value that is met next to one that is not, from ``number`` on; None: none."""
+    def _confirmed(self, number: int) -> Generator[Need, None, int | str | None]:
+        """Return the value that is met next to one that is not, from ``number`` on.
+
+        None: there is none; a sentence: why none can be. What cannot be decided counts as not met;
+        from there the search gallops to the easier side, so that a figure that stays near its limit
+        over many values does not cost all looks at each of them.
+        """
         easier = -1 if self.subject.is_greatest else 1
-        while (yield from self.decide(number)).verdict != "met":
-            number += easier
-            if not self.is_there(number):
-                return None
+        first = number
+        if (yield from self.decide(number)).verdict != "met":
+            most = number - 1 if self.subject.is_greatest else self.subject.most - number
+            search = least_far(1, most=most, step=1)
+            try:
+                away = next(search)
+                while True:
+                    decided = yield from self.decide(first + easier * away)
+                    if decided.verdict != "met" and not self.subject.is_greatest:
+                        why = hopeless(self, decided.number)
+                        if why is not None:
+                            return why
+                    away = search.send(decided.verdict == "met")
+            except StopIteration as end:
+                if end.value is None:
+                    return None
+                number = first + easier * int(end.value)
         while self.is_there(number - easier):
             if (yield from self.decide(number - easier)).verdict != "met":
                 break

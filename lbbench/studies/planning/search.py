@@ -15,7 +15,9 @@ FIRST_STEP = 3
 """The first step of a gallop is the start over this; each further one is twice as long."""
 
 
-def least_far(start: int, *, near: int = 0, far: int | None = None, most: int) -> Search:
+def least_far(
+    start: int, *, near: int = 0, far: int | None = None, most: int, step: int | None = None
+) -> Search:
     """Search the least value in ``near`` + 1 .. ``most`` that is far; far values follow near ones.
 
     Parameters
@@ -28,6 +30,8 @@ def least_far(start: int, *, near: int = 0, far: int | None = None, most: int) -
         A value that is known to be far; asked for are smaller ones only.
     most
         The largest value that may be asked for.
+    step
+        The first step of the gallop; a third of the start when not given.
 
     Returns
     -------
@@ -36,7 +40,7 @@ def least_far(start: int, *, near: int = 0, far: int | None = None, most: int) -
     """
     if far is None and near >= most:
         return None
-    lowest, value, step = near, start, max(1, start // FIRST_STEP)
+    lowest, value, step = near, start, step or max(1, start // FIRST_STEP)
     while far is None or far - near > 1:
         value = min(max(value, near + 1), most if far is None else far - 1)
         if (yield value):
