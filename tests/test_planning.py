@@ -194,17 +194,6 @@ def test_what_no_longer_gets_better_is_given_up():
 
 
 @pytest.mark.usefixtures("made_up")
-def test_a_limit_just_above_what_is_always_there_ends_soon():
-    """A mean of 102.5 ms without any queue against 102.52 ms: too close to tell at any number."""
-    scenario = poisson(**{"cluster.network.client_rtt": "100ms"})
-    plan = planned(scenario, objective={"latency.mean": "102.52ms"})
-    document = plan.to_dict()
-    assert document["answer"] is None
-    assert "too close for 64 replications to tell" in document["reason"]
-    assert plan.replications < 200
-
-
-@pytest.mark.usefixtures("made_up")
 def test_who_watches_hears_what_is_tried_and_the_answer():
     """A watcher is told the values, the answer and how many replications are done."""
 
