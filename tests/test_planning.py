@@ -147,6 +147,19 @@ def test_the_headroom_is_the_load_that_one_less_still_serves():
 
 
 @pytest.mark.usefixtures("made_up")
+def test_one_less_is_never_said_to_hold_where_it_was_not_decided_so():
+    """A limit just above what one pod less has: few replications find it met, 64 leave it open."""
+    scenario = poisson()
+    less = least_pods(2000.0, 0.0061) - 1
+    limit = 0.0025 / (1.0 - 2000.0 * 0.0025 / less) * 1.0005
+    plan = planned(scenario, objective={"latency.mean": f"{1000.0 * limit:.6f}ms"})
+    minus = plan.to_dict()["n_minus_1"]
+    assert plan.undecided == [less, less + 1]
+    assert minus["met"] is False
+    assert minus["headroom"] < 1.0
+
+
+@pytest.mark.usefixtures("made_up")
 def test_every_balancer_has_a_plan_under_the_same_requests():
     """The blocks come in the order given; the top repeats the best, the first of equal ones."""
     document = planned(poisson(), balancers=["random", "round_robin"], objective=MEAN).to_dict()

@@ -30,7 +30,7 @@ def minus_one(planner: Planner, number: int) -> Generator[Need, None, dict[str, 
     """Return what the answer does without its largest pod (or node, zone).
 
     ``lost`` names it; ``met`` whether the estimates of the objectives are within their limits
-    (with a loss to survive: what was decided of it), ``metrics`` holds them; ``headroom`` is
+    (where that cluster was decided: what was decided), ``metrics`` holds them; ``headroom`` is
     the greatest load, relative to the planned one, at which they still are, in steps of 2 %;
     None where there is no rate to vary.
     """
@@ -53,6 +53,11 @@ def minus_one(planner: Planner, number: int) -> Generator[Need, None, dict[str, 
         found["metrics"] = {item.metric: item.estimate for item in decided.readings}
     elif _is_one_less(subject, unit):
         scenario = subject.at(number - 1)  # the same cluster, whose runs are there
+        below = planner.decided.get(number - 1)
+        if below is not None:  # the estimates of few replications must not say otherwise
+            known[PARTS] = below.verdict == "met"
+            readings = below.parts[0][1].readings if below.parts else ()
+            found["metrics"] = {item.metric: item.estimate for item in readings}
 
     def fits(part: int) -> Generator[Need, None, bool]:
         """Tell whether the load of ``part`` parts is within the limits."""
