@@ -74,8 +74,9 @@ def drawn(
     altair.utils.schemapi.SchemaValidationError
         When it is no valid Vega-Lite.
     """
+    caption = " ".join(caption.split())  # notes may be empty
     datasets: dict[str, Any] = {}
-    plain = [_plain(layer, datasets) for layer in layers]
+    plain = [made for layer in layers if (made := _plain(layer, datasets)) is not None]
     spec = {
         "$schema": alt.SCHEMA_URL,
         "description": f"{title}. {caption}",
@@ -88,10 +89,12 @@ def drawn(
     return Picture(name=name, title=title, caption=caption, spec={**spec, "datasets": datasets})
 
 
-def _plain(layer: alt.Chart, datasets: dict[str, Any]) -> dict[str, Any]:
-    """Return a layer as plain data, its rows put into ``datasets``."""
+def _plain(layer: alt.Chart, datasets: dict[str, Any]) -> dict[str, Any] | None:
+    """Return a layer as plain data, its rows put into ``datasets``; None without rows."""
     spec = layer.to_dict(validate=False, context={"top_level": False, "datasets": {}})
     rows = spec.pop("data")["values"]
+    if not rows:
+        return None
     name = next((key for key, known in datasets.items() if known == rows), "")
     name = name or f"rows-{len(datasets)}"
     datasets[name] = rows
