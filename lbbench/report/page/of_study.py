@@ -65,7 +65,7 @@ def content(study: Study, progress: Progress | None = None) -> Page:
         warnings=warnings,
         facts=_facts(study, conditions, known),
         sections=[
-            Section("pictures", "Pictures", figures=figures_of(pictures, study) if known else []),
+            Section("pictures", "Pictures", figures=figures_of(pictures(study) if known else [])),
             Section(
                 "tables",
                 "Tables",
