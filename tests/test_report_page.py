@@ -8,6 +8,7 @@ import pages
 import pytest
 from sweeping import small, swept
 
+from lbbench.inputs.yaml import load
 from lbbench.model.result import Result
 from lbbench.model.study import Member
 from lbbench.report.page import of_study, of_verification
@@ -146,6 +147,16 @@ def test_a_study_is_summed_up(page):
     assert len(table(page, "best").rows) == 2
     assert len(table(page, "differences").rows) == 2 * 2 * 3
     assert any("give wide intervals" in text for text in page.warnings)
+
+
+def test_the_scenario_of_a_study_loads_back_and_keeps_its_order(page, small_study, tmp_path):
+    """The YAML begins as scenarios do, its axes are in the order of the points, and it loads."""
+    file = tmp_path / "again.yaml"
+    file.write_text(page.scenario, encoding="utf-8")
+    again = load(file)
+    assert page.scenario.startswith("schema: ")
+    assert again.resolved() == small_study.scenario
+    assert list(again.sweep.axes) == small_study.axes
 
 
 def test_the_best_of_the_table_is_the_one_with_the_lowest_figure(page):

@@ -64,7 +64,7 @@ def latency_against_load(
         chart,
         name=name,
         title=title or f"{short} latency against {x.names or x.title}",
-        caption=f"{caption} {note}".strip(),
+        caption=f"{caption} {note}",
         height=HEIGHT,
     )
 

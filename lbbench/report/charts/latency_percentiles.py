@@ -79,7 +79,7 @@ def latency_percentiles(
     if bars:
         caption += " Upright bars are 95 % confidence intervals."
     return drawn(
-        layers, name=name, title=title, caption=f"{caption} {note}".strip(),
+        layers, name=name, title=title, caption=f"{caption} {note}",
         height=HEIGHT,
     )  # fmt: skip
 

@@ -219,7 +219,7 @@ def _paint(named: Mapping[str, Look], *, legend: bool, what: str) -> dict[str, A
 def _widths(names: Sequence[str]) -> alt.StrokeWidth:
     """Return a width for every series, the last one's the least."""
     widths = [2.0 + 2.5 * min(k, 4) for k in reversed(range(len(names)))]
-    return alt.StrokeWidth("series:N", legend=None, scale=alt.Scale(domain=names, range=widths))
+    return alt.StrokeWidth("series:O", legend=None, scale=alt.Scale(domain=names, range=widths))
 
 
 def _names(

@@ -99,7 +99,7 @@ def pick_cost_against_quality(
         "Further left costs less time, further down spreads more evenly; the best is below left."
     )
     return drawn(
-        layers, name=name, title=title, caption=f"{caption} {note}".strip(),
+        layers, name=name, title=title, caption=f"{caption} {note}",
         height=HEIGHT,
     )  # fmt: skip
 

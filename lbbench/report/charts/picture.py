@@ -7,13 +7,11 @@ for dark, and is added when the picture is drawn: here for PNG and SVG, by the p
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
-from altair.utils import schemapi
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
@@ -56,16 +54,6 @@ def at(pixels: Any) -> alt.XValue:
     return alt.XValue(pixels)  # type: ignore[no-untyped-call]
 
 
-@contextmanager
-def unchecked() -> Iterator[None]:
-    """Build pictures without Altair's check of every part against the schema of Vega-Lite.
-
-    The check takes half of the time. The tests of the pictures are made with it.
-    """
-    with schemapi.debug_mode(False):
-        yield
-
-
 def drawn(
     layers: Sequence[alt.Chart], *, name: str, title: str, caption: str, height: float
 ) -> Picture:
@@ -86,8 +74,9 @@ def drawn(
     altair.utils.schemapi.SchemaValidationError
         When it is no valid Vega-Lite.
     """
+    caption = " ".join(caption.split())  # notes may be empty
     datasets: dict[str, Any] = {}
-    plain = [_plain(layer, datasets) for layer in layers]
+    plain = [made for layer in layers if (made := _plain(layer, datasets)) is not None]
     spec = {
         "$schema": alt.SCHEMA_URL,
         "description": f"{title}. {caption}",
@@ -96,15 +85,16 @@ def drawn(
         "autosize": {"type": "fit-x", "contains": "padding"},
         "layer": plain,
     }
-    if schemapi.DEBUG_MODE:
-        alt.TopLevelLayerSpec.validate(spec)
+    alt.TopLevelLayerSpec.validate(spec)
     return Picture(name=name, title=title, caption=caption, spec={**spec, "datasets": datasets})
 
 
-def _plain(layer: alt.Chart, datasets: dict[str, Any]) -> dict[str, Any]:
-    """Return a layer as plain data, its rows put into ``datasets``."""
+def _plain(layer: alt.Chart, datasets: dict[str, Any]) -> dict[str, Any] | None:
+    """Return a layer as plain data, its rows put into ``datasets``; None without rows."""
     spec = layer.to_dict(validate=False, context={"top_level": False, "datasets": {}})
     rows = spec.pop("data")["values"]
+    if not rows:
+        return None
     name = next((key for key, known in datasets.items() if known == rows), "")
     name = name or f"rows-{len(datasets)}"
     datasets[name] = rows

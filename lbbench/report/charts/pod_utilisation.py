@@ -58,7 +58,7 @@ def pod_utilisation(
             "of the busiest. The closer together, the more even."
         )
     return drawn(
-        parts, name=name, title=title, caption=f"{caption} {note}".strip(),
+        parts, name=name, title=title, caption=f"{caption} {note}",
         height=size * n,
     )  # fmt: skip
 

@@ -136,7 +136,7 @@ def pods_needed(
         )
     return drawn(
         layers, name=name, title=title or f"{_capital(unit)} needed by balancer",
-        caption=f"{caption} {note}".strip(), height=max(60.0, ROW * len(data)),
+        caption=f"{caption} {note}", height=max(60.0, ROW * len(data)),
     )  # fmt: skip
 
 
@@ -154,7 +154,7 @@ def _drawn(
     caption = f"The least number of {unit} that is enough{aim}, with confidence; lower is better."
     if any(point["low"] is not None for point in points):
         caption += " A band spans what could not be decided."
-    return drawn(chart, name=name, title=title, caption=f"{caption} {note}".strip(), height=HEIGHT)
+    return drawn(chart, name=name, title=title, caption=f"{caption} {note}", height=HEIGHT)
 
 
 def _point(row: Row, x: float) -> dict[str, Any]:

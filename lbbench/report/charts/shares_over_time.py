@@ -108,7 +108,7 @@ def _caption(marks: Sequence[Row], rows: Mapping[str, Any], pods: Sequence[Row],
         "there is no strip, there is no pod."
     )
     text += " Upright lines are changes of the cluster." if marks else ""
-    return f"{text} {note}".strip()
+    return f"{text} {note}"
 
 
 def _around(windows: Sequence[Row], changes: Sequence[Row]) -> Sequence[Row]:

@@ -79,7 +79,7 @@ def shares_per_stage(
         heads[-1]["even"] = "come and go"
     return drawn(
         _chart(plan, heads),
-        name=name, title=title, caption=f"{caption} {note}".strip(), height=plan.height + HEAD,
+        name=name, title=title, caption=f"{caption} {note}", height=plan.height + HEAD,
     )  # fmt: skip
 
 

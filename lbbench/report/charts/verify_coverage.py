@@ -88,7 +88,7 @@ def verify_coverage(
         "holds, p-values lie evenly between 0 and 1, and one below the dashed line is no chance."
     )
     return drawn(
-        layers, name=name, title=title, caption=f"{caption} {note}".strip(),
+        layers, name=name, title=title, caption=f"{caption} {note}",
         height=ROW * max(len(topics), 1),
     )  # fmt: skip
 

@@ -39,7 +39,7 @@ def content(document: Mapping[str, Any]) -> Page:
         warnings=notes,
         facts=_facts(document),
         sections=[
-            Section("pictures", "Pictures", figures=figures_of(pictures, dict(document))),
+            Section("pictures", "Pictures", figures=figures_of(pictures(dict(document)))),
             Section("tables", "Tables", tables=_tables(document, blocks)),
         ],
         scenario=dump(scenario) if scenario else "",
