@@ -85,6 +85,8 @@ class Plan:
             "unit": UNITS[self.subject.kind],
             "survive": self.survive,
             "rate_per_s": self.subject.load.rate,
+            "rate_is_bound": self.subject.load.kind == "closed",
+            "load": words.load(self.subject.load),
             "own": self.subject.value(self.subject.own),
             "step": self.subject.step,
             "confidence": LEVEL,
@@ -181,7 +183,7 @@ def sentence(planner: Planner, balancer: str, found: Found) -> str:
     if found.number is None:
         return f"{name}: the objectives cannot be met: {found.why}"
     answer = planner.amount(found.number)
-    at = "" if subject.kind == "rate" else f" at {words.number(round(subject.load.rate, 2))}/s"
+    at = "" if subject.kind == "rate" else f" {words.load(subject.load)}"
     lost = "" if planner.survive is None else f", also without its largest {planner.survive}"
     said = f"{answer} with {name}{lost}: {_figures(found.decided[found.number])}{at}"
     nearest = _nearest(subject, found)
