@@ -150,5 +150,6 @@ def test_objectives_are_read_with_their_units():
         Objective("latency.p99", 0.25),
         Objective("error_rate", 0.001),
     )
+    assert objectives_of({"latency": {"p99": "250ms"}}) == (Objective("latency.p99", 0.25),)
     with pytest.raises(ValueError, match=r"latency\.p98 = 1s: is not a metric"):
         objectives_of({"latency.p98": "1s"})

@@ -148,7 +148,8 @@ def test_a_rate_that_follows_from_the_answers_is_refused(traffic, said):
     scenario = build({"traffic": traffic})
     with pytest.raises(RunError, match=said):
         subject_of(scenario, "rate")
-    assert subject_of(scenario, "pods").load.kind == "closed"
+    load = subject_of(scenario, "pods").load
+    assert (load.kind, load.users, load.rate) == ("closed", 5, pytest.approx(5 / 1.02))
 
 
 def test_a_diurnal_rate_is_scaled_as_a_whole():

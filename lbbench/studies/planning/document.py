@@ -206,7 +206,7 @@ def sentence(planner: Planner, balancer: str, found: Found) -> str:
             said = "no value is shown to meet the objectives"
         return f"{name}: {said}: {found.why}"
     answer = planner.amount(found.number)
-    at = "" if subject.kind == "rate" else f" at {words.number(round(subject.load.rate, 2))}/s"
+    at = "" if subject.kind == "rate" else f" {words.load(subject.load)}"
     lost = "" if planner.survive is None else f", also without its largest {planner.survive}"
     said = f"{answer} with {name}{lost}: {_figures(found.decided[found.number])}{at}"
     nearest = _nearest(subject, found)

@@ -20,7 +20,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from lbbench.model.objectives import parse_objective
+from lbbench.model.objectives import flattened, parse_objective
 from lbbench.stats.evidence import common_warmup
 from lbbench.stats.intervals import (
     LEVEL,
@@ -88,7 +88,9 @@ def objectives_of(given: Mapping[str, object]) -> tuple[Objective, ...]:
         With the metric and what is wrong with it.
     """
     made = []
-    for metric, limit in given.items():
+    flat = flattened(given)
+    assert isinstance(flat, dict)
+    for metric, limit in flat.items():
         try:
             made.append(Objective(metric, parse_objective(metric, limit)))
         except ValueError as error:

@@ -231,7 +231,7 @@ class Planner:
             verdict = joined([part.verdict for part in parts.values()])
             if verdict != "undecided":
                 break
-        if verdict == "undecided":
+        if verdict == "undecided" and looks[-1] == LOOKS[-1]:
             refuse_too_short(self.subject.base.name, list(parts.values()))
         self.decided[number] = Decided(case, verdict, tuple(parts.items()))
         return self.decided[number]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from lbbench.errors import RunError
@@ -41,6 +41,7 @@ class Load:
     rate: float  # requests per second, the time average
     mean_work: float  # seconds at speed 1
     kind: Literal["open", "closed", "trace"]
+    users: int = 0  # of a closed loop, whose rate is what they ask when they never wait
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Subject:
 
     def value(self, number: int) -> float:
         """Return what ``number`` stands for: a whole number, or requests per second."""
-        return number if self.step == 1.0 and self.kind != "rate" else number * self.step
+        return float(f"{number * self.step:.12g}") if self.kind == "rate" else number
 
     def at(self, number: int) -> Scenario:
         """Return the scenario that has ``number``.
@@ -122,12 +123,13 @@ def resolved(scenario: Scenario) -> tuple[Scenario, Load]:
     plain = scenario.at_point({}) if scenario.sweep is not None else scenario
     traffic = Traffic(plain)
     people = traffic.population
-    kind: Literal["open", "closed", "trace"] = "open"
-    if traffic.users is not None:
-        kind = "closed"
+    load = Load(people.rate, people.mean_work, "open")
+    think = traffic.columns.think
+    if traffic.users is not None and think is not None:
+        users = traffic.users.count
+        load = Load(users / (think.mean + people.mean_work), people.mean_work, "closed", users)
     elif plain.traffic.trace is not None:
-        kind = "trace"
-    load = Load(people.rate, people.mean_work, kind)
+        load = replace(load, kind="trace")
     if plain.traffic.utilisation is not None:
         plain = plain.with_({RATE: write_rate(people.rate)})
     return plain, load

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lbbench.studies.planning.subject import Kind
+from lbbench.studies.planning.subject import Kind, Load
 
 ONE = {"pods": "pod", "nodes": "node", "concurrency": "place per pod", "rate": "request/s"}
 MANY = {"pods": "pods", "nodes": "nodes", "concurrency": "places per pod", "rate": "requests/s"}
@@ -15,6 +15,13 @@ def amount(kind: Kind, value: float) -> str:
     if kind == "rate":
         return f"{number(value)}/s"
     return f"{number(value)} {ONE[kind] if value == 1 else MANY[kind]}"
+
+
+def load(given: Load) -> str:
+    """Return what asks, in words: at 400/s, or for 50 users."""
+    if given.kind == "closed":
+        return f"for {number(given.users)} users"
+    return f"at {number(round(given.rate, 2))}/s"
 
 
 def number(value: float) -> str:
