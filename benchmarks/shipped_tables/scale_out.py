@@ -53,15 +53,23 @@ def load(study: Study) -> str:
     for point in _told(study):
         results = study.results(point)
         cells = [
+            lambda r: _busiest(r, -180.0, 0.0) / OLD * 100.0,
             _until_enough,
             lambda r: _new_share(r, 60.0, 120.0) * 100.0,
             lambda r: _new_share(r, 240.0, 360.0) * 100.0,
-            lambda r: _busiest(r, 240.0, 360.0),
+            lambda r: _busiest(r, 240.0, 360.0) / (OLD + NEW) * 100.0,
         ]
-        rows.append([*_named(point), *_cells(results, cells, (0, 1, 1, 2))])
-    columns = ["balancer", "rate", "life of a session", "s until 90 % of their share",
-               "new pods' share after 1 to 2 min, %", "after 4 to 6 min, %",
-               "busiest pod over mean then"]  # fmt: skip
+        rows.append([*_named(point), *_cells(results, cells, (1, 0, 1, 1, 1))])
+    columns = [
+        "balancer",
+        "rate",
+        "life of a session",
+        "busiest pod before, %",
+        "s until 90 % of their share",
+        "new pods' share after 1 to 2 min, %",
+        "after 4 to 6 min, %",
+        "busiest pod then, %",
+    ]  # fmt: skip
     return table(columns, rows, left=3)
 
 
@@ -169,9 +177,11 @@ def _until_enough(result: Result) -> float | None:
 
 
 def _busiest(result: Result, begin: float, end: float) -> float:
+    """Return the busiest pod's requests over the mean of the pods that are there."""
     windows = _between(result, begin, end)
     sums = [sum(column) for column in zip(*(w["per_pod"] for w in windows), strict=True)]
-    return max(sums) * len(sums) / sum(sums)
+    there = sums[:OLD] if end <= 0.0 else sums
+    return max(there) * len(there) / sum(there)
 
 
 def _p99(result: Result, begin: float, end: float) -> float:

@@ -70,7 +70,7 @@ def keys_moved(
         f"{unit} (%)",
         name,
         title or f"{unit.capitalize()} that a change moved to another pod",
-        f"Those have to move whose pod left or whose place a new pod takes. {note}",
+        f"Only those have to move whose pod has left, not those that a new pod takes. {note}",
     )
 
 
