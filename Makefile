@@ -31,7 +31,7 @@ demo: $(INSTALLED) ## a node's iptables-save and an access log: import, compare,
 	@echo "   (eight logged requests are a handful, too few for a rate: utilisation 0.8 is set)"
 	$(BIN)/lbbench compare $(DEMO)/seed.yaml --balancers $(DEMO_BALANCERS) --out $(DEMO) \
 		--set traffic.utilisation=0.8 --set run.requests=1000000
-	@echo; echo "The scenario and the results are in $(DEMO)/. Go on with:"
+	@echo; echo "The scenario and the results are in $(DEMO)/, summed up in report.html. Go on with:"
 	@echo "  $(BIN)/lbbench run $(DEMO)/seed.yaml --set stages.ingress.balancer=ewma"
 
 test: $(INSTALLED) ## the tests, those over a minute left out

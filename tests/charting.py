@@ -145,26 +145,23 @@ def every() -> dict[str, Picture]:
 
 def rows_of(picture: Picture) -> list[dict[str, Any]]:
     """Return all rows that a picture holds, layer by layer."""
-    return [row for layer in layers(picture.spec) for row in layer["data"]["values"]]
+    return [row for layer in layers(picture) for row in layer["data"]]
 
 
-def layers(spec: dict[str, Any], data: Any = None) -> Iterator[dict[str, Any]]:
-    """Yield every layer that draws marks, each with its data, which it may have from above."""
-    data = spec.get("data", data)
-    if "mark" in spec:
-        yield {**spec, "data": data}
-    for inner in spec.get("layer", ()):
-        yield from layers(inner, data)
+def layers(picture: Picture) -> Iterator[dict[str, Any]]:
+    """Yield every layer with its rows as ``data``."""
+    for layer in picture.spec["layer"]:
+        yield {**layer, "data": picture.spec["datasets"][layer["data"]["name"]]}
 
 
 def marks(picture: Picture) -> list[str]:
     """Return the kinds of marks of a picture, in the order in which they are drawn."""
-    return [layer["mark"]["type"] for layer in layers(picture.spec)]
+    return [layer["mark"]["type"] for layer in layers(picture)]
 
 
 def axes(picture: Picture) -> Iterator[tuple[str, dict[str, Any], list[float]]]:
     """Yield (channel, axis, domain) of every layer."""
-    for layer in layers(picture.spec):
+    for layer in layers(picture):
         for channel in ("x", "y"):
             encoded = layer.get("encoding", {}).get(channel, {})
             if encoded.get("axis") and "scale" in encoded:

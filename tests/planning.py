@@ -98,7 +98,7 @@ def mm1_sample(task: Any) -> Sample:
     noise = 1.0 + 0.01 * np.random.default_rng(task.replication).normal()
     law = -np.log1p(-(np.arange(1000) + 0.5) / 1000)
     mean = service / (1.0 - min(load, 0.999))
-    latencies = np.random.default_rng(1).permutation(law) * mean * noise + rtt
+    latencies = (np.random.default_rng(1).permutation(law) * mean + rtt) * noise
     failed = 100 if any(change.get("fail") for change in data.get("timeline", ())) else 0
     return sample(
         latencies, number=task.replication, content=task.content, failed=failed, utilisation=load

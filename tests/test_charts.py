@@ -47,7 +47,7 @@ def test_a_specification_is_valid_vega_lite(drawn, name):
     """Altair has checked it against the schema when it made it; it is plain JSON with its data."""
     spec = json.loads(json.dumps(drawn[name].spec, allow_nan=False))
     assert spec["width"] == "container"
-    assert all(layer["data"]["values"] for layer in layers(spec))
+    assert all(layer["data"] for layer in layers(drawn[name]))
     assert spec["$schema"].startswith("https://vega.github.io/schema/vega-lite/v6")
 
 
@@ -98,7 +98,7 @@ def test_colours_of_text_and_background_are_left_to_the_theme(drawn, name):
 def test_styles_are_those_of_the_theme(drawn, name):
     """A style that the theme does not know would draw in black, on black."""
     known = set(config(dark=False)["style"]) | {"ink"}
-    used = {layer["mark"].get("style") for layer in layers(drawn[name].spec)} - {None}
+    used = {layer["mark"].get("style") for layer in layers(drawn[name])} - {None}
     assert used <= known
     assert set(config(dark=False)["style"]) == set(config(dark=True)["style"])
 
@@ -106,14 +106,13 @@ def test_styles_are_those_of_the_theme(drawn, name):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_data_lie_within_fixed_domains(drawn, name):
     """No number in a chart stands outside its axis, where it would be drawn over the margin."""
-    spec = drawn[name].spec
-    for layer in layers(spec):
+    for layer in layers(drawn[name]):
         for channel in ("x", "y"):
             encoded = layer.get("encoding", {}).get(channel, {})
             domain = (encoded.get("scale") or {}).get("domain")
             if domain is None or "field" not in encoded:
                 continue
-            for row in layer["data"]["values"]:
+            for row in layer["data"]:
                 value = row[encoded["field"]]
                 if layer["mark"].get("clip") or value is None:
                     continue

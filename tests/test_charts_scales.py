@@ -6,15 +6,18 @@ import itertools
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lbbench.report.charts.leaves import axis_of, numbers_of
 from lbbench.report.charts.scales import linear, logarithmic, span_of, spread, unit_of
 
-TIMES = st.lists(st.floats(1e-6, 1e4), min_size=1, max_size=20)
+few = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+TIMES = st.lists(st.floats(1e-6, 1e4), min_size=1, max_size=6)
 
 
+@few
 @given(TIMES)
 def test_a_span_holds_all_values_and_its_ticks(values):
     """Every value lies within, ticks ascend within, and there are enough of them to read."""
@@ -26,6 +29,7 @@ def test_a_span_holds_all_values_and_its_ticks(values):
     assert 2 <= len(span.ticks) <= 13
 
 
+@few
 @given(TIMES, st.floats(0.0, 1.0))
 def test_places_and_values_are_inverse(values, place):
     """What is laid out by place comes back as the value that is drawn there."""
@@ -33,6 +37,7 @@ def test_places_and_values_are_inverse(values, place):
     assert span.place(span.value(place)) == pytest.approx(place, abs=1e-9)
 
 
+@few
 @given(TIMES)
 def test_an_axis_is_logarithmic_where_values_lie_far_apart(values):
     """Times that differ eightfold are hidden at the foot of a linear axis; others start at 0."""
@@ -42,6 +47,7 @@ def test_an_axis_is_logarithmic_where_values_lie_far_apart(values):
     assert far or span.low == 0.0
 
 
+@few
 @given(st.floats(-1e4, 1e4), st.floats(1e-3, 1e4))
 def test_linear_ticks_have_equal_round_steps(low, width):
     """Steps are 1, 2, 2.5 or 5 times a power of ten, and the ends are ticks."""
@@ -60,8 +66,9 @@ def test_logarithmic_ticks_are_one_two_five():
     assert set(wide[1:]) <= {10.0**k for k in range(7)}
 
 
+@few
 @given(
-    st.lists(st.floats(0.0, 300.0), max_size=12),
+    st.lists(st.floats(0.0, 300.0), max_size=10),
     st.floats(5.0, 20.0),
 )
 def test_labels_that_were_moved_do_not_touch(places, gap):
@@ -74,6 +81,7 @@ def test_labels_that_were_moved_do_not_touch(places, gap):
         assert all(-1e-6 <= place <= 300.0 + 1e-6 for place in moved)
 
 
+@few
 @given(st.lists(st.floats(0.0, 300.0), min_size=1, max_size=1))
 def test_a_label_with_room_stays_where_it_is(places):
     """Nothing is moved that touches nothing."""

@@ -15,7 +15,9 @@ from planning import clockwork, least_pods, mm1_sample, sample
 import lbbench
 from lbbench.errors import RunError
 from lbbench.inputs.yaml import dump
-from lbbench.studies.planning import driver
+from lbbench.report.charts.pods_against_rate import _amount
+from lbbench.report.page import of_plan
+from lbbench.studies.planning import driver, words
 from lbbench.studies.planning.watching import Watcher
 
 LIMIT = {"latency.max": "2.6ms"}
@@ -126,6 +128,10 @@ def test_surviving_a_loss_takes_more():
     assert {item["verdict"] for item in answer} == {"met"}
     less = [item for item in found if item["value"] == plan.answer - 1]
     assert any(item["lost"] and item["verdict"] == "not met" for item in less)
+    minus = plan.to_dict()["n_minus_1"]  # what was decided, by as many replications
+    decided = next(item for item in answer if item["lost"])
+    assert minus["met"] is True
+    assert minus["metrics"] == {"latency.mean": decided["estimate"]}
 
 
 @pytest.mark.usefixtures("made_up")
@@ -138,6 +144,19 @@ def test_the_headroom_is_the_load_that_one_less_still_serves():
     assert minus["met"] is False
     assert 0.0 <= holds / 2000.0 - minus["headroom"] < 0.03
     assert minus["metrics"]["latency.mean"] > 0.0061
+
+
+@pytest.mark.usefixtures("made_up")
+def test_one_less_is_never_said_to_hold_where_it_was_not_decided_so():
+    """A limit just above what one pod less has: few replications find it met, 64 leave it open."""
+    scenario = poisson()
+    less = least_pods(2000.0, 0.0061) - 1
+    limit = 0.0025 / (1.0 - 2000.0 * 0.0025 / less) * 1.0005
+    plan = planned(scenario, objective={"latency.mean": f"{1000.0 * limit:.6f}ms"})
+    minus = plan.to_dict()["n_minus_1"]
+    assert plan.undecided == [less, less + 1]
+    assert minus["met"] is False
+    assert minus["headroom"] < 1.0
 
 
 @pytest.mark.usefixtures("made_up")
@@ -184,7 +203,7 @@ def test_what_no_longer_gets_better_is_given_up():
     assert document["answer"] is None
     assert "error rate no longer gets better: 9.09 % at" in document["reason"]
     assert "requests fail: reset 100 %" in document["reason"]
-    assert max(row["value"] for row in document["evidence"]) < 100
+    assert max(item["value"] for item in document["evidence"]) < 100
 
 
 @pytest.mark.usefixtures("made_up")
@@ -303,3 +322,54 @@ def test_a_wrong_question_is_one_sentence(command, file, tmp_path, arguments, sa
     assert says_one_sentence(ended)
     assert said in ended.err
     assert not out.exists()
+
+
+def test_the_snippet_of_the_guide_runs(monkeypatch, capsys):
+    """What the guide shows in Python is what a plan has: answer, undecided, met."""
+    guide = Path(__file__).parents[1] / "docs" / "how-to" / "how-many-pods.md"
+    snippet = guide.read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+    made = planned()
+
+    def stands_in(scenario, *, objective):
+        assert (scenario.name, objective) == ("aks-ingress", {"latency.p99": "250ms"})
+        return made
+
+    monkeypatch.setattr(lbbench, "plan", stands_in)
+    exec(compile(snippet, str(guide), "exec"), {})
+    assert capsys.readouterr().out == f"{made.answer} {made.undecided}\n"
+    assert (made.answer, made.undecided, made.met) == (5, None, True)
+
+
+def test_replications_of_the_file_are_said_not_to_count():
+    """A plan runs as many as its verdicts take, and says so where the file asks for a number."""
+    notes = planned(clockwork(**{"run.replications": 3})).to_dict()["notes"]
+    assert any(note.startswith("run.replications does not count here") for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(12345.68, "12 346"), (1234.5, "1 234"), (470.5, "470.5"), (0.01234, "0.01234"), (7, "7")],
+)
+def test_numbers_have_no_exponent(value, text):
+    """Thousands apart, at least four digits, whatever the size."""
+    assert words.number(value) == text
+
+
+def test_the_page_says_how_to_ask_the_same_again():
+    """Profile and engine are on the command line; what is undecided is a range."""
+    hours = Path(__file__).parent / "data" / "planning" / "hours.csv"
+    document = planned(profile=hours).to_dict()
+    options = of_plan._options(document, document["balancers"])
+    assert f"--profile {hours}" in options
+    assert "--engine reference" in options
+    open_ = {**document["balancers"][0], "undecided": [3, 5]}
+    assert any(cell.text == "3 to 5" for cell in of_plan._answers(document, [open_]).rows[0])
+    assert (
+        "leave 3 to 5 undecided; the answer is the safe end" in of_plan._sure(document, [open_])[1]
+    )
+
+
+@pytest.mark.parametrize(("open_", "said"), [([470, 480], "480"), ([460, 470], "460")])
+def test_a_bar_names_the_end_that_is_not_the_answer(open_, said):
+    """Of a rate the other end lies above the answer, of pods below it."""
+    assert _amount({"needed": 470, "undecided": open_}) == f"470 (perhaps {said})"

@@ -13,7 +13,10 @@ from lbbench.errors import RunError
 from lbbench.model.check import build
 from lbbench.model.topology import capacity, topology
 from lbbench.studies.planning.growth import apportioned
+from lbbench.studies.planning.judging import Objective
 from lbbench.studies.planning.loss import check_loss, without_largest
+from lbbench.studies.planning.plan import plan
+from lbbench.studies.planning.reasons import floor_of
 from lbbench.studies.planning.subject import nice_below, resolved, subject_of
 
 LISTED = [
@@ -145,7 +148,8 @@ def test_a_rate_that_follows_from_the_answers_is_refused(traffic, said):
     scenario = build({"traffic": traffic})
     with pytest.raises(RunError, match=said):
         subject_of(scenario, "rate")
-    assert subject_of(scenario, "pods").load.kind == "closed"
+    load = subject_of(scenario, "pods").load
+    assert (load.kind, load.users, load.rate) == ("closed", 5, pytest.approx(5 / 1.02))
 
 
 def test_a_diurnal_rate_is_scaled_as_a_whole():
@@ -217,3 +221,27 @@ def test_a_loss_that_cannot_be_is_refused(cluster, unit, said):
     scenario = build({"cluster": cluster, "traffic": {"arrivals": {"rate": "1/s"}}})
     with pytest.raises(RunError, match=said):
         check_loss(scenario, unit)
+
+
+@pytest.mark.parametrize("asked", [{"for_": "pods"}, {"for_": "nodes"}, {"survive": "pod"}])
+def test_a_number_of_pods_in_the_timeline_is_refused(asked):
+    """A run that scales to 6 pods would not have the pods that are tried, or bring one back."""
+    changes = {"timeline": [{"at": "1s", "scale": {"pods": 6}}], "run.warmup": "0s"}
+    scenario = clockwork(**changes)
+    options = {"for_": "rate", **asked}
+    with pytest.raises(RunError, match=r"timeline\[0\]\.scale\.pods = 6: sets .*; remove"):
+        plan(scenario, objective={"latency.mean": "1s"}, workers=1, **options)
+
+
+@pytest.mark.parametrize(
+    ("changes", "floor"),
+    [
+        ({}, 0.0025),
+        ({"timeline": [{"at": "1ms", "pod": "pod-0", "speed": 4.0}]}, None),
+        ({"stages.ingress.timeouts.read": "1ms"}, None),
+    ],
+)
+def test_a_floor_is_told_only_where_there_is_one(changes, floor):
+    """A pod that becomes faster, or requests that are given up before, leave no floor."""
+    found = floor_of(clockwork(**changes), Objective("latency.mean", 1.0))
+    assert found == (None if floor is None else pytest.approx(floor, abs=2e-3))

@@ -1,31 +1,26 @@
-"""What stands on a page: words, tables, commands; and that it asks for nothing from outside."""
+"""What a page says: who leads, why, how sure; and what stands in its tables."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 import re
-import shlex
-from dataclasses import replace
 
 import pages
 import pytest
 from sweeping import small, swept
 
-from lbbench.core.jit_folder import cache_root
 from lbbench.inputs.yaml import load
 from lbbench.model.result import Result
-from lbbench.report.page import bundle as bundling
-from lbbench.report.page import of_result, of_study, of_verification
-from lbbench.report.page.cells import cut, from_grid, order_of
-from lbbench.report.page.content import Answer, Cell, Column, Page, Section, Table
+from lbbench.model.study import Member
+from lbbench.report.page import of_study, of_verification
+from lbbench.report.page.content import Page, Table
+from lbbench.report.page.over_conditions import Ranking, keeps
 from lbbench.report.page.page import page_of_comparison, page_of_result, page_of_study
 from lbbench.report.page.ranking import Leader, ranked, sureness
-from lbbench.report.page.rendering import dot, in_script, kept_together, render, yaml_html
-from lbbench.report.page.reproduce import as_shipped, steps
 from lbbench.report.page.words import Trait, listed, why
-from lbbench.report.tables import breakdown_table
+from lbbench.stats.pairs import Difference
+from lbbench.studies.differences import Differences
+from lbbench.studies.leading import lead
+from lbbench.studies.study import Condition, Figure, Summary
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +37,6 @@ def answer(page: Page, question: str) -> str:
 def table(page: Page, name: str) -> Table:
     """Return the table of that name."""
     return next(one for section in page.sections for one in section.tables if one.name == name)
-
-
-# --- words --------------------------------------------------------------------------------------
 
 
 def rival(name: str, ratio: float, p: float | None, *, apart: bool) -> dict:
@@ -88,6 +80,57 @@ def test_the_reason_names_the_part_of_the_latency_that_differs():
     assert why(worse, best) == []
 
 
+def point(condition: int, name: str, p99: float, ci95=None) -> Summary:
+    """Return a point of a made-up study."""
+    member = Member(0, {"load": condition, "stages.ingress.balancer": name}, "", "")
+    return Summary(member, 3, (), (), 0, {"latency.p99": Figure(p99, ci95)})
+
+
+def under(condition: int, *, sure: bool, **values: float) -> Condition:
+    """Return a condition with the p99 of each variant; ``sure``: the best is told apart."""
+    p = 1e-6 if sure else 0.5
+
+    def pair(a, b, figure):
+        ratio = values[b] / values[a]
+        return Difference(figure, values[a], values[b], values[b] - values[a], None, ratio, None, p,
+                          3, "replications")  # fmt: skip
+
+    found = Differences("a", {}, {}, {"p99": lead(values, "p99", pair)})
+    points = tuple(point(condition, name, value) for name, value in values.items())
+    return Condition({"load": condition}, points, found)
+
+
+def test_over_conditions_wins_are_counted_and_the_one_choice_is_the_safest():
+    """Of three variants a wins twice, once surely; b never loses by more than 1.2 times, a by 3."""
+    conditions = [
+        under(1, sure=True, a=0.10, b=0.12, c=0.5),
+        under(2, sure=False, a=0.10, b=0.11, c=0.5),
+        under(3, sure=True, a=0.30, b=0.10, c=0.5),
+    ]
+    text = " ".join(Ranking("p99", conditions, ["a", "b", "c"]).sentences())
+    assert (
+        "a has the lowest p99 under 2 of 3 conditions (told apart from the next under 1)." in text
+    )
+    assert "As the one choice for all, b: it is at most 1.20 times the lowest." in text
+    assert "b has the lowest under 1 (load 3)." in text
+    assert "p99 is 3.00 times the lowest with a and 5.00 times with c" in text
+    sure = Ranking("p99", conditions, ["a", "b", "c"]).sureness()[0]
+    assert "told apart from the next by p99 under 2 of 3 conditions" in sure
+
+
+def test_an_objective_is_kept_when_its_whole_interval_is_within_the_limit():
+    """Upper end within: kept; lower end beyond: missed; else, and without an interval: open."""
+    points = [
+        point(1, "a", 0.20, (0.18, 0.24)),
+        point(1, "b", 0.24, (0.22, 0.26)),
+        point(1, "c", 0.30, (0.28, 0.33)),
+        point(1, "d", 0.10),
+    ]
+    ((metric, limit, stands),) = keeps({"latency.p99": "250ms", "error_rate": "1%"}, points)
+    assert (metric, limit) == ("latency.p99", 0.25)
+    assert stands == ["kept", "open", "missed", "open"]
+
+
 def test_a_study_is_summed_up(page):
     """Which balancer under how many conditions, why, and how sure; one row per point."""
     which, sure = answer(page, "Which"), answer(page, "How sure")
@@ -104,6 +147,16 @@ def test_a_study_is_summed_up(page):
     assert len(table(page, "best").rows) == 2
     assert len(table(page, "differences").rows) == 2 * 2 * 3
     assert any("give wide intervals" in text for text in page.warnings)
+
+
+def test_the_scenario_of_a_study_loads_back_and_keeps_its_order(page, small_study, tmp_path):
+    """The YAML begins as scenarios do, its axes are in the order of the points, and it loads."""
+    file = tmp_path / "again.yaml"
+    file.write_text(page.scenario, encoding="utf-8")
+    again = load(file)
+    assert page.scenario.startswith("schema: ")
+    assert again.resolved() == small_study.scenario
+    assert list(again.sweep.axes) == small_study.axes
 
 
 def test_the_best_of_the_table_is_the_one_with_the_lowest_figure(page):
@@ -220,205 +273,3 @@ def test_names_are_listed_as_in_a_sentence():
     assert listed(["a", "b"]) == "a and b"
     assert listed(["a", "b", "c"]) == "a, b and c"
     assert listed(list("abcdefgh")) == "a, b, c, d, e, f and 2 more"
-
-
-# --- how to reproduce -----------------------------------------------------------------------------
-
-
-def run_again(command, page: Page, tmp_path) -> Result:
-    """Run the command of a page, its scenario saved where it says so; return the result."""
-    words = shlex.split(page.steps.commands.replace("\\\n", " "))
-    assert words[:2] == ["lbbench", "run"]
-    if page.steps.file:
-        (tmp_path / page.steps.file).write_text(page.scenario, encoding="utf-8")
-    assert command(*words[1:], "--quiet").code == 0
-    return Result.from_json((tmp_path / words[-1] / "result.json").read_text(encoding="utf-8"))
-
-
-def test_the_commands_of_a_page_give_the_same_numbers(command, tmp_path, monkeypatch):
-    """A shipped scenario with changes comes back by its name and --set; the result is the same."""
-    monkeypatch.chdir(tmp_path)
-    assert command("run", "ewma-herding", "--engine", "reference", "--set", "run.requests=200",
-                   "--set", "stages.ingress.balancer=random", "--seed", 3, "--quiet", "--out",
-                   tmp_path / "first").code == 0  # fmt: skip
-    first = Result.from_json((tmp_path / "first/result.json").read_text(encoding="utf-8"))
-    page = of_result.content(first)
-    assert "lbbench run ewma-herding" in page.steps.commands
-    assert "--seed 3" in page.steps.commands
-    assert not page.steps.file
-    again = run_again(command, page, tmp_path)
-    assert again.to_json(clock=False) == first.to_json(clock=False)
-
-
-def test_a_scenario_of_ones_own_comes_back_from_the_page(command, tmp_path, monkeypatch):
-    """The YAML on the page, saved under the name that the commands use, gives the same result."""
-    monkeypatch.chdir(tmp_path)
-    page = pages.content("result")
-    assert page.steps.file == "changing.yaml"
-    again = run_again(command, page, tmp_path)
-    assert again.to_json(clock=False) == pages.result().to_json(clock=False)
-
-
-def test_changes_to_a_shipped_scenario_are_found_and_tried():
-    """Whatever leaf was changed; a name that only looks like a shipped scenario is none."""
-    changed = load("aks-ingress", ["cluster.pods=12", "run.duration=1min", "run.seed=5"])
-    found = as_shipped(changed.resolved())
-    assert ("cluster.pods", 12) in found
-    assert as_shipped({"name": "aks-ingress", "traffic": {"utilisation": 0.8}}) is None
-    assert as_shipped(load("aks-ingress").resolved()) == []
-    assert as_shipped({"name": "nobody"}) is None
-
-
-def test_files_that_a_scenario_reads_are_named():
-    """A trace or a balancer of somebody's own is not in the YAML."""
-    scenario = {"name": "mine", "stages": {"ingress": {"balancer": "lb.py:mine"}}}
-    assert "It reads lb.py" in steps(scenario, "run", version="1").lead
-
-
-# --- tables ---------------------------------------------------------------------------------------
-
-
-def test_numbers_with_units_have_an_order():
-    """Times by their seconds, bounds beside their number, texts have none."""
-    texts = ["0 s", "2.10 us", "740 us", "85.3 ms", "1.20 s", "1,081 s"]
-    orders = [order_of(text) for text in texts]
-    assert orders == sorted(orders)
-    assert order_of("<0.0001") < order_of("0.0001")
-    assert order_of("12.5 %") == 12.5
-    assert order_of("-") is None
-    assert order_of("round_robin") is None
-
-
-def test_tables_of_the_terminal_keep_their_figures():
-    """Each number of the terminal's table is in that of the page, with an order."""
-    grid = breakdown_table(pages.result())
-    made = from_grid(grid, "parts", "part")
-    assert [[cell.text for cell in row] for row in made.rows] == [list(row) for row in grid.rows]
-    assert [column.unit for column in made.columns] == ["", "ms", "", "ms"]
-    assert all(cell.order is not None for row in made.rows for cell in row[1:])
-
-
-def test_a_cut_keeps_both_ends_and_counts_the_rest():
-    """Five of ten rows, two of them from the end."""
-    assert cut(list(range(10)), 5, last=2) == ([0, 1, 2, 8, 9], 5)
-    assert cut([1, 2], 5) == ([1, 2], 0)
-
-
-def test_a_large_study_stays_a_page(small_study, monkeypatch):
-    """2000 points: the tables are cut and say so, and the file stays below 8 MB."""
-    study, real = small_study, list(small_study.conditions())
-    members = [
-        replace_member(point, 6 * turn + point.number, turn)
-        for turn in range(334)
-        for point in study.points
-    ]
-
-    def condition(group):
-        summaries = tuple(
-            replace(real[0].summaries[i % 3], member=member) for i, member in enumerate(group)
-        )
-        leaf = "traffic.utilisation"
-        return replace(real[0], values={leaf: group[0].values[leaf]}, summaries=summaries)
-
-    monkeypatch.setitem(study.__dict__, "points", members)
-    monkeypatch.setattr(study, "_conditions", {})
-    monkeypatch.setattr(study, "_condition", condition)
-    page = of_study.content(study)
-    points = table(page, "points")
-    assert len(points.rows) == 500
-    assert "500 of 2,004 points" in points.note
-    assert "lbbench export study.sqlite" in points.note
-    assert len(render(page).encode()) < 8e6
-
-
-def replace_member(member, number, turn):
-    """Return a point with another number and load."""
-    values = {**member.values, "traffic.utilisation": member.values["traffic.utilisation"] + turn}
-    return member._replace(number=number, values=values)
-
-
-# --- the file -------------------------------------------------------------------------------------
-
-
-def test_the_policy_names_each_script_and_allows_nothing_else():
-    """No inline script, style, evaluation or request is allowed but what is in the file."""
-    html = pages.html("result")
-    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', html)[1]
-    policy = policy.replace("&#39;", "'")
-    assert policy.startswith("default-src 'none'; ")
-    assert "unsafe" not in policy
-    assert "http" not in policy
-    parts = re.findall(r"<(script|style)>(.*?)</\1>", html, re.DOTALL)
-    assert [kind for kind, _ in parts] == ["style", "script", "script", "script"]
-    for _, text in parts:
-        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-        assert f"'sha256-{digest}'" in policy
-    assert not re.search(r"<(link|script|img|iframe)[^>]*(src|href)=.https?:", html)
-
-
-def test_texts_of_others_stay_texts():
-    """Markup in names of scenarios and pods is shown, in the page as in its data."""
-    evil = '</script><img src="x" onerror="alert(1)">'
-    html = render(replace(pages.content("result"), title=evil))
-    shown = re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL)
-    assert "<img" not in shown
-    assert "&lt;img" in shown
-    assert evil not in in_script({"a": evil})
-    assert json.loads(in_script({"a": evil})) == {"a": evil}
-
-
-def test_yaml_is_marked_up_and_stays_the_same_text():
-    """Keys stand out, markup in values is escaped, and what is copied is the YAML."""
-    text = "# note\na: 1\nb:\n  - at: 5s\n    x<y: '<b>'\n\"c d\": [1, 2]\n"
-    html = str(yaml_html(text))
-    assert html.count('class="key"') == 5
-    assert "<b>" not in html
-    plain = re.sub(r"<[^>]*>", "", html)
-    for escaped, sign in (("&lt;", "<"), ("&gt;", ">"), ("&#39;", "'"), ("&#34;", '"')):
-        plain = plain.replace(escaped, sign)
-    assert plain + "\n" == text
-
-
-def test_numbers_stay_with_their_units():
-    """No line ends between a number and its unit."""
-    assert kept_together("95 % of 12 ms and 3 stages") == "95\u00a0% of 12\u00a0ms and 3 stages"
-
-
-def test_balancers_have_the_colour_of_the_pictures():
-    """A balancer, and a variant of it; not a sentence that begins with one."""
-    from lbbench.report.charts.look import colour
-
-    assert dot("ewma") == dot("ewma keepalive.upstream=64") == colour("ewma")
-    assert dot("round_robin and ewma") == dot("nobody") == ""
-
-
-def test_a_page_without_pictures_needs_no_vega():
-    """A few tables make a page of some kilobytes."""
-    rows = [[Cell("a"), Cell("1", 1.0)]]
-    one = Table("one", "one table", [Column("name", is_text=True), Column("value")], rows)
-    html = render(Page("Result", "small", answers=[Answer("Which", ["a."])],
-                       sections=[Section("tables", "Tables", tables=[one])]))  # fmt: skip
-    assert len(html) < 40_000
-    assert "vegaEmbed" not in html.replace("vegaEmbed(", "")
-
-
-def test_the_libraries_are_kept_and_a_damaged_copy_is_not_used(monkeypatch, tmp_path):
-    """The second page reads them from the cache; half a file there is made anew."""
-    import vl_convert
-
-    made = []
-    monkeypatch.setenv("LBBENCH_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(
-        vl_convert, "javascript_bundle", lambda *_: made.append(1) or 'x = "</script><!--";'
-    )
-    bundling.bundle.cache_clear()
-    first = bundling.bundle("6.4")
-    bundling.bundle.cache_clear()
-    assert bundling.bundle("6.4") == first == r'x = "<\/script><\!--";'
-    assert len(made) == 1
-    (file,) = (cache_root() / "page").glob("*.js")
-    file.write_text("x =", encoding="utf-8")
-    bundling.bundle.cache_clear()
-    assert bundling.bundle("6.4") == first
-    assert len(made) == 2
-    bundling.bundle.cache_clear()

@@ -10,7 +10,7 @@ import pytest
 
 SLOW = {
     "numba", "llvmlite", "simpy", "scipy", "polars", "altair", "hdrh", "numpy", "ruamel",
-    "dask", "distributed",
+    "dask", "distributed", "jinja2", "vl_convert",
 }  # fmt: skip
 
 CALL = """

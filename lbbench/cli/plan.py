@@ -53,8 +53,8 @@ def plan(
 ) -> None:
     """Say what is needed for the objectives, with 95 % confidence and the evidence.
 
-    A utilisation in the file is the rate that its own pods have. Ends with 1 when the objectives
-    cannot be met.
+    A utilisation in the file is the rate that its own pods have. Ends with 0 when the objectives
+    can be met, with --balancers by at least one of them, else with 1.
 
     \b
     Example:

@@ -115,6 +115,7 @@ class Ledger:
         else:
             parts = request.parts(ingress=bool(f.ingress))
             conn = request.connection
+            assert conn is not None
             worker = conn.worker if f.ingress else -1
             way = conn.node, worker, request.pod
             count_completed(c, request.segment, f.settled, request.window, *way, latency, *parts)

@@ -142,10 +142,10 @@ def _asked(document: Row) -> str:
         for item in document["objectives"]
     )
     survive = f", also without the largest {document['survive']}" if document["survive"] else ""
-    rate = "" if document["for"] == "rate" else f" at {words.number(document['rate_per_s'])}/s"
+    rate = "" if document["for"] == "rate" else f" {document['load']}"
     return (
-        f"{document['name']}: {limits}{rate}{survive}; intervals hold with "
-        f"{100 * document['confidence']:.0f} % for the whole decision"
+        f"{document['name']}: {limits}{rate}{survive}; the decision is right "
+        f"with {100 * document['confidence']:.0f} %, by intervals wider than those shown"
     )
 
 

@@ -133,6 +133,11 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9._]+", "-", text.lower()).strip("-.")
 
 
+def left(n: int, most: int, where: str = "are in the tables") -> str:
+    """Say how many of ``n`` are not drawn when ``most`` are; nothing when all are."""
+    return f"{n - most} more {where}." if n > most else ""
+
+
 def named(stem: str, text: str) -> str:
     """Return the name of a chart of several that ``text`` tells apart."""
     return f"{stem}-{slug(text)}" if text else stem

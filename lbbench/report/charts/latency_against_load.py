@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import altair as alt
-
 from lbbench.report.charts.lines import Axis, lines, margin
 from lbbench.report.charts.lines import objective as objective_line
 from lbbench.report.charts.picture import Picture, drawn
@@ -56,7 +54,7 @@ def latency_against_load(
         text = f"objective {seconds(objective)}"
         room = margin([str(row["series"]) for row in known])
         goal = objective_line(objective * scale, text, plain, x=x, y=y, room=room, height=HEIGHT)
-        chart = alt.layer(*goal.behind, chart, *goal.before)
+        chart = [*goal.behind, *chart, *goal.before]
     bands = any(row["low"] is not None for row in plain)
     caption = f"{_meaning(short)}, lower is better."
     caption += " Bands are 95 % confidence intervals." if bands else ""
@@ -66,7 +64,7 @@ def latency_against_load(
         chart,
         name=name,
         title=title or f"{short} latency against {x.names or x.title}",
-        caption=f"{caption} {note}".strip(),
+        caption=f"{caption} {note}",
         height=HEIGHT,
     )
 

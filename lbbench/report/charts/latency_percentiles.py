@@ -63,7 +63,7 @@ def latency_percentiles(
     x = Axis("requests that are faster (%)", _span(points), labels=LABELS, names="1 / (1 - q)")
     y = Axis(f"latency ({unit})", span, names=f"latency ({unit})")
     room = margin([str(row["series"]) for row in rows])
-    layers: list[Any] = [lines(points, x=x, y=y, height=HEIGHT, points=False, what=what)]
+    layers = lines(points, x=x, y=y, height=HEIGHT, points=False, what=what)
     caption = (
         "How many % of the requests (across) are faster than how long (up); each line ends at its "
         "slowest request."
@@ -79,7 +79,7 @@ def latency_percentiles(
     if bars:
         caption += " Upright bars are 95 % confidence intervals."
     return drawn(
-        alt.layer(*layers), name=name, title=title, caption=f"{caption} {note}".strip(),
+        layers, name=name, title=title, caption=f"{caption} {note}",
         height=HEIGHT,
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import altair as alt
 
 from lbbench.report.charts.look import Look, looks, shown
-from lbbench.report.charts.picture import LETTER, table
+from lbbench.report.charts.picture import LETTER, at, table
 from lbbench.report.charts.scales import Span, spread
 
 MOST_NAMED = 8
@@ -63,7 +63,7 @@ def lines(
     points: bool = True,
     what: str = "balancer",
     nested: bool = False,
-) -> alt.LayerChart | alt.FacetChart:
+) -> list[alt.Chart]:
     """Return one line per series, in the order in which they come, with intervals as bands.
 
     ``nested`` makes earlier lines wider, so that lines on top of each other can all be seen. Up to
@@ -78,9 +78,9 @@ def lines(
     up = alt.Y("y:Q", axis=y.axis(), scale=y.scale())
     tips = _tooltip(rows, x, y, what)
     base = table(rows)
-    width = _widths(list(named)) if nested else alt.value(2)
+    width = _widths(list(named)) if nested else alt.StrokeWidthValue(2)
     paint = _paint(named, legend=not room, what=what)
-    parts: list[Any] = []
+    parts: list[alt.Chart] = []
     if any(row.get("low") is not None for row in rows):
         bands = [row for row in rows if row.get("low") is not None]
         parts.append(
@@ -107,7 +107,7 @@ def lines(
     )
     if room:
         parts += _names(rows, named, (x, y), room, height, paint)
-    return alt.layer(*parts)
+    return parts
 
 
 def margin(names: Sequence[str]) -> float:
@@ -140,7 +140,8 @@ def objective(
     row = table([{"limit": value, "label": text}])
     up = alt.Y("limit:Q", axis=y.axis(), scale=y.scale())
     right = alt.ExprRef(f"width - {room:.0f}")
-    rule = row.mark_rule(style="objective").encode(y=up, x=alt.value(0), x2=alt.value(right))
+    end = alt.X2Value(right)  # type: ignore[no-untyped-call]
+    rule = row.mark_rule(style="objective").encode(y=up, x=at(0), x2=end)
     at_left, above = _spot(value, text, rows, x, y, height)
     place: dict[str, Any] = {
         "align": "left" if at_left else "right",
@@ -148,7 +149,7 @@ def objective(
         "dy": -5 if above else 6,
         "dx": 4 if at_left else -4,
     }
-    label = row.encode(x=alt.value(0 if at_left else right), y=up, text="label:N")
+    label = row.encode(x=at(0 if at_left else right), y=up, text="label:N")
     return Objective([rule], [label.mark_text(style="halo", **place), label.mark_text(**place)])
 
 
@@ -218,7 +219,7 @@ def _paint(named: Mapping[str, Look], *, legend: bool, what: str) -> dict[str, A
 def _widths(names: Sequence[str]) -> alt.StrokeWidth:
     """Return a width for every series, the last one's the least."""
     widths = [2.0 + 2.5 * min(k, 4) for k in reversed(range(len(names)))]
-    return alt.StrokeWidth("series:N", legend=None, scale=alt.Scale(domain=names, range=widths))
+    return alt.StrokeWidth("series:O", legend=None, scale=alt.Scale(domain=names, range=widths))
 
 
 def _names(
@@ -228,7 +229,7 @@ def _names(
     room: float,
     height: float,
     paint: Mapping[str, Any],
-) -> list[Any]:
+) -> list[alt.Chart]:
     """Return the names at the ends of the lines, moved apart, each with its point beside it."""
     x, y = axes
     ends: dict[str, Row] = {}

@@ -10,12 +10,13 @@ import altair as alt
 
 from lbbench.report.charts.cells import texts_axis
 from lbbench.report.charts.picture import Picture, drawn, table
+from lbbench.report.charts.scales import unit_of
 from lbbench.report.units import percentile, seconds
 
 ROW = 34.0
 """Pixels of a row of cells."""
 
-LETTERS = 44
+LETTERS = 34
 """Pixels that a number needs; in narrower cells there is none."""
 
 FAR = 12.0
@@ -53,7 +54,8 @@ def load_and_pods(
     across = _places((row["x"], row["x_text"]) for row in rows)
     up = _places((row["y"], row["y_text"]) for row in rows)
     low, high = ends_s or ends((row["value_s"] for row in known), objective)
-    cells = [_cell(row, across, up, objective, (low, high)) for row in known]
+    scale, unit = unit_of((low, high))
+    cells = [_cell(row, across, up, objective, (low, high), scale) for row in known]
     x = texts_axis(titles[0], [text for _, text in across.values()])
     y = texts_axis(titles[1], [text for _, text in up.values()])
     short = percentile(metric.removeprefix("latency."))
@@ -64,10 +66,10 @@ def load_and_pods(
         color=alt.Color("value:Q", legend=None, scale=alt.Scale(
             type="log", domain=[low * 1e3, high * 1e3], range="heatmap", clamp=True)),
         tooltip=[alt.Tooltip("x_text:N", title=titles[0]), alt.Tooltip("y_text:N", title=titles[1]),
-                 alt.Tooltip("label:N", title=short), alt.Tooltip("interval:N", title="95 %")],
+                 alt.Tooltip("exact:N", title=short), alt.Tooltip("interval:N", title="95 %")],
     )  # fmt: skip
     wide = alt.ExprRef(f"width / {len(across)} < {LETTERS} ? '' : datum.label")
-    middle = {"x": alt.X("xm:Q", **x), "y": alt.Y("ym:Q", **y), "text": alt.value(wide)}
+    middle = {"x": alt.X("xm:Q", **x), "y": alt.Y("ym:Q", **y), "text": alt.TextValue(wide)}
     texts: list[alt.Chart] = [
         table([cell for cell in cells if cell["dark"] == dark])
         .mark_text(style=style, fontSize=12, baseline="middle")
@@ -79,12 +81,15 @@ def load_and_pods(
         .mark_rule(style="change", strokeWidth=3.5, strokeCap="square")
         .encode(x=alt.X("x0:Q", **x), x2="x1:Q", y=alt.Y("y0:Q", **y), y2="y1:Q")
     )
-    layers: list[Any] = [shades, *texts] + ([border] if objective is not None else [])
+    layers = [shades, *texts] + ([border] if objective is not None else [])
+    caption = _caption(f"{short} latency ({unit})", objective, cells)
     return drawn(
-        alt.layer(*layers), name=name,
+        layers,
+        name=name,
         title=title or f"{short} latency by load and pods",
-        caption=f"{_caption(short, objective, cells)} {note}".strip(), height=ROW * len(up),
-    )  # fmt: skip
+        caption=f"{caption} {note}",
+        height=ROW * len(up),
+    )
 
 
 def ends(values: Iterable[float | None], objective: float | None) -> tuple[float, float]:
@@ -100,12 +105,11 @@ def ends(values: Iterable[float | None], objective: float | None) -> tuple[float
     return low, max(high, low * 1.01)
 
 
-def _caption(short: str, objective: float | None, cells: Sequence[Row]) -> str:
-    text = f"{short} latency of every combination; darker is slower on white, lighter on black."
+def _caption(figure: str, objective: float | None, cells: Sequence[Row]) -> str:
+    text = f"{figure} of every combination; the stronger the colour, the slower."
     if objective is None:
         return text
     met = sum(cell["met"] for cell in cells)
-    text = f"{short} latency of every combination."
     if 0 < met < len(cells):
         text += f" The thick line parts what meets {seconds(objective)} from what does not."
     else:
@@ -127,6 +131,7 @@ def _cell(
     up: Mapping[float, tuple[int, str]],
     objective: float | None,
     span: tuple[float, float],
+    scale: float,
 ) -> dict[str, Any]:
     (i, x_text), (j, y_text) = across[row["x"]], up[row["y"]]
     value, interval = float(row["value_s"]), row.get("ci95_s")
@@ -135,12 +140,19 @@ def _cell(
     return {
         "x0": i, "x1": i + 1, "xm": i + 0.5, "y0": j, "y1": j + 1, "ym": j + 0.5,
         "x_text": x_text, "y_text": y_text, "value": value * 1e3,
-        "label": ("~" if close else "") + seconds(value),
+        "label": ("~" if close else "") + _number(value * scale), "exact": seconds(value),
         "interval": f"{seconds(max(interval[0], 0.0))} to {seconds(interval[1])}" if interval
         else "not known",
         "met": objective is not None and value <= objective,
         "dark": depth > 0.55,
     }  # fmt: skip
+
+
+def _number(value: float) -> str:
+    """Return a number with three digits, all of them if it has more before the point."""
+    if value >= 99.95:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
 
 
 def _border(cells: Sequence[Row]) -> list[dict[str, int]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lbbench.model.result import Result
-from lbbench.report.charts.grid import named
+from lbbench.report.charts.grid import left, named
 from lbbench.report.charts.latency_percentiles import latency_percentiles
 from lbbench.report.charts.of_result import (
     busy_rows,
@@ -42,6 +42,7 @@ def pictures(document: Mapping[str, Any]) -> list[Picture]:
         session_loss(sessions) if changing else None,
         keys_moved(sessions),
     ]
+    note = left(len(results), MOST, "have no such picture")
     for name, result in list(results.items())[:MOST]:
         if result.changes:
             made.append(
@@ -49,6 +50,7 @@ def pictures(document: Mapping[str, Any]) -> list[Picture]:
                     result,
                     name=named("shares-over-time", name),
                     title=f"Share of the requests per pod over time, {name}",
+                    note=note,
                 )
             )
     for name, result in list(results.items())[:MOST]:
@@ -57,6 +59,7 @@ def pictures(document: Mapping[str, Any]) -> list[Picture]:
                 result,
                 name=named("shares-per-stage", name),
                 title=f"Which way the requests went, {name}",
+                note=note,
             )
         )
     return [picture for picture in made if picture is not None]

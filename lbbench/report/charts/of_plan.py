@@ -53,7 +53,7 @@ def _by_profile(document: Row, unit: str, objectives: str) -> Iterator[Picture]:
 
 
 def _by_balancer(document: Row, blocks: Sequence[Row], unit: str, objectives: str) -> Picture:
-    """Return what each balancer needs, or serves, with what a central queue would."""
+    """Return what each balancer needs, or serves, with what one central queue would."""
     rows = [
         {
             "series": block["balancer"],

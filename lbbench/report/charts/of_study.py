@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lbbench.model.result import Result
-from lbbench.report.charts.grid import PODS, Grid, distinct, named, slug
+from lbbench.report.charts.grid import PODS, Grid, distinct, left, named, slug
 from lbbench.report.charts.latency_against_load import latency_against_load
 from lbbench.report.charts.latency_percentiles import LEVELS, latency_percentiles
 from lbbench.report.charts.leaves import LOADS, axis_of, numbers_of
@@ -26,6 +26,8 @@ from lbbench.studies.study import Study, Summary, name_of
 
 MOST = 6
 """Charts of one kind; what other conditions show stands in the tables."""
+
+FIRST, UNSEEN = "Of the first replication.", "have no such picture"
 
 FEW = 2
 """Conditions whose whole distribution and pods are drawn: those with the most load."""
@@ -60,7 +62,7 @@ def latency(grid: Grid) -> Iterator[Picture]:
             shared=every,
             name=named(stem, text),
             title=f"{short} latency against {axis.names}" + (f", {text}" if text else ""),
-            note=_left(len(groups)),
+            note=left(len(groups), MOST),
             what=grid.what,
         )
 
@@ -80,7 +82,7 @@ def needed(grid: Grid) -> Iterator[Picture]:
                 objectives=f"{short} at most {seconds(grid.limit_s)}"
                 + (f", {text}" if text else ""),
                 name=named("pods-against-rate", text),
-                note=f"Only the pods of the study were tried. {_left(len(groups))}",
+                note=f"Only the pods of the study were tried. {left(len(groups), MOST)}",
             )
 
 
@@ -141,7 +143,7 @@ def heat_maps(grid: Grid) -> Iterator[Picture]:
             ends_s=ends(values, grid.limit_s),
             name=named("load-and-pods", policy),
             title=f"{short} latency by load and pods" + (f", {policy}" if policy else ""),
-            note=_left(len(policies)),
+            note=left(len(policies), MOST),
         )
 
 
@@ -164,7 +166,7 @@ def changes(study: Study, grid: Grid) -> Iterator[Picture]:
                     results[0],
                     name=named("shares-over-time", name),
                     title=f"Share of the requests per pod over time, {name}{under}",
-                    note="Of the first replication." if len(results) > 1 else "",
+                    note=f"{FIRST if len(results) > 1 else ''} {left(len(found), MOST, UNSEEN)}",
                 )
                 if chart is not None:
                     yield chart
@@ -178,7 +180,7 @@ def busy(study: Study, grid: Grid) -> Iterator[Picture]:
             results = study.results(one.member)
             if results:
                 rows += busy_rows(name_of(one.member) or study.name, results[0])
-        chart = pod_utilisation(rows, note="Of the first replication.")
+        chart = pod_utilisation(rows, note=FIRST)
         if chart is not None:
             yield _titled(chart, f", {text}" if text else "")
 
@@ -247,7 +249,3 @@ def _text(leaf: str, value: object) -> str:
     """Return a value of the load as a label, in the unit of the axis' title."""
     number = (numbers_of(leaf, [value]) or [0.0])[0]
     return f"{number:,.6g}"
-
-
-def _left(n: int) -> str:
-    return f"{n - MOST} more are in the tables." if n > MOST else ""

@@ -87,7 +87,7 @@ def pick_cost_against_quality(
                  alt.Tooltip("x:Q", title="ns per pick", format=",.3~r"),
                  alt.Tooltip("y:Q", title=quality, format=".4~r")],
     )  # fmt: skip
-    layers: list[Any] = [points]
+    layers: list[alt.Chart] = [points]
     for side, some in _sides(data, across, up).items():
         align, baseline, dx, dy = SIDES[side]
         text = table(some).encode(**place, text="series:N")
@@ -99,7 +99,7 @@ def pick_cost_against_quality(
         "Further left costs less time, further down spreads more evenly; the best is below left."
     )
     return drawn(
-        alt.layer(*layers), name=name, title=title, caption=f"{caption} {note}".strip(),
+        layers, name=name, title=title, caption=f"{caption} {note}",
         height=HEIGHT,
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from lbbench.report.charts.cells import texts_axis
 from lbbench.report.charts.flow_layout import natural
 from lbbench.report.charts.lines import Axis
 from lbbench.report.charts.look import colour, looks, shown
-from lbbench.report.charts.picture import Picture, drawn, table
+from lbbench.report.charts.picture import Picture, at, drawn, table
 from lbbench.report.charts.scales import Span
 
 MOST = 30
@@ -46,19 +46,19 @@ def pod_utilisation(
     series = list(dict.fromkeys(str(row["series"]) for row in known))
     mean = sum(row["utilisation"] for row in known) / len(known)
     if len(series) == 1 and len(known) <= MOST:
-        chart, n, size = _bars(known, series[0]), len(known), BAR
+        bars, n, size = _bars(known, series[0]), len(known), BAR
         caption = "Share of its time that each pod was at work; the dashed line is their mean."
-        parts: list[Any] = [chart, *_mean(mean)]
+        parts = [*bars, *_mean(mean)]
     else:
         by = "series" if len(series) > 1 else "node"
-        chart, n = _points(known, by, series)
-        size, parts = STRIP, [chart]
+        parts, n = _points(known, by, series)
+        size = STRIP
         caption = (
             "Each point is a pod and the share of its time that it was at work; the number is that "
             "of the busiest. The closer together, the more even."
         )
     return drawn(
-        alt.layer(*parts), name=name, title=title, caption=f"{caption} {note}".strip(),
+        parts, name=name, title=title, caption=f"{caption} {note}",
         height=size * n,
     )  # fmt: skip
 
@@ -68,7 +68,7 @@ def _scale() -> dict[str, Any]:
     return {"axis": BUSY.axis(grid=True), "scale": BUSY.scale(range=[0, right])}
 
 
-def _bars(rows: Sequence[Row], series: str) -> Any:
+def _bars(rows: Sequence[Row], series: str) -> list[alt.Chart]:
     order = sorted(rows, key=lambda row: (natural(str(row["node"])), natural(str(row["pod"]))))
     data = [
         {
@@ -86,17 +86,17 @@ def _bars(rows: Sequence[Row], series: str) -> Any:
     )
     # in a column of their own: behind their bars the line of the mean would cross them
     texts = base.mark_text(align="right", baseline="middle", fontSize=11).encode(
-        x=alt.value(alt.ExprRef("width")), text="label:N"
+        x=at(alt.ExprRef("width")), text="label:N"
     )
-    return alt.layer(bars, texts)
+    return [bars, texts]
 
 
-def _mean(mean: float) -> list[Any]:
+def _mean(mean: float) -> list[alt.Chart]:
     line = table([{"busy": 100.0 * mean}]).encode(x=alt.X("busy:Q", **_scale()))
     return [line.mark_rule(style="objective")]
 
 
-def _points(rows: Sequence[Row], by: str, series: Sequence[str]) -> tuple[Any, int]:
+def _points(rows: Sequence[Row], by: str, series: Sequence[str]) -> tuple[list[alt.Chart], int]:
     names = list(dict.fromkeys(str(row[by]) for row in rows))
     names = names if by == "series" else sorted(names, key=natural)
     marks = looks(series)
@@ -129,4 +129,4 @@ def _points(rows: Sequence[Row], by: str, series: Sequence[str]) -> tuple[Any, i
         .mark_text(align="left", baseline="middle", dx=10, fontSize=11)
         .encode(**place, text="label:N")
     )
-    return alt.layer(points, texts), len(names)
+    return [points, texts], len(names)

@@ -24,7 +24,7 @@ MOST_HOURS = 8
 """Hours that have a label."""
 
 CENTRAL = "Erlang C"
-"""What a single queue for all servers would need: the least that any balancer can do with."""
+"""What one central queue with exponential service of the same mean would need."""
 
 Row = Mapping[str, Any]
 
@@ -43,7 +43,7 @@ def pods_against_rate(
     ----------
     rows
         ``series``, ``rate_per_s``, ``needed`` (None: nothing is enough, left out), ``undecided``
-        ([n, n + 1] or None).
+        ([from, to], the answer at one end, or None).
     unit
         What is counted.
     objectives
@@ -122,7 +122,7 @@ def pods_needed(
     text = table(data).mark_text(align="left", baseline="middle", dx=6).encode(
         x=x, y=y, text="label:N"
     )  # fmt: skip
-    layers: list[Any] = [bars, text]
+    layers: list[alt.Chart] = [bars, text]
     caption = f"What each balancer needs for {objectives}." if objectives else ""
     if central is not None:
         line = table([{"needed": central, "label": CENTRAL}])
@@ -131,12 +131,12 @@ def pods_needed(
             line.mark_text(align="left", baseline="bottom", dx=4, y=-3).encode(x=x, text="label:N")
         )
         caption += (
-            f" The dashed line is {CENTRAL} ({central:,.6g}): one queue for all, which no balancer "
-            "of separate queues can reach."
+            f" The dashed line is {CENTRAL} ({central:,.6g}): one central queue with exponential "
+            "service of the same mean."
         )
     return drawn(
-        alt.layer(*layers), name=name, title=title or f"{_capital(unit)} needed by balancer",
-        caption=f"{caption} {note}".strip(), height=max(60.0, ROW * len(data)),
+        layers, name=name, title=title or f"{_capital(unit)} needed by balancer",
+        caption=f"{caption} {note}", height=max(60.0, ROW * len(data)),
     )  # fmt: skip
 
 
@@ -154,7 +154,7 @@ def _drawn(
     caption = f"The least number of {unit} that is enough{aim}, with confidence; lower is better."
     if any(point["low"] is not None for point in points):
         caption += " A band spans what could not be decided."
-    return drawn(chart, name=name, title=title, caption=f"{caption} {note}".strip(), height=HEIGHT)
+    return drawn(chart, name=name, title=title, caption=f"{caption} {note}", height=HEIGHT)
 
 
 def _point(row: Row, x: float) -> dict[str, Any]:
@@ -177,7 +177,10 @@ def _whole(most: float) -> Span:
 def _amount(row: Row) -> str:
     text = f"{row['needed']:,.6g}"
     undecided = row.get("undecided")
-    return f"{text} (or {min(undecided):,.6g})" if undecided else text
+    if not undecided:
+        return text
+    other = undecided[0] if undecided[-1] == row["needed"] else undecided[-1]
+    return f"{text} (perhaps {other:,.6g})"
 
 
 def _capital(text: str) -> str:

@@ -112,7 +112,7 @@ def _stacked(
         x=alt.X("x:Q", **x), y=alt.Y("y:Q", **y), text="label:N"
     )  # fmt: skip
     return drawn(
-        alt.layer(bars, texts), name=name, title=title, caption=caption.strip(),
+        [bars, texts], name=name, title=title, caption=caption,
         height=ROW * len(parts),
     )  # fmt: skip
 

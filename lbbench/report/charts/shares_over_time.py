@@ -77,7 +77,7 @@ def shares_over_time(
         tooltip=[alt.Tooltip("who:N", title="who"), alt.Tooltip("x0:Q", title="from s"),
                  alt.Tooltip("share:Q", title="share %", format=".1f")],
     )  # fmt: skip
-    layers: list[Any] = [strips]
+    layers: list[alt.Chart] = [strips]
     if marks:
         lines = table([{**mark, "y0": -above, "y1": len(texts)} for mark in marks])
         layers.append(
@@ -96,7 +96,7 @@ def shares_over_time(
                 }  # fmt: skip
                 layers += [labels.mark_text(style="halo", **style), labels.mark_text(**style)]
     return drawn(
-        alt.layer(*layers), name=name, title=title, caption=_caption(marks, rows, pods, note),
+        layers, name=name, title=title, caption=_caption(marks, rows, pods, note),
         height=height + HEAD * levels,
     )  # fmt: skip
 
@@ -108,7 +108,7 @@ def _caption(marks: Sequence[Row], rows: Mapping[str, Any], pods: Sequence[Row],
         "there is no strip, there is no pod."
     )
     text += " Upright lines are changes of the cluster." if marks else ""
-    return f"{text} {note}".strip()
+    return f"{text} {note}"
 
 
 def _around(windows: Sequence[Row], changes: Sequence[Row]) -> Sequence[Row]:

@@ -79,7 +79,7 @@ def shares_per_stage(
         heads[-1]["even"] = "come and go"
     return drawn(
         _chart(plan, heads),
-        name=name, title=title, caption=f"{caption} {note}".strip(), height=plan.height + HEAD,
+        name=name, title=title, caption=f"{caption} {note}", height=plan.height + HEAD,
     )  # fmt: skip
 
 
@@ -161,7 +161,7 @@ def _columns(
     return columns
 
 
-def _chart(plan: Layout, heads: Sequence[Mapping[str, Any]]) -> alt.LayerChart | alt.FacetChart:
+def _chart(plan: Layout, heads: Sequence[Mapping[str, Any]]) -> list[alt.Chart]:
     last = len(heads) - 1
     data = [row for column in plan.blocks for row in _block_rows(column, plan)]
     texts = [row["label"] for row in data if row["x"] == last] + [heads[-1]["who"]]
@@ -205,16 +205,16 @@ def _chart(plan: Layout, heads: Sequence[Mapping[str, Any]]) -> alt.LayerChart |
     named = table([row for row in data if row["x"] > 0]).encode(
         x=alt.X("x:Q", **x),
         y=alt.Y("at:Q", **y),
-        text=alt.value(alt.ExprRef("width < 520 ? datum.short : datum.label")),
+        text=alt.TextValue(alt.ExprRef("width < 520 ? datum.short : datum.label")),
     )
     style: dict[str, Any] = {"align": "left", "baseline": "middle", "dx": 9, "fontSize": 11}
-    return alt.layer(
+    return [
         flow,
         bars,
         named.mark_text(style="halo", **style),
         named.mark_text(**style),
         *_headlines(heads, x, y),
-    )
+    ]
 
 
 def _tints(plan: Layout) -> dict[str, str]:
@@ -279,7 +279,7 @@ def _headlines(
 ) -> list[alt.Chart]:
     base = table(rows).encode(x=alt.X("x:Q", **x), y=alt.Y("y:Q", **y))
     style: dict[str, Any] = {"align": "left", "baseline": "top", "dx": -6, "fontSize": 11}
-    who = alt.value(alt.ExprRef("width < 520 ? datum.brief : datum.who"))
+    who = alt.TextValue(alt.ExprRef("width < 520 ? datum.brief : datum.who"))
     return [
         base.mark_text(style="strong", **style).encode(text="what:N"),
         base.mark_text(style="quiet", dy=14, **style).encode(text=who),

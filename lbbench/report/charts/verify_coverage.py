@@ -76,7 +76,7 @@ def verify_coverage(
     label = line.mark_text(align="left", baseline="bottom", dx=4, y=-4).encode(
         x=alt.X("x:Q", **across), text="label:N"
     )
-    layers: list[Any] = [rule, label, points]
+    layers: list[alt.Chart] = [rule, label, points]
     failed = [row for row in rows if row["verdict"] == "fail"]
     if failed:
         names = table(failed).encode(**place, text="id:N")
@@ -88,7 +88,7 @@ def verify_coverage(
         "holds, p-values lie evenly between 0 and 1, and one below the dashed line is no chance."
     )
     return drawn(
-        alt.layer(*layers), name=name, title=title, caption=f"{caption} {note}".strip(),
+        layers, name=name, title=title, caption=f"{caption} {note}",
         height=ROW * max(len(topics), 1),
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lbbench.report.page.cells import of_rows
@@ -26,15 +26,11 @@ class Told(NamedTuple):
     shares: frozenset[str]  # fields that are shown in percent
 
 
-def figures_of(pictures: Callable[[Any], list[Picture]], subject: Any) -> list[Figure]:
-    """Return the pictures of ``subject`` with their text alternatives."""
-    from lbbench.report.charts.picture import unchecked
-
-    with unchecked():
-        made = pictures(subject)
+def figures_of(pictures: Sequence[Picture]) -> list[Figure]:
+    """Return the pictures with their text alternatives."""
     return [
         Figure(picture, data_table(picture), "canvas" if size(picture.spec) > MANY_ROWS else "svg")
-        for picture in made
+        for picture in pictures
     ]
 
 

@@ -60,7 +60,7 @@ def content(document: Mapping[str, Any]) -> Page:
         warnings=warnings,
         facts=_facts(leaf, results),
         sections=[
-            Section("pictures", "Pictures", figures=figures_of(pictures, dict(document))),
+            Section("pictures", "Pictures", figures=figures_of(pictures(dict(document)))),
             Section(
                 "differences",
                 "Differences",

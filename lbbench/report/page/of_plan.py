@@ -39,7 +39,7 @@ def content(document: Mapping[str, Any]) -> Page:
         warnings=notes,
         facts=_facts(document),
         sections=[
-            Section("pictures", "Pictures", figures=figures_of(pictures, dict(document))),
+            Section("pictures", "Pictures", figures=figures_of(pictures(dict(document)))),
             Section("tables", "Tables", tables=_tables(document, blocks)),
         ],
         scenario=dump(scenario) if scenario else "",
@@ -82,7 +82,7 @@ def _reasons(document: Block, blocks: Sequence[Block]) -> list[str]:
     if known:
         told = [f"{short(_name(b, document))} {_number(b['answer'])}" for b in known]
         said.append(
-            f"Erlang C, one queue before all places and no balancer, says "
+            f"Erlang C, one central queue with exponential service of the same mean, says "
             f"{_number(known[0]['erlang_c'])}; simulated it is {listed(told)}."
         )
     return said
@@ -94,10 +94,10 @@ def _sure(document: Block, blocks: Sequence[Block]) -> list[str]:
     said = [f"{text}within its limit; the answer as a whole is right with {percent(level, 0)} %."]
     open_ = [block for block in blocks if block.get("undecided")]
     for block in open_:
-        values = " and ".join(_number(value) for value in block["undecided"])
+        values = " to ".join(_number(value) for value in block["undecided"])
+        safe = "; the answer is the safe end" if block.get("answer") is not None else ""
         said.append(
-            f"{short(_name(block, document))}: the replications do not decide between {values}; "
-            "the answer is the safe one."
+            f"{short(_name(block, document))}: the replications leave {values} undecided{safe}."
         )
     said += [_one_less(block, document) for block in blocks if block.get("n_minus_1")]
     return said
@@ -155,7 +155,7 @@ def _answers(document: Block, blocks: Sequence[Block]) -> Table:
                 words(short(_name(block, document))),
                 _value(block["answer"]),
                 words("yes" if met else "no", "good" if met else "bad"),
-                words("–" if not open_ else " or ".join(_number(value) for value in open_)),
+                words("–" if not open_ else " to ".join(_number(value) for value in open_)),
                 _value(block.get("erlang_c")),
                 of_share(loaded.get("utilisation")),
                 words(minus.get("lost") or "–"),
@@ -189,7 +189,10 @@ def _evidence(document: Block, blocks: Sequence[Block]) -> Table:
             ]
             rows.append([cell for i, cell in enumerate(row) if i != 2 or with_lost])
     kept = [column for i, column in enumerate(columns) if i != 2 or with_lost]
-    note = "Small figures are the intervals that decide; a likely verdict goes by the estimate."
+    note = (
+        "Small figures are 95 % intervals of the figure alone; wider ones decide. A likely verdict "
+        "goes by the estimate."
+    )
     return Table("evidence", "The evidence", kept, rows, note)
 
 
@@ -222,6 +225,10 @@ def _options(document: Block, blocks: Sequence[Block]) -> list[str]:
     names = [_name(block, document) for block in blocks]
     if len(names) > 1:
         made.append(f"--balancers {shlex.quote(','.join(names))}")
+    if document.get("profile_file"):
+        made.append(f"--profile {shlex.quote(document['profile_file'])}")
+    if document.get("engine") not in (None, "fast"):
+        made.append(f"--engine {document['engine']}")
     return [*made, "--json plan.json"]
 
 

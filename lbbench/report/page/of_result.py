@@ -64,7 +64,7 @@ def content(result: Result) -> Page:
         warnings=result.warnings,
         facts=facts(result, chain),
         sections=[
-            Section("pictures", "Pictures", figures=figures_of(pictures, result)),
+            Section("pictures", "Pictures", figures=figures_of(pictures(result))),
             Section("tables", "Tables", tables=tables_of(result), paragraphs=losses(result)),
         ],
         scenario=dump(result.scenario),

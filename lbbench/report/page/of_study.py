@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
 
+from lbbench.errors import LbbenchError
 from lbbench.inputs.yaml import dump
+from lbbench.model.check import build
 from lbbench.report.page.content import Answer, Page, Section
 from lbbench.report.page.figures import figures_of
 from lbbench.report.page.over_conditions import Ranking, ranking_of
@@ -61,7 +65,7 @@ def content(study: Study, progress: Progress | None = None) -> Page:
         warnings=warnings,
         facts=_facts(study, conditions, known),
         sections=[
-            Section("pictures", "Pictures", figures=figures_of(pictures, study) if known else []),
+            Section("pictures", "Pictures", figures=figures_of(pictures(study) if known else [])),
             Section(
                 "tables",
                 "Tables",
@@ -72,7 +76,7 @@ def content(study: Study, progress: Progress | None = None) -> Page:
                 ],
             ),
         ],
-        scenario=dump(study.scenario),
+        scenario=dump(in_order(study)),
         steps=steps(
             study.scenario,
             "sweep",
@@ -82,6 +86,22 @@ def content(study: Study, progress: Progress | None = None) -> Page:
         ),
         provenance=_provenance(study),
     )
+
+
+def in_order(study: Study) -> dict[str, Any]:
+    """Return the scenario with its keys as they are documented, and the axes as they were given.
+
+    The ledger keeps both sorted by name; the order of the axes is that of the points.
+    """
+    scenario = study.scenario
+    with suppress(LbbenchError):
+        resolved = build(scenario).resolved()
+        scenario = resolved if resolved == scenario else scenario
+    sweep = dict(scenario.get("sweep") or {})
+    for kind in ("axes", "zip"):
+        if kind in sweep:
+            sweep[kind] = {leaf: sweep[kind][leaf] for leaf in study.axes if leaf in sweep[kind]}
+    return {**scenario, "sweep": sweep} if sweep else scenario
 
 
 def _which(study: Study, known: Sequence[Summary], ranking: Ranking | None) -> list[str]:

@@ -41,7 +41,7 @@ def content(document: Mapping[str, Any]) -> Page:
             ("seed", str(seed)),
         ],
         sections=[
-            Section("pictures", "Pictures", figures=figures_of(pictures, dict(document))),
+            Section("pictures", "Pictures", figures=figures_of(pictures(dict(document)))),
             Section("tables", "Tables", tables=[_table(checks)]),
         ],
         steps=Steps(

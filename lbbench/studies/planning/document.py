@@ -35,6 +35,8 @@ class Plan:
         What the reader should know beside the answers.
     wall_s, replications
         What it took.
+    profile_file, engine
+        The file of the profile as it was given, or None; which engine ran.
     """
 
     subject: Subject
@@ -45,6 +47,8 @@ class Plan:
     notes: tuple[str, ...] = ()
     wall_s: float = 0.0
     replications: int = 0
+    profile_file: str | None = None
+    engine: str = "fast"
 
     @property
     def best(self) -> str:
@@ -61,6 +65,15 @@ class Plan:
         """The answer of the best balancer."""
         found: float | None = self.answers[self.best]["answer"]
         return found
+
+    @property
+    def undecided(self) -> tuple[float, float] | None:
+        """From the least to the greatest value among which the best balancer's answer lies.
+
+        None: it is decided.
+        """
+        found = self.answers[self.best]["undecided"]
+        return None if found is None else (found[0], found[1])
 
     @property
     def met(self) -> bool:
@@ -85,7 +98,7 @@ class Plan:
             "unit": UNITS[self.subject.kind],
             "survive": self.survive,
             "rate_per_s": self.subject.load.rate,
-            "own": self.subject.value(self.subject.own),
+            "own": self.subject.has,
             "step": self.subject.step,
             "confidence": LEVEL,
             "looks": list(LOOKS),
@@ -96,6 +109,8 @@ class Plan:
             "best": self.best,
             "balancers": [dict(block) for block in self.answers.values()],
             "profile": None if self.profile is None else [dict(hour) for hour in self.profile],
+            "profile_file": self.profile_file,
+            "engine": self.engine,
             "notes": list(self.notes),
             "replications": self.replications,
             "wall_s": self.wall_s,
@@ -116,6 +131,7 @@ def block(
     nearest = _nearest(subject, found)
     return {
         "balancer": balancer,
+        "step": subject.step,
         "answer": None if number is None else value(number),
         "met": number is not None,
         "undecided": None if found.undecided is None else [value(n) for n in found.undecided],
@@ -132,7 +148,11 @@ def block(
 
 
 def evidence(planner: Planner, found: Found) -> list[dict[str, Any]]:
-    """Return every value that was looked at, ascending: a row per cluster and objective."""
+    """Return every value that was looked at, ascending: a row per cluster and objective.
+
+    ``ci95`` is the 95 % interval of the figure alone, for reading; ``decides`` the wider one, at
+    ``level``, whose ends give the verdict.
+    """
     rows: list[dict[str, Any]] = []
     for number in sorted(found.decided):
         decided = found.decided[number]
@@ -142,8 +162,8 @@ def evidence(planner: Planner, found: Found) -> list[dict[str, Any]]:
             rows += [
                 {
                     "value": value, "metric": item.metric, "estimate": None, "ci95": None,
-                    "limit": item.limit, "verdict": "not met", "replications": 0, "lost": lost,
-                    "because": reason,
+                    "decides": None, "level": None, "limit": item.limit,
+                    "verdict": "not met", "replications": 0, "lost": lost, "because": reason,
                 }
                 for item in planner.objectives
             ]  # fmt: skip
@@ -155,7 +175,9 @@ def evidence(planner: Planner, found: Found) -> list[dict[str, Any]]:
                     "value": value,
                     "metric": item.metric,
                     "estimate": item.estimate,
-                    "ci95": None if item.low is None or is_likely else [item.low, item.high],
+                    "ci95": None if item.ci95 is None or is_likely else list(item.ci95),
+                    "decides": None if item.low is None or is_likely else [item.low, item.high],
+                    "level": None if is_likely else judged.level,
                     "limit": item.limit,
                     "verdict": _verdict(item, judged, is_likely=is_likely),
                     "replications": judged.replications,
@@ -179,9 +201,12 @@ def sentence(planner: Planner, balancer: str, found: Found) -> str:
     """Return the answer in words."""
     subject, name = planner.subject, words.short_balancer(balancer)
     if found.number is None:
-        return f"{name}: the objectives cannot be met: {found.why}"
+        said = "the objectives cannot be met"
+        if found.undecided is not None:
+            said = "no value is shown to meet the objectives"
+        return f"{name}: {said}: {found.why}"
     answer = planner.amount(found.number)
-    at = "" if subject.kind == "rate" else f" at {words.number(round(subject.load.rate, 2))}/s"
+    at = "" if subject.kind == "rate" else f" {words.load(subject.load)}"
     lost = "" if planner.survive is None else f", also without its largest {planner.survive}"
     said = f"{answer} with {name}{lost}: {_figures(found.decided[found.number])}{at}"
     nearest = _nearest(subject, found)
@@ -213,6 +238,6 @@ def _figures(decided: Decided) -> str:
 
 def _figure(item: Reading) -> str:
     text = f"{words.short_metric(item.metric)} {words.figure(item.metric, item.estimate)}"
-    if item.low is None or item.high is None:
+    if item.ci95 is None:
         return text
-    return f"{text} (95 % {words.span(item.metric, item.low, item.high)})"
+    return f"{text} (95 % {words.span(item.metric, *item.ci95)})"

@@ -28,6 +28,8 @@ class Need(NamedTuple):
 
     clusters: tuple[Cluster, ...]
     replications: int
+    what: str = ""
+    """Value and balancer in words, for a run that fails."""
 
 
 Asking = Generator[Need, None, T]
@@ -69,6 +71,7 @@ class Runs:
         self.samples: dict[tuple[str, int], Sample] = {}
         self.sent: dict[Future[Any], tuple[Task, int]] = {}
         self.asked: set[tuple[str, int]] = set()
+        self.what: dict[str, str] = {}
 
     def of(self, cluster: Cluster, replications: int) -> list[Sample]:
         """Return the first replications of a cluster, which are there."""
@@ -88,6 +91,7 @@ class Runs:
             for cluster in need.clusters:
                 key = (cluster.content, number)
                 if key not in self.asked:
+                    self.what.setdefault(cluster.content, need.what)
                     self.asked.add(key)
                     self._send(self._task(cluster, number), 0)
 
@@ -107,7 +111,8 @@ class Runs:
             elif isinstance(ended, Sample):
                 self.samples[ended.content, ended.replication] = ended
             else:
-                raise RunError(f"a run of the plan failed: {ended.error}")
+                what = self.what.get(task.content, "")
+                raise RunError(f"a run of the plan failed{what and f', {what}'}: {ended.error}")
 
     def _send(self, task: Task, deaths: int) -> None:
         assert deaths < MOST_DEATHS

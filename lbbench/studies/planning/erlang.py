@@ -1,4 +1,4 @@
-"""The classical answer beside the simulated one: M/M/c, one queue before all places.
+"""The classical answer beside the simulated one: M/M/c, one central queue before all places.
 
 It takes the scenario's rate and mean service time, exponential service whatever the law, no
 network and no balancer. Limits on the mean and on percentiles of the latency count.

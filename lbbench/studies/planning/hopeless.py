@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from lbbench.errors import RunError
 from lbbench.studies.planning import reasons, words
 from lbbench.studies.planning.erlang import cluster_at
-from lbbench.studies.planning.judging import Judged, needs
-from lbbench.studies.planning.verdicts import badness, is_within, readings_of
+from lbbench.studies.planning.judging import LOOKS, Judged, Reading, needs
+from lbbench.studies.planning.verdicts import Decided, badness, is_within, readings_of
 
 if TYPE_CHECKING:
     from lbbench.studies.planning.planner import Planner
@@ -20,15 +20,22 @@ IDLE = 0.25
 GAIN = 0.05
 """A metric that comes closer to its limit by less than this share no longer gets better."""
 
+CLOSING = 0.25
+"""An undecided interval whose end comes closer to the limit by less than this share stays there.
+
+Waiting falls with one over the number where pods idle. From two thirds of a number to the number it
+falls by half of all that is left to fall, so that four times that fall is twice what can come.
+"""
+
 
 def hopeless(planner: Planner, number: int) -> str | None:
     """Return why no value above ``number`` can be met, None while one may be.
 
     Either the service time alone is beyond a limit, or the pods idle and the metric has hardly
-    moved since a value of two thirds of this one at most.
+    moved in two steps, each from a value of two thirds at most: one pair may differ by chance.
+    Values that are undecided are compared among themselves, by the ends of their intervals.
     """
-    subject, known = planner.subject, planner.known
-    now = known[number]
+    subject, now = planner.subject, planner.known[number]
     if not now.parts:
         return None
     for item in planner.objectives:
@@ -39,21 +46,58 @@ def hopeless(planner: Planner, number: int) -> str | None:
                 f"{words.short_metric(item.metric)} of {words.time(floor)}, above the limit of "
                 f"{words.time(item.limit)}; no number of {words.MANY[subject.kind]} helps"
             )
-    before = [n for n in known if 3 * n <= 2 * number and known[n].parts]
-    if not before or _utilisation(planner, number) > IDLE:
+    if _utilisation(planner, number) > IDLE:
         return None
-    last = known[max(before)]
-    for old, new in zip(readings_of(last), readings_of(now), strict=True):
-        if is_within(new) or old.estimate is None or new.estimate is None:
-            continue
-        if badness(old) - badness(new) < GAIN * badness(old):
+    is_open = now.verdict == "undecided"
+    last = _before(planner, number, is_open=is_open)
+    first = None if last is None else _before(planner, last.number, is_open=is_open)
+    if last is None or first is None:
+        return None
+    still = _stays_open if is_open else _stays_beyond
+    for oldest, old, new in zip(*map(readings_of, (first, last, now)), strict=True):
+        if still(oldest, old) and still(old, new):
+            left = (
+                f"; {LOOKS[-1]} replications do not decide it, longer runs may" if is_open else ""
+            )
             return (
                 f"{words.short_metric(new.metric)} no longer gets better: "
                 f"{words.figure(new.metric, old.estimate)} at {planner.amount(last.number)} and "
                 f"{words.figure(new.metric, new.estimate)} at {planner.amount(number)}, "
-                f"where the limit is {words.figure(new.metric, new.limit)}; {planner.why_not(now)}"
+                f"where the limit is {words.figure(new.metric, new.limit)}{left}; "
+                f"{planner.why_not(now)}"
             )
     return None
+
+
+def _before(planner: Planner, number: int, *, is_open: bool) -> Decided | None:
+    """Return the largest value known up to two thirds of ``number``; ``is_open``: undecided."""
+    known = [
+        item
+        for n, item in planner.known.items()
+        if 3 * n <= 2 * number and item.parts and (not is_open or item.verdict == "undecided")
+    ]
+    return max(known, key=lambda item: item.number, default=None)
+
+
+def _stays_beyond(old: Reading, new: Reading) -> bool:
+    """Tell whether an estimate beyond its limit has hardly come closer."""
+    if is_within(new) or old.estimate is None or new.estimate is None:
+        return False
+    return badness(old) - badness(new) < GAIN * badness(old)
+
+
+def _stays_open(old: Reading, new: Reading) -> bool:
+    """Tell whether the end of an interval beyond its limit has hardly come closer."""
+    if new.verdict != "undecided":
+        return False
+    was, left = _end(old), _end(new)
+    return was is not None and left is not None and was - left < CLOSING * left
+
+
+def _end(reading: Reading) -> float | None:
+    """Return how far the end of the interval that has to be within the limit is beyond it."""
+    end = reading.low if reading.metric == "attainment" else reading.high
+    return None if end is None else badness(reading._replace(estimate=end))
 
 
 def refuse_too_short(name: str, parts: Sequence[Judged]) -> None:

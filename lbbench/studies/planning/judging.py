@@ -20,7 +20,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from lbbench.model.objectives import parse_objective
+from lbbench.model.objectives import flattened, parse_objective
 from lbbench.stats.evidence import common_warmup
 from lbbench.stats.intervals import (
     LEVEL,
@@ -65,6 +65,7 @@ class Reading(NamedTuple):
     low: float | None  # of the interval that decides; None: the replications carry none
     high: float | None
     verdict: Outcome
+    ci95: tuple[float, float] | None = None  # the 95 % interval of the figure alone, for reading
 
 
 class Judged(NamedTuple):
@@ -75,6 +76,7 @@ class Judged(NamedTuple):
     overloaded: bool  # its runs say that pods are over capacity
     replications: int
     counted: int  # requests after the warm-up
+    level: float | None = None  # of the intervals that decide
 
 
 def objectives_of(given: Mapping[str, object]) -> tuple[Objective, ...]:
@@ -86,7 +88,9 @@ def objectives_of(given: Mapping[str, object]) -> tuple[Objective, ...]:
         With the metric and what is wrong with it.
     """
     made = []
-    for metric, limit in given.items():
+    flat = flattened(given)
+    assert isinstance(flat, dict)
+    for metric, limit in flat.items():
         try:
             made.append(Objective(metric, parse_objective(metric, limit)))
         except ValueError as error:
@@ -132,7 +136,7 @@ def judge(
         verdict = "met"
     else:
         verdict = "undecided"
-    return Judged(verdict, readings, overloaded, len(samples), int(units.n.sum()))
+    return Judged(verdict, readings, overloaded, len(samples), int(units.n.sum()), level)
 
 
 def _threshold(objectives: Sequence[Objective]) -> float | None:
@@ -154,19 +158,35 @@ def _reading(
     *,
     threshold: float | None,
 ) -> Reading:
-    metric = item.metric
+    found = []
+    for each in (level, LEVEL):
+        value, ends = _figure(item.metric, samples, units, sure, each, threshold=threshold)
+        found.append(ends)
+    decides, read = found
+    low, high = decides if decides is not None else (None, None)
+    verdict = _verdict(item, value, low, high)
+    return Reading(item.metric, item.limit, value, low, high, verdict, read)
+
+
+def _figure(
+    metric: str,
+    samples: Sequence[Sample],
+    units: Units,
+    sure: float,
+    level: float,
+    *,
+    threshold: float | None,
+) -> tuple[float | None, tuple[float, float] | None]:
+    """Return a figure and its interval at ``level``; None: there is none."""
     if metric in BY_SPREAD:
-        value, found = _by_spread(metric, samples, level)
-    elif metric in ("error_rate", "attainment"):
+        return _by_spread(metric, samples, level)
+    if metric in ("error_rate", "attainment"):
         name = metric if metric == "error_rate" or threshold is None else f"{metric}:{threshold!r}"
         value, found = estimate(units, name), interval(units, name, level)
-        found = _share_interval(value, int(units.offered.sum()), found, level)
-    else:
-        name = metric.removeprefix("latency.")
-        value = estimate(units, name)
-        found = interval(units, name, level) if is_enough(sure, name) else None
-    low, high = found if found is not None else (None, None)
-    return Reading(metric, item.limit, value, low, high, _verdict(item, value, low, high))
+        return value, _share_interval(value, int(units.offered.sum()), found, level)
+    name = metric.removeprefix("latency.")
+    found = interval(units, name, level) if is_enough(sure, name) else None
+    return estimate(units, name), found
 
 
 def _verdict(

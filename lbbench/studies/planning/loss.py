@@ -39,7 +39,8 @@ def check_loss(scenario: Scenario, unit: str | None) -> None:
     Raises
     ------
     RunError
-        When there is no such unit, fewer than two nodes, or fewer than two zones.
+        When there is no such unit, fewer than two nodes, or fewer than two zones; or when the
+        timeline scales to a number, which would bring back what is missing.
     """
     if unit is None:
         return
@@ -50,6 +51,7 @@ def check_loss(scenario: Scenario, unit: str | None) -> None:
             f"{scenario.name}: stages.azure_lb.fixed sends recorded requests to given nodes, so "
             "none may be missing; remove it, or survive"
         )
+    refuse_scale(scenario, f"survive = {unit}", "brings back what is missing")
     top = topology(scenario)
     if unit == "node" and len(top.nodes) < 2:
         raise RunError(
@@ -67,6 +69,23 @@ def check_loss(scenario: Scenario, unit: str | None) -> None:
             f"{scenario.name}: {said}, so none can be lost; list the nodes with at least 2 zones, "
             'cluster.nodes: [{name: node-0, zone: "1"}, {name: node-1, zone: "2"}]'
         )
+
+
+def refuse_scale(scenario: Scenario, asked: str, undone: str) -> None:
+    """Refuse a timeline that scales to a number of pods of its own.
+
+    Raises
+    ------
+    RunError
+        With the place of the change and what is ``asked`` that it undoes.
+    """
+    for i, change in enumerate(scenario.timeline):
+        if change.scale is not None:
+            raise RunError(
+                f"{scenario.name}: timeline[{i}].scale.pods = {change.scale.pods}: sets the number "
+                f"of pods during the run, which {undone} ({asked}); remove the change, or plan "
+                "without it"
+            )
 
 
 def without_largest(scenario: Scenario, unit: Unit) -> Lost:

@@ -21,7 +21,7 @@ from lbbench.studies.planning.document import Plan, block
 from lbbench.studies.planning.driver import Asking, Here, Need, Runs, drive
 from lbbench.studies.planning.headroom import minus_one
 from lbbench.studies.planning.hours import Answers, Bounds, at_peak, at_rate, by_hour
-from lbbench.studies.planning.judging import Objective, objectives_of
+from lbbench.studies.planning.judging import LOOKS, Objective, objectives_of
 from lbbench.studies.planning.loss import Unit, check_loss
 from lbbench.studies.planning.planner import Planner
 from lbbench.studies.planning.subject import Kind, Subject, subject_of
@@ -120,9 +120,11 @@ def plan(
         survive=survive,
         answers={name: found[name].block for name in subjects},
         profile=None if hours is None else _by_hour(hours, found),
-        notes=(*_remarks(first.base), *(() if hours is None else hours.notes)),
+        notes=(*_remarks(first.base), *_unused(scenario), *(() if hours is None else hours.notes)),
         wall_s=time.perf_counter() - started,
         replications=len(runs.samples),
+        profile_file=None if profile is None else str(profile),
+        engine=engine,
     )
 
 
@@ -194,6 +196,20 @@ def _remarks(scenario: Scenario) -> list[str]:
     from lbbench.studies.run import notes_of
 
     return notes_of(make_plan(scenario))
+
+
+def _unused(scenario: Scenario) -> list[str]:
+    """Return what the file says about replications, which a plan does not go by."""
+    run = scenario.run
+    given = {"run.replications": run.replications > 1, "run.precision": run.precision is not None}
+    names = [name for name, is_given in given.items() if is_given]
+    if not names:
+        return []
+    said = (
+        f"{' and '.join(names)} {'do' if len(names) > 1 else 'does'} not count here: a plan runs "
+        f"as many replications as its verdicts take, {LOOKS[0]} to {LOOKS[-1]} of a value"
+    )
+    return [said]
 
 
 def _last_loaded(planner: Planner) -> dict[str, Any] | None:

@@ -22,11 +22,15 @@ from lbbench.studies.planning.judging import (
 from lbbench.studies.planning.loads import is_clockwork
 from lbbench.studies.planning.loss import Unit
 from lbbench.studies.planning.search import least_far
-from lbbench.studies.planning.subject import Subject
+from lbbench.studies.planning.sides import sides_of
+from lbbench.studies.planning.subject import STEPS, Subject, finer
 from lbbench.studies.planning.verdicts import Decided, is_within, joined, worst
 
 GLANCE = 2
 """Replications that show a search where to go; they decide nothing."""
+
+REFINED = 2
+"""Times that the steps of a rate are made smaller, each time by at most STEPS."""
 
 SURPRISE_LOOKS = LOOKS[:1]
 """The look at the value beyond the answer, which should be met all the more."""
@@ -43,7 +47,8 @@ class Found(NamedTuple):
     number
         The answer as the subject counts; None: no value meets the objectives.
     undecided
-        From the least to the greatest value among which the answer lies; None: it is decided.
+        From the least to the greatest value among which the answer lies; None: it is decided. See
+        `lbbench.studies.planning.sides`.
     decided
         Every value that was looked at.
     erlang
@@ -91,6 +96,10 @@ class Planner:
         self.decided: dict[int, Decided] = {}
         self.glanced: dict[int, Decided] = {}
         self.can_overload = not is_clockwork(subject.base)
+        stages = subject.base.stages
+        is_service = subject.base.path == "service"
+        name = stages.kube_proxy.mode if is_service else stages.ingress.balancer
+        self.balancer = words.short_balancer(name)
 
     def find(self) -> Generator[Need, None, Found]:
         """Search the answer, with evidence on both sides of it.
@@ -100,22 +109,41 @@ class Planner:
         """
         erlang = erlang_answer(self.subject, self.objectives)
         number = yield from self._first_pass(erlang)
+        for _ in range(REFINED):
+            if isinstance(number, str) or not self._is_coarse(number):
+                break
+            rate = self.subject.value(number)
+            self.subject = finer(self.subject, rate)
+            self.decided, self.glanced = {}, {}
+            erlang = erlang_answer(self.subject, self.objectives)
+            number = yield from self._first_pass(erlang, round(rate / self.subject.step))
         if isinstance(number, str):
             return self._found(None, erlang, number)
-        answer = yield from self._confirmed(number)
-        if answer is None:
-            last = 1 if self.subject.is_greatest else self.subject.most
-            yield from self.decide(last)
-            return self._found(None, erlang, self._out_of_reach(last))
-        notes = yield from self._surprises(answer)
-        return self._found(answer, erlang, None, notes)
+        sides = yield from sides_of(self, number)
+        if sides.answer is None:
+            return self._found(None, erlang, sides.why, undecided=sides.undecided)
+        notes = yield from self._surprises(sides.answer)
+        return self._found(sides.answer, erlang, None, notes, undecided=sides.undecided)
 
-    def _first_pass(self, erlang: int | None) -> Generator[Need, None, int | str]:
-        """Return the value next to the boundary that seems to be met; or why none can be."""
+    def _is_coarse(self, number: int) -> bool:
+        """Tell whether a rate has so few steps that the answer is worth smaller ones."""
+        is_few = self.subject.is_greatest and 2 * number < STEPS
+        return is_few and all(
+            (reasons.floor_of(self.subject.base, item) or 0.0) <= item.limit
+            for item in self.objectives
+        )
+
+    def _first_pass(
+        self, erlang: int | None, start: int | None = None
+    ) -> Generator[Need, None, int | str]:
+        """Return the value next to the boundary that seems to be met; or why none can be.
+
+        ``start``: the rate that is asked for first.
+        """
         subject = self.subject
         stable, most = least_stable(subject), subject.most
         if subject.is_greatest:
-            search = least_far(min(erlang or stable, stable), far=most, most=most)
+            search = least_far(start or min(erlang or stable, stable), far=most, most=most)
         else:
             near = max(stable - 1, self.too_little)
             start = max(stable, erlang or 0)
@@ -136,25 +164,6 @@ class Planner:
             return max((far or 1) - 1, 1)
         return far or most
 
-    def _confirmed(self, number: int) -> Generator[Need, None, int | None]:
-        """Return the value that is met next to one that is not, from ``number`` on; None: none."""
-        easier = -1 if self.subject.is_greatest else 1
-        while (yield from self.decide(number)).verdict != "met":
-            number += easier
-            if not self.is_there(number):
-                return None
-        while self.is_there(number - easier):
-            if (yield from self.decide(number - easier)).verdict != "met":
-                break
-            number -= easier
-        beyond = number - easier
-        if self.is_there(beyond) and self.decided[beyond].verdict == "undecided":
-            while beyond in self.decided:
-                beyond -= easier
-            if self.is_there(beyond):  # bounds what may be enough; not worth all looks
-                yield from self.decide(beyond, LOOKS[:3])
-        return number
-
     @property
     def known(self) -> dict[int, Decided]:
         """Every value that was looked at."""
@@ -173,7 +182,7 @@ class Planner:
             self.decided[number] = Decided(case, "not met", ())
             return False
         self.tell(self.amount(number))
-        yield Need(case.clusters, GLANCE)
+        yield Need(case.clusters, GLANCE, f"{self.amount(number)} with {self.balancer}")
         level = level_of(len(self.objectives), len(case.clusters))
         parts = tuple((cluster, self._judged(cluster, GLANCE, level)) for cluster in case.clusters)
         seems = all(
@@ -216,13 +225,13 @@ class Planner:
                 if cluster not in parts or parts[cluster].verdict == "undecided"
             )
             self.tell(f"{self.amount(number)}, {look} replications")
-            yield Need(is_open, look)
+            yield Need(is_open, look, f"{self.amount(number)} with {self.balancer}")
             for cluster in is_open:
                 parts[cluster] = self._judged(cluster, look, level)
             verdict = joined([part.verdict for part in parts.values()])
             if verdict != "undecided":
                 break
-        if verdict == "undecided":
+        if verdict == "undecided" and looks[-1] == LOOKS[-1]:
             refuse_too_short(self.subject.base.name, list(parts.values()))
         self.decided[number] = Decided(case, verdict, tuple(parts.items()))
         return self.decided[number]
@@ -263,14 +272,8 @@ class Planner:
         erlang: int | None,
         why: str | None,
         notes: Sequence[str] = (),
+        undecided: tuple[int, int] | None = None,
     ) -> Found:
-        undecided = None
-        if number is not None:
-            step = 1 if self.subject.is_greatest else -1
-            end = number
-            while end + step in self.decided and self.decided[end + step].verdict == "undecided":
-                end += step
-            undecided = None if end == number else (min(end, number), max(end, number))
         return Found(number, undecided, self.known, erlang, why, tuple(notes))
 
     def _surprises(self, answer: int) -> Generator[Need, None, list[str]]:
@@ -293,6 +296,3 @@ class Planner:
             f"({self.why_not(decided)}): the cluster is not the same size everywhere, look at both"
         )
         return [said]
-
-    def _out_of_reach(self, number: int) -> str:
-        return f"even {self.amount(number)} do not meet them: {self.why_not(self.decided[number])}"

@@ -86,7 +86,8 @@ def floor_of(scenario: Scenario, objective: Objective) -> float | None:
     """Return what the latency cannot fall below: the service time alone, and the client's RTT.
 
     Of a percentile the same percentile of the service time, on the fastest pod without a queue.
-    None where no such figure is known (a recording, other metrics).
+    None where no such figure is known: a recording, other metrics, pods whose speed changes, and
+    requests that are given up before (their service time counts in no latency).
     """
     from lbbench.model.topology import topology
     from lbbench.traffic.columns import columns_of
@@ -95,13 +96,17 @@ def floor_of(scenario: Scenario, objective: Objective) -> float | None:
     name = objective.metric.removeprefix("latency.")
     if scenario.traffic.trace is not None or not (name == "mean" or name in QUANTILES):
         return None
+    if any(change.speed is not None for change in scenario.timeline):
+        return None
     work = columns_of(scenario).work
     fastest = max(pod.speed for pod in topology(scenario).pods)
     value = work.mean
     if name in QUANTILES:
         drawn = work.start(Streams(scenario.run.seed, 0))(DRAWS)
         value = float(np.quantile(drawn, QUANTILES[name]))
-    return value / fastest + float(scenario.cluster.network.client_rtt)
+    floor = value / fastest + float(scenario.cluster.network.client_rtt)
+    is_cut = scenario.path == "ingress" and scenario.stages.ingress.timeouts.read <= floor
+    return None if is_cut else floor
 
 
 def why(samples: Sequence[Sample], objective: Objective, *, is_full: bool = False) -> str:

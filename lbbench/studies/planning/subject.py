@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from lbbench.errors import RunError
@@ -17,6 +17,7 @@ from lbbench.model.scenario import Scenario
 from lbbench.model.topology import capacity, topology
 from lbbench.model.units import write_rate
 from lbbench.studies.planning.growth import with_nodes, with_places, with_pods
+from lbbench.studies.planning.loss import refuse_scale
 
 Kind = Literal["pods", "nodes", "rate", "concurrency"]
 KINDS: tuple[Kind, ...] = ("pods", "nodes", "rate", "concurrency")
@@ -25,7 +26,10 @@ MOST = 4096
 """Pods, nodes or places beyond which nothing is tried."""
 
 STEPS = 100
-"""A rate is planned in steps of at most the capacity over this."""
+"""A rate is planned in steps of at most the capacity over this.
+
+Where the answer has fewer than half as many steps, in steps of at most the answer over this.
+"""
 
 RATE = "traffic.arrivals.rate"
 
@@ -37,6 +41,7 @@ class Load:
     rate: float  # requests per second, the time average
     mean_work: float  # seconds at speed 1
     kind: Literal["open", "closed", "trace"]
+    users: int = 0  # of a closed loop, whose rate is what they ask when they never wait
 
 
 @dataclass(frozen=True)
@@ -67,13 +72,18 @@ class Subject:
     step: float = 1.0
 
     @property
+    def has(self) -> float:
+        """What the file has: of a rate its own, not rounded to a step."""
+        return self.load.rate if self.kind == "rate" else self.own
+
+    @property
     def is_greatest(self) -> bool:
         """Whether the greatest value is looked for, not the least."""
         return self.kind == "rate"
 
     def value(self, number: int) -> float:
         """Return what ``number`` stands for: a whole number, or requests per second."""
-        return number if self.step == 1.0 and self.kind != "rate" else number * self.step
+        return float(f"{number * self.step:.12g}") if self.kind == "rate" else number
 
     def at(self, number: int) -> Scenario:
         """Return the scenario that has ``number``.
@@ -113,12 +123,13 @@ def resolved(scenario: Scenario) -> tuple[Scenario, Load]:
     plain = scenario.at_point({}) if scenario.sweep is not None else scenario
     traffic = Traffic(plain)
     people = traffic.population
-    kind: Literal["open", "closed", "trace"] = "open"
-    if traffic.users is not None:
-        kind = "closed"
+    load = Load(people.rate, people.mean_work, "open")
+    think = traffic.columns.think
+    if traffic.users is not None and think is not None:
+        users = traffic.users.count
+        load = Load(users / (think.mean + people.mean_work), people.mean_work, "closed", users)
     elif plain.traffic.trace is not None:
-        kind = "trace"
-    load = Load(people.rate, people.mean_work, kind)
+        load = replace(load, kind="trace")
     if plain.traffic.utilisation is not None:
         plain = plain.with_({RATE: write_rate(people.rate)})
     return plain, load
@@ -130,12 +141,15 @@ def subject_of(scenario: Scenario, kind: str) -> Subject:
     Raises
     ------
     RunError
-        When there is no such kind, or this traffic has no rate that could be varied.
+        When there is no such kind, this traffic has no rate that could be varied, or the timeline
+        sets the number of pods that is looked for.
     """
     if kind not in KINDS:
         raise RunError(f"for = {kind}: is not known; give one of {', '.join(KINDS)}")
     base, load = resolved(scenario)
     cluster = base.cluster
+    if kind in ("pods", "nodes"):
+        refuse_scale(base, f"for = {kind}", "overrides the number that is tried")
     if kind == "pods":
         return Subject("pods", base, load, len(cluster.pod_names()), MOST)
     if kind == "nodes":
@@ -157,7 +171,16 @@ def _of_rate(base: Scenario, load: Load) -> Subject:
             f"{base.name}: {what}, so no rate can be planned; plan pods, or give an open process"
         )
     most = capacity(topology(base), load.mean_work)
-    step = nice_below(most / STEPS)
+    return _in_steps(base, load, nice_below(most / STEPS))
+
+
+def finer(subject: Subject, rate: float) -> Subject:
+    """Return a subject of rates in steps that suit an answer of about ``rate``."""
+    return _in_steps(subject.base, subject.load, nice_below(rate / STEPS))
+
+
+def _in_steps(base: Scenario, load: Load, step: float) -> Subject:
+    most = capacity(topology(base), load.mean_work)
     own, beyond = max(round(load.rate / step), 1), math.floor(most / step * (1.0 + 1e-9)) + 1
     return Subject("rate", base, load, own, beyond, step)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lbbench.studies.planning.subject import Kind
+from lbbench.studies.planning.subject import Kind, Load
 
 ONE = {"pods": "pod", "nodes": "node", "concurrency": "place per pod", "rate": "request/s"}
 MANY = {"pods": "pods", "nodes": "nodes", "concurrency": "places per pod", "rate": "requests/s"}
@@ -17,9 +17,17 @@ def amount(kind: Kind, value: float) -> str:
     return f"{number(value)} {ONE[kind] if value == 1 else MANY[kind]}"
 
 
+def load(given: Load) -> str:
+    """Return what asks, in words: at 400/s, or for 50 users."""
+    if given.kind == "closed":
+        return f"for {number(given.users)} users"
+    return f"at {number(round(given.rate, 2))}/s"
+
+
 def number(value: float) -> str:
-    """Return a number with thousands apart and no more digits than it has."""
-    text = f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
+    """Return a number with thousands apart: whole, or with at least four digits; no exponent."""
+    whole = float(value).is_integer() or abs(value) >= 999.5
+    text = f"{value:,.0f}" if whole else f"{float(f'{value:.4g}'):.10f}".rstrip("0").rstrip(".")
     return text.replace(",", " ")
 
 
