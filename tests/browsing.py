@@ -61,7 +61,7 @@ class Opened(NamedTuple):
 
 
 def opened(browser: Any, file: Path, **options: Any) -> Opened:
-    """Open a file in a context of its own; errors of the console and of scripts are kept."""
+    """Open a file in a context of its own; keep warnings of the console and errors of scripts."""
     context = browser.new_context(**{"viewport": {"width": 1400, "height": 900}, **options})
     page = context.new_page()
     found = Opened(page, [], [])
@@ -69,7 +69,9 @@ def opened(browser: Any, file: Path, **options: Any) -> Opened:
     page.on("pageerror", lambda error: found.troubles.append(str(error)))
     page.on(
         "console",
-        lambda said: found.troubles.append(said.text) if said.type == "error" else None,
+        lambda said: (
+            found.troubles.append(said.text) if said.type in ("error", "warning") else None
+        ),
     )
     page.goto(file.absolute().as_uri())
     return found

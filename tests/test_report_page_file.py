@@ -12,7 +12,7 @@ import pages
 
 from lbbench.core.jit_folder import cache_root
 from lbbench.report.page import bundle as bundling
-from lbbench.report.page import of_study
+from lbbench.report.page import figures, of_study
 from lbbench.report.page.cells import cut, from_grid, order_of
 from lbbench.report.page.content import Answer, Cell, Column, Page, Section, Table
 from lbbench.report.page.rendering import dot, in_script, kept_together, render, yaml_html
@@ -81,6 +81,18 @@ def replace_member(member, number, turn):
     """Return a point with another number and load."""
     values = {**member.values, "traffic.utilisation": member.values["traffic.utilisation"] + turn}
     return member._replace(number=number, values=values)
+
+
+def test_the_data_of_a_picture_stand_beside_it(monkeypatch):
+    """What tooltips say about the marks, as a table; shares in percent; none where it is long."""
+    (flow, *_) = pages.content("result").sections[0].figures
+    assert flow.picture.name == "shares-per-stage"
+    assert [column.title for column in flow.table.columns][1:] == ["share of requests", "requests"]
+    assert all(cell.text.endswith(" %") for _, cell, _ in flow.table.rows)
+    pods = {f"pod-{i}" for i in range(4)}
+    assert pods <= {row[0].text.split()[0] for row in flow.table.rows}
+    monkeypatch.setattr(figures, "MOST_ROWS", 3)
+    assert figures.data_table(flow.picture) is None
 
 
 def test_the_policy_names_each_script_and_allows_nothing_else():

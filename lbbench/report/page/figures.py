@@ -55,41 +55,31 @@ def data_table(picture: Picture) -> Table | None:
     return of_rows(f"data-{picture.name}", f"{picture.title}: the data", rows)
 
 
-def told(spec: Mapping[str, Any], rows: Any = None) -> Iterator[Told]:
+def told(spec: Mapping[str, Any]) -> Iterator[Told]:
     """Yield the tooltips of every layer with the data that belong to it."""
-    rows = rows_of(spec) if "data" in spec else rows
-    tooltip = (spec.get("encoding") or {}).get("tooltip")
-    channels = tooltip if isinstance(tooltip, list) else [tooltip]
-    known = [one for one in channels if isinstance(one, Mapping) and one.get("field")]
-    if "mark" in spec and known and rows:
-        titles = {one["field"]: str(one.get("title") or "").strip() for one in known}
-        yield Told(
-            rows,
-            {field: title or field for field, title in titles.items()},
-            frozenset(one["field"] for one in known if str(one.get("format")).endswith("%")),
-        )
-    for part in parts(spec):
-        yield from told(part, rows)
+    for layer in spec.get("layer") or [spec]:
+        tooltip = (layer.get("encoding") or {}).get("tooltip")
+        channels = tooltip if isinstance(tooltip, list) else [tooltip]
+        known = [one for one in channels if isinstance(one, Mapping) and one.get("field")]
+        if known:
+            titles = {one["field"]: str(one.get("title") or "").strip() for one in known}
+            yield Told(
+                rows_of(layer, spec),
+                {field: title or field for field, title in titles.items()},
+                frozenset(one["field"] for one in known if str(one.get("format")).endswith("%")),
+            )
+
+
+def rows_of(layer: Mapping[str, Any], spec: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return the rows that a layer draws: its own, or those of the whole that it names."""
+    data = layer.get("data") or {}
+    found = data.get("values") or (spec.get("datasets") or {}).get(data.get("name"))
+    return found or ()
 
 
 def size(spec: Mapping[str, Any]) -> int:
-    """Return how many rows of data a specification holds, each block once."""
-    own = len(rows_of(spec) or ()) if "data" in spec else 0
-    return own + sum(map(size, parts(spec)))
-
-
-def rows_of(spec: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
-    """Return the rows that a specification brings itself."""
-    values = (spec.get("data") or {}).get("values")
-    return values if isinstance(values, list) else None
-
-
-def parts(spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield the layers and views that a specification is made of."""
-    for key in ("layer", "hconcat", "vconcat", "concat"):
-        yield from spec.get(key) or ()
-    if isinstance(spec.get("spec"), Mapping):
-        yield spec["spec"]
+    """Return how many rows of data the layers of a picture draw."""
+    return sum(len(rows_of(layer, spec)) for layer in spec.get("layer") or [spec])
 
 
 def _value(value: Any, *, as_share: bool) -> Any:

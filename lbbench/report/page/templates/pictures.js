@@ -3,27 +3,23 @@
 (() => {
   const data = JSON.parse(document.getElementById("pictures-data").textContent);
   const views = new Map();
-  let turn = 0;
+  const warn = console.warn;
+  let wanted = null; // dark or not
+  let isDrawing = false;
 
-  async function draw(one, dark, mine) {
+  async function draw(one, dark) {
     const place = document.querySelector(`[data-picture="${CSS.escape(one.name)}"]`);
     const options = {
       ast: true, // interpret expressions: the policy of this page forbids to compile them
       actions: false,
       defaultStyle: false,
       renderer: one.renderer,
-      logLevel: 1, // errors alone: remarks on a specification help nobody who reads a page
       config: dark ? data.dark : data.light,
       tooltip: { disableDefaultStyle: true },
     };
     try {
-      const made = await vegaEmbed(place, one.spec, options);
-      if (mine !== turn) {
-        made.finalize();
-        return;
-      }
       views.get(one.name)?.finalize();
-      views.set(one.name, made);
+      views.set(one.name, await vegaEmbed(place, one.spec, options));
       place.dataset.drawn = dark ? "dark" : "light";
     } catch (error) {
       place.textContent = `This picture cannot be drawn: ${error.message}`;
@@ -32,12 +28,20 @@
     }
   }
 
-  async function drawAll(dark) {
-    const mine = ++turn;
-    for (const one of data.pictures) {
-      if (mine !== turn) return;
-      await draw(one, dark, mine);
+  async function drawAll(dark) { // one round at a time; a turn of the theme starts the next
+    wanted = dark;
+    if (isDrawing) return;
+    isDrawing = true;
+    console.warn = () => {}; // Vega-Lite tells of every default that it drops
+    let drawn = null;
+    while (drawn !== wanted) {
+      drawn = wanted;
+      for (const one of data.pictures) {
+        if (drawn === wanted) await draw(one, drawn);
+      }
     }
+    console.warn = warn;
+    isDrawing = false;
     document.documentElement.dataset.pictures = "drawn";
   }
 
