@@ -53,9 +53,8 @@ def unlike(study: Study) -> str:
 
 
 def _p99(one: Summary) -> str:
-    if _busiest(one) > OVER:
-        return "over capacity"
-    return figure_ms(one.figures["latency.p99"])
+    mark = " †" if _busiest(one) > OVER else ""
+    return figure_ms(one.figures["latency.p99"]) + mark
 
 
 def _ratios(conditions: Iterable[Condition], figure: str, leaves: tuple[str, ...]) -> str:
