@@ -154,7 +154,7 @@ def test_one_less_is_never_said_to_hold_where_it_was_not_decided_so():
     limit = 0.0025 / (1.0 - 2000.0 * 0.0025 / less) * 1.0005
     plan = planned(scenario, objective={"latency.mean": f"{1000.0 * limit:.6f}ms"})
     minus = plan.to_dict()["n_minus_1"]
-    assert plan.undecided == [less, less + 1]
+    assert plan.undecided == (less, less + 1)
     assert minus["met"] is False
     assert minus["headroom"] < 1.0
 
