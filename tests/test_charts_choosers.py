@@ -230,7 +230,7 @@ def test_a_plan_shows_what_each_balancer_needs_and_why():
     """A bar per balancer beside Erlang C, who cannot is named; then what was found."""
     pictures = of_plan.pictures(plan())
     assert names(pictures) == ["pods-needed", "evidence-p99"]
-    assert "12 (or 11)" in texts(pictures[0])
+    assert "12 (perhaps 11)" in texts(pictures[0])
     assert "Cannot meet the objectives: ewma." in pictures[0].caption
     assert "error rate at most 0.1 %" in pictures[0].caption
     # of both clusters of 12 pods the worse one; 9 pods, far beyond, are left out

@@ -280,10 +280,10 @@ def test_the_last_hour_lasts_an_hour():
 
 
 def test_an_undecided_answer_names_both():
-    """12 (or 11): the plan is sure of the larger only."""
+    """12 (perhaps 11): the plan is sure of the larger only."""
     rows = [{"series": "p2c", "needed": 12, "undecided": [11, 12]}]
     picture = pods_needed(rows, central=9.0)
-    assert "12 (or 11)" in texts(picture)
+    assert "12 (perhaps 11)" in texts(picture)
     assert "Erlang C" in texts(picture)
 
 

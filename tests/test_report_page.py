@@ -247,7 +247,7 @@ def test_a_plan_gives_the_best_answer_first_with_its_evidence():
     page = pages.content("plan")
     assert answer(page, "How many").startswith("12 pods with round_robin.")
     assert "Erlang C" in answer(page, "Why")
-    assert "do not decide between 20 and 21" in answer(page, "How sure")
+    assert "leave 20 to 21 undecided" in answer(page, "How sure")
     assert "the service times have an infinite variance" in page.warnings
     assert [row[-1].tone for row in table(page, "answers").rows] == ["", ""]
     assert len(table(page, "evidence").rows) == 5

@@ -98,6 +98,7 @@ class Plan:
             "unit": UNITS[self.subject.kind],
             "survive": self.survive,
             "rate_per_s": self.subject.load.rate,
+            "load": words.load(self.subject.load),
             "own": self.subject.has,
             "step": self.subject.step,
             "confidence": LEVEL,
