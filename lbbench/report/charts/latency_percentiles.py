@@ -60,7 +60,8 @@ def latency_percentiles(
         also=[] if objective is None else [objective[1] * scale],
     )
     points = [{**point, "y": max(point["y"], span.low)} for point in points]
-    x = Axis("requests that are faster (%)", _span(points), labels=LABELS, names="1 / (1 - q)")
+    x = Axis("requests that are faster (%)", _span(points), labels=LABELS,
+             names="requests that are faster", tip="share")  # fmt: skip
     y = Axis(f"latency ({unit})", span, names=f"latency ({unit})")
     room = margin([str(row["series"]) for row in rows])
     layers = lines(points, x=x, y=y, height=HEIGHT, points=False, what=what)

@@ -39,6 +39,7 @@ class Axis(NamedTuple):
     format: str = ",.6~r"  # of its numbers, as d3 has it
     labels: str | None = None  # a Vega expression for the text of a tick
     names: str = ""  # of the value in a tooltip, without unit; the title if empty
+    tip: str = ""  # field of the rows whose text a tooltip has in place of the number
 
     def scale(self, **more: Any) -> alt.Scale:
         """Return the scale, with its domain fixed."""
@@ -265,7 +266,9 @@ def _names(
 def _tooltip(rows: Sequence[Row], x: Axis, y: Axis, what: str) -> list[alt.Tooltip]:
     tips = [
         alt.Tooltip("series:N", title=what),
-        alt.Tooltip("x:Q", title=x.names or x.title, format=x.format),
+        alt.Tooltip(f"{x.tip}:N", title=x.names or x.title)
+        if x.tip
+        else alt.Tooltip("x:Q", title=x.names or x.title, format=x.format),
         alt.Tooltip("y:Q", title=y.names or y.title, format=",.4~r"),
     ]
     if any(row.get("low") is not None for row in rows):

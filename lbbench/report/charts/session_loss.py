@@ -87,9 +87,10 @@ def _stacked(
         return None
     most = max(first + second for _, first, second in parts)
     data = []
-    for k, (_, first, second) in enumerate(parts):
-        data.append({"y": k + 0.5, "x0": 0.0, "x1": first, "kind": kinds[0]})
-        data.append({"y": k + 0.5, "x0": first, "x1": first + second, "kind": kinds[1]})
+    for k, (series, first, second) in enumerate(parts):
+        who = {"y": k + 0.5, "who": shown(series)}
+        data.append({**who, "x0": 0.0, "x1": first, "kind": kinds[0], "part": first})
+        data.append({**who, "x0": first, "x1": first + second, "kind": kinds[1], "part": second})
     labels: list[dict[str, Any]] = [
         {"y": k + 0.5, "x": first + second, "label": _label(first, second)}
         for k, (_, first, second) in enumerate(parts)
@@ -105,8 +106,8 @@ def _stacked(
                         scale=alt.Scale(domain=list(kinds), range=[SLATE, RED]),
                         legend=alt.Legend(title=None, orient="top", symbolType="square",
                                           columns=alt.ExprRef("width < 420 ? 1 : 2"))),
-        tooltip=[alt.Tooltip("kind:N", title="which"), alt.Tooltip("x1:Q", title="up to %",
-                 format=".3f")],
+        tooltip=[alt.Tooltip("who:N", title="policy"), alt.Tooltip("kind:N", title="which"),
+                 alt.Tooltip("part:Q", title="%", format=".3f")],
     )  # fmt: skip
     texts = table(labels).mark_text(align="left", baseline="middle", dx=6, fontSize=11).encode(
         x=alt.X("x:Q", **x), y=alt.Y("y:Q", **y), text="label:N"
