@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -21,8 +21,7 @@ from lbbench.errors import InputError
 
 def import_(
     kind: Annotated[
-        Literal["iptables", "access-log"],
-        typer.Argument(metavar="KIND", help="iptables or access-log: what the files are"),
+        str, typer.Argument(metavar="KIND", help="iptables or access-log: what the files are")
     ],
     paths: Annotated[
         list[str], typer.Argument(metavar="PATH...", help="files, gzip too; - is stdin")

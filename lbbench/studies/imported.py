@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from lbbench.errors import LbbenchError
-from lbbench.inputs.combine import scenario_from
+from lbbench.inputs.combine import merge, read_earlier, scenario_from
 from lbbench.inputs.imported import Imported
 from lbbench.model.check import build
 from lbbench.model.result import Result
@@ -25,38 +25,59 @@ class Trial(NamedTuple):
 
 
 def read_input(
-    kind: Literal["iptables", "access-log"],
+    kind: str,
     paths: Sequence[str],
     *,
     into: Path | None = None,
-    service: str | None = None,
-    backend: str | None = None,
     progress: Progress | None = None,
+    **chosen: str | None,
 ) -> Imported:
     """Return the scenario of ``paths``, merged with an earlier import, and checked.
+
+    Parameters
+    ----------
+    chosen
+        The options of `OPTIONS`, None where they are not given.
 
     Raises
     ------
     LbbenchError
-        When a file cannot be read or used, or an option belongs to the other kind.
+        When a file cannot be read or used, the kind is unknown, or an option belongs to another.
     """
-    for name, value, owner in (
-        ("service", service, "iptables"),
-        ("backend", backend, "access-log"),
-    ):
-        if value is not None and kind != owner:
-            raise LbbenchError(f"--{name} {value}: belongs to {owner}, not to {kind}; leave it out")
-    if kind == "iptables":
-        from lbbench.inputs.iptables import read_iptables
-
-        imported = scenario_from(read_iptables(list(paths)), into=into, service=service)
-    else:
-        from lbbench.inputs.access_log import read_access_log
-
-        log = read_access_log(list(paths), progress)
-        imported = scenario_from(log=log, into=into, backend=backend)
+    if kind not in KINDS:
+        raise LbbenchError(f"import {kind}: is no kind of input; there are {', '.join(KINDS)}")
+    given = {name: value for name, value in chosen.items() if value is not None}
+    for name, value in given.items():
+        if kind not in OPTIONS[name]:
+            owners = " and ".join(OPTIONS[name])
+            raise LbbenchError(
+                f"--{name} {value}: belongs to {owners}, not to {kind}; leave it out"
+            )
+    new = KINDS[kind](list(paths), progress, **given)
+    imported = new if into is None else merge(read_earlier(into), new)
     build(imported.scenario, place="the imported scenario")
     return imported
+
+
+def _iptables(paths: list[str], _progress: Progress | None, service: str | None = None) -> Imported:
+    from lbbench.inputs.iptables import read_iptables
+
+    return scenario_from(read_iptables(paths), service=service)
+
+
+def _access_log(
+    paths: list[str], progress: Progress | None, backend: str | None = None
+) -> Imported:
+    from lbbench.inputs.access_log import read_access_log
+
+    return scenario_from(log=read_access_log(paths, progress), backend=backend)
+
+
+KINDS: dict[str, Callable[..., Imported]] = {"iptables": _iptables, "access-log": _access_log}
+"""Readers by the name of what they read: called as reader(paths, progress, option=value)."""
+
+OPTIONS = {"service": ("iptables",), "backend": ("access-log",)}
+"""The kinds that an option of ``lbbench import`` belongs to."""
 
 
 def trial(
