@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from hypothesis import HealthCheck, settings
 
 from lbbench.core.histogram import FINE, fine_index
 from lbbench.model.check import build
@@ -16,6 +17,9 @@ from lbbench.model.tally import SEGMENTS
 from lbbench.model.units import parse_rate, parse_time
 from lbbench.stats.evidence import Evidence
 from lbbench.studies.planning.sample import Part, Sample
+
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no failure."""
 
 
 def clockwork(**changes: Any) -> Scenario:

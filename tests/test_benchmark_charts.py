@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from benchmarks.charts import main, pictures
 from benchmarks.tables import Figures, read
 from lbbench.balancers.base import registry
 from lbbench.errors import LbbenchError
+from lbbench.report.charts.look import colour
 
 KEPT = Path(__file__).parent.parent / "results" / "benchmarks"
 
@@ -25,11 +27,19 @@ def test_every_balancer_has_a_point():
         assert set(registry()) <= set(texts(one))
 
 
-def test_the_kept_charts_are_there_as_both_formats():
-    """What the documentation shows is in the repository."""
+def test_the_kept_charts_are_there_in_the_colours_of_today():
+    """Both formats are in the repository, made after the last change of a balancer's colour."""
     for size in (16, 256):
-        for suffix in (".svg", ".png"):
-            assert (KEPT / f"pick-cost-against-quality-{size}{suffix}").stat().st_size > 1000
+        path = KEPT / f"pick-cost-against-quality-{size}.svg"
+        kept = path.read_text(encoding="utf-8")
+        assert {colour(name) for name in registry() if name in kept} <= set(colours_in(kept))
+        assert all(name in kept for name in registry())
+        assert path.with_suffix(".png").stat().st_size > 1000
+
+
+def colours_in(svg: str) -> list[str]:
+    """Return every colour that an SVG names."""
+    return re.findall(r"#[0-9a-f]{6}\b", svg)
 
 
 def test_files_without_such_figures_are_told(capsys):

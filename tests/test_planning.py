@@ -38,14 +38,14 @@ def sides(document: dict) -> dict[float, set[str]]:
 
 
 def test_the_least_number_of_pods_has_evidence_on_both_sides():
-    """Five pods are full and nothing waits; four are offered 1.25 of what they can serve."""
+    """Five pods are full and nothing waits; four are offered 1.25 times what they can serve."""
     plan = planned()
     document = plan.to_dict()
     assert (plan.answer, plan.met, document["undecided"]) == (5, True, None)
     assert sides(document)[5] == {"met"}
     assert sides(document)[4] == {"not met"}
     too_few = next(item for item in document["evidence"] if item["value"] == 4)
-    assert "1.25 of what they can serve" in too_few["because"]
+    assert "1.25 times what they can serve" in too_few["because"]
     assert document["schema"] == "lbbench.plan/1"
     assert document["objectives"] == [{"metric": "latency.max", "limit": 0.0026}]
     assert document["scenario"]["traffic"]["arrivals"]["rate"] == "2000/s"

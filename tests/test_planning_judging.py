@@ -43,6 +43,7 @@ def test_the_looks_together_err_as_rarely_as_promised(monkeypatch):
     monkeypatch.setattr(judging, "common_warmup", lambda _evidence: 0)
     monkeypatch.setattr(judging, "units_of", lambda _whole, _first: units)
     monkeypatch.setattr(judging, "decorrelated", lambda _whole, _first: 1.0)
+    monkeypatch.setattr(judging, "drift", lambda _whole, _first: None)
     ended = {"met": 0, "not met": 0, "undecided": 0}
     for values in rng.normal(1.0, 0.01, (decisions, LOOKS[-1])):
         replications = [
@@ -153,3 +154,14 @@ def test_objectives_are_read_with_their_units():
     assert objectives_of({"latency": {"p99": "250ms"}}) == (Objective("latency.p99", 0.25),)
     with pytest.raises(ValueError, match=r"latency\.p98 = 1s: is not a metric"):
         objectives_of({"latency.p98": "1s"})
+
+
+def test_runs_that_still_drift_say_so():
+    """Latencies that rise all along are no settled queue; those that do not, are one."""
+    rng = np.random.default_rng(5)
+    rising = [
+        sample(np.linspace(0.1, 0.2, 2000) * rng.exponential(1.0, 2000), number=i) for i in range(4)
+    ]
+    objectives = [Objective("latency.mean", 1.0)]
+    assert judge(rising, objectives, level_of(1, 1)).drift > 0.3
+    assert judge(some(), objectives, level_of(1, 1)).drift is None

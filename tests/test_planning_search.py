@@ -7,7 +7,7 @@ from concurrent.futures import Future
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from planning import sample
+from planning import patient, sample
 
 from lbbench.errors import RunError
 from lbbench.studies.planning import driver
@@ -29,6 +29,7 @@ def found(boundary: int, start: int, **options: int) -> tuple[int | None, list[i
         return end.value, asked
 
 
+@patient
 @given(st.integers(1, 500), st.integers(1, 500), st.integers(0, 500), st.integers(0, 500))
 def test_a_search_finds_the_boundary_with_evidence_on_both_sides(boundary, start, near, far):
     """The least far value, asked for, and the one below it too unless it was known; each once."""
@@ -42,6 +43,7 @@ def test_a_search_finds_the_boundary_with_evidence_on_both_sides(boundary, start
     assert all(near < value < (given_far or 1001) for value in asked)
 
 
+@patient
 @given(st.integers(1, 4096), st.integers(1, 4096))
 def test_a_search_asks_for_few_values(boundary, start):
     """Galloping and bisecting take at most 2 log2 of the range and two more."""

@@ -7,7 +7,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from planning import clockwork
+from planning import clockwork, patient
 
 from lbbench.errors import RunError
 from lbbench.model.check import build
@@ -66,6 +66,7 @@ def test_the_own_number_is_the_file_itself(kind):
         assert subject.at(subject.own) == subject.base
 
 
+@patient
 @given(st.integers(1, 40))
 def test_listed_pods_keep_what_they_have(n):
     """The first n stay; further ones are like the last, with fresh names and free addresses."""
@@ -80,6 +81,7 @@ def test_listed_pods_keep_what_they_have(n):
     assert abs(on.count(0) - on.count(1)) <= 1  # nodes in turn
 
 
+@patient
 @given(st.integers(1, 30))
 def test_pods_per_node_stay_when_nodes_change(n):
     """ceil(pods x n / nodes) pods, and per_node ingress replicas follow."""
@@ -91,6 +93,7 @@ def test_pods_per_node_stay_when_nodes_change(n):
     assert [replica.node for replica in grown.replicas] == list(range(n))
 
 
+@patient
 @given(st.integers(1, 12))
 def test_listed_pods_go_and_come_with_their_nodes(n):
     """Node n of a longer list is like the listed ones in turn: zone, pods, replicas."""
@@ -102,6 +105,7 @@ def test_listed_pods_go_and_come_with_their_nodes(n):
     assert [replica.node for replica in grown.replicas] == list(range(0, n, 2))
 
 
+@patient
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=6).filter(any), st.integers(0, 200))
 def test_pods_are_dealt_out_in_the_proportions_of_the_file(rooms, n):
     """As many as there are give the file's own placement; a node without pods stays without."""
@@ -127,6 +131,7 @@ def test_rates_come_in_nice_steps_of_a_percent_of_the_capacity():
     assert subject.value(subject.most) >= most
 
 
+@patient
 @given(st.floats(1e-6, 1e9))
 def test_a_nice_number_is_the_next_below(value):
     """The largest of 1, 2, 5 x 10^k that does not exceed the value."""

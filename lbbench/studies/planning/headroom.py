@@ -7,6 +7,7 @@ from typing import Any
 
 from lbbench.errors import ScenarioError
 from lbbench.model.scenario import Scenario
+from lbbench.model.topology import capacity, topology
 from lbbench.model.units import write_rate
 from lbbench.studies.planning.case import Cluster, cluster_of
 from lbbench.studies.planning.driver import Need
@@ -14,7 +15,7 @@ from lbbench.studies.planning.judging import Judged, judge, level_of
 from lbbench.studies.planning.loads import overload
 from lbbench.studies.planning.loss import Unit, without_largest
 from lbbench.studies.planning.planner import Planner
-from lbbench.studies.planning.search import least_far
+from lbbench.studies.planning.search import least_far, steps_nearby
 from lbbench.studies.planning.subject import RATE, Subject
 from lbbench.studies.planning.verdicts import is_within
 
@@ -79,7 +80,10 @@ def minus_one(planner: Planner, number: int) -> Generator[Need, None, dict[str, 
     if subject.load.kind != "open":
         found["headroom"] = None
         return found
-    search = least_far(PARTS, most=MOST)
+    # What is left carries about its share of the load: most searches end next to that.
+    whole = capacity(topology(subject.at(number)), 1.0)
+    guess = max(int(PARTS * capacity(topology(scenario), 1.0) / whole), 1)
+    search = least_far(guess, most=MOST, steps=steps_nearby())
     try:
         part = next(search)
         while True:

@@ -25,6 +25,7 @@ from lbbench.stats.evidence import common_warmup
 from lbbench.stats.intervals import (
     LEVEL,
     decorrelated,
+    drift,
     estimate,
     interval,
     is_enough,
@@ -77,6 +78,7 @@ class Judged(NamedTuple):
     replications: int
     counted: int  # requests after the warm-up
     level: float | None = None  # of the intervals that decide
+    drift: float | None = None  # of the mean latency over the measured part, if it is no chance
 
 
 def objectives_of(given: Mapping[str, object]) -> tuple[Objective, ...]:
@@ -136,7 +138,9 @@ def judge(
         verdict = "met"
     else:
         verdict = "undecided"
-    return Judged(verdict, readings, overloaded, len(samples), int(units.n.sum()), level)
+    return Judged(
+        verdict, readings, overloaded, len(samples), int(units.n.sum()), level, drift(whole, first)
+    )
 
 
 def _threshold(objectives: Sequence[Objective]) -> float | None:

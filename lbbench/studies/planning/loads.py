@@ -48,18 +48,20 @@ def overload(scenario: Scenario) -> str | None:
     full = 1.0 + ROUNDING if is_clockwork(scenario) else 1.0 - ROUNDING
     total = people.rate / math.fsum(limits)
     if total >= full:
-        return f"all pods together are offered {total:.3g} of what they can serve"
+        return f"all pods together are offered {total:.2f} times what they can serve"
     if _is_certain(plan):
         shares = pod_shares(plan)[0][numbers]
         loads = people.rate * shares / limits
+        given = loads.copy()
         if plan.pod.follows_key and scenario.path == "ingress":
             counted = shares * next(iter(plan.traffic.blocks())).arrival.size
             loads *= 1.0 - CHANCE / np.sqrt(np.maximum(counted, 1.0))
         at = int(np.argmax(loads))
         if loads[at] >= full:
+            offered = float(given[at])
             return (
-                f"{pods[at].name} is offered {people.rate * shares[at] / limits[at]:.3g} of what "
-                f"it can serve, all pods together {total:.3g}"
+                f"{pods[at].name} is offered {offered:.2f} times what it can serve, all pods "
+                f"together {total:.2f} times"
             )
     return _worker(plan, full)
 
@@ -93,6 +95,5 @@ def _worker(plan: Plan, full: float) -> str | None:
     at = int(np.argmax(loads))
     if loads[at] < full:
         return None
-    return (
-        f"nginx worker {plan.shape.workers[at]} is offered {loads[at]:.3g} of what it can pass on"
-    )
+    name = plan.shape.workers[at]
+    return f"nginx worker {name} is offered {loads[at]:.2f} times what it can pass on"

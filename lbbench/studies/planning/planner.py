@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import NamedTuple
 
 from lbbench.errors import ScenarioError
+from lbbench.stats.remarks import unsettled
 from lbbench.studies.planning import reasons, words
 from lbbench.studies.planning.case import Case, Cluster, case_of, impossible
 from lbbench.studies.planning.driver import Need, Runs
@@ -123,6 +124,7 @@ class Planner:
         if sides.answer is None:
             return self._found(None, erlang, sides.why, undecided=sides.undecided)
         notes = yield from self._surprises(sides.answer)
+        notes = [*self._unsettled(sides.answer), *notes]
         return self._found(sides.answer, erlang, None, notes, undecided=sides.undecided)
 
     def _is_coarse(self, number: int) -> bool:
@@ -275,6 +277,14 @@ class Planner:
         undecided: tuple[int, int] | None = None,
     ) -> Found:
         return Found(number, undecided, self.known, erlang, why, tuple(notes))
+
+    def _unsettled(self, answer: int) -> list[str]:
+        """Say when the runs of the answer still drift: short ones miss the queues to come."""
+        return [
+            f"{self.amount(answer)}: {text}"
+            for _, judged in self.decided[answer].parts
+            for text in unsettled(judged.drift, changes=bool(self.subject.base.timeline))
+        ]
 
     def _surprises(self, answer: int) -> Generator[Need, None, list[str]]:
         """Look at the next value on the side that is met; say so when it is not."""

@@ -91,7 +91,7 @@ class Sample(NamedTuple):
             raise ValueError(f"the histograms cannot be cut at segment {first}, only at {edges}")
         kept = edges[self.group] >= first
         counts = np.zeros((1, FINE), np.int64)
-        np.add.at(counts[0], self.bucket[kept], self.held[kept])
+        counts[0] = np.bincount(self.bucket[kept], self.held[kept], minlength=FINE)
         last = int(edges[-1])
         return self.evidence._replace(edges=np.array([first, last]), latency_counts=counts)
 
