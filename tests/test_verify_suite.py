@@ -55,6 +55,23 @@ def test_what_breaks_one_experiment_breaks_its_checks_alone():
     assert not found.passed
 
 
+def test_what_a_killed_worker_had_is_done_again(tmp_path):
+    """A worker that is killed once or twice costs nothing; what kills three is broken."""
+    kinds = {"once": 1, "twice": 2, "always": 9}
+    for name in kinds:
+        (tmp_path / name).mkdir()
+    found = samples(
+        [
+            Experiment(name, partial(measures.deadly, tmp_path / name, most), 1)
+            for name, most in kinds.items()
+        ],
+        1,
+        workers=2,
+    )
+    assert found["once"]["number"].tolist() == found["twice"]["number"].tolist() == [0]
+    assert "SIGKILL" in str(found["always"])
+
+
 def test_seeds_of_experiments_differ_and_follow_the_seed():
     """Two experiments share no seed, and another seed of the suite gives other ones."""
     names = {check.of.name for check in all_checks()}

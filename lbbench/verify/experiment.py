@@ -18,7 +18,7 @@ import numpy as np
 from lbbench.engines.outcome import Outcome
 from lbbench.model.check import build
 from lbbench.model.scenario import Scenario
-from lbbench.studies.processes import NoWorkers, Processes
+from lbbench.studies.executors import NoWorkers, Processes, died
 from lbbench.studies.run import Progress, replication
 
 Numbers = Mapping[str, Any]
@@ -32,6 +32,10 @@ Measure = Callable[[int, int], Numbers]
 
 PATIENCE = 0.2
 """Seconds between two looks at what has ended, so that Ctrl-C is answered soon."""
+
+
+MOST_DEATHS = 3
+"""Workers that one task may take with it before its experiment counts as broken."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,12 @@ def carry_out(measure: Measure, seed: int, numbers: Sequence[int]) -> list[Numbe
     return [measure(seed, number) for number in numbers]
 
 
+class _Sent(NamedTuple):
+    item: Experiment
+    numbers: range
+    deaths: int
+
+
 def samples(
     experiments: Sequence[Experiment],
     seed: int,
@@ -126,7 +136,7 @@ def samples(
     """Measure all experiments in processes; return their numbers by name.
 
     An experiment that ends with an error has the error instead: what breaks a run breaks the checks
-    on it, and no others.
+    on it, and no others. What a worker had when it died is done again, for it may have been killed.
 
     Raises
     ------
@@ -137,25 +147,29 @@ def samples(
     errors: dict[str, Exception] = {}
     total, done = sum(item.replications for item in experiments), 0
     pool = Processes(workers)
+    sent: dict[Future[list[Numbers]], _Sent] = {}
+
+    def send(item: Experiment, numbers: range, deaths: int) -> None:
+        future = pool.submit(carry_out, item.measure, seed_of(seed, item.name), numbers)
+        sent[future] = _Sent(item, numbers, deaths)
+
     try:
-        waiting: dict[Future[list[Numbers]], tuple[str, range]] = {
-            pool.submit(carry_out, item.measure, seed_of(seed, item.name), numbers): (
-                item.name,
-                numbers,
-            )
-            for item, numbers in _tasks(experiments)
-        }
-        while waiting:
-            ended, _ = wait(waiting, timeout=PATIENCE, return_when=FIRST_COMPLETED)
+        for item, numbers in _tasks(experiments):
+            send(item, numbers, 0)
+        while sent:
+            ended, _ = wait(sent, timeout=PATIENCE, return_when=FIRST_COMPLETED)
             for future in ended:
-                name, numbers = waiting.pop(future)
-                done += len(numbers)
+                item, numbers, deaths = sent.pop(future)
                 try:
-                    parts[name] |= dict(zip(numbers, future.result(), strict=True))
+                    parts[item.name] |= dict(zip(numbers, future.result(), strict=True))
                 except NoWorkers:
                     raise
                 except Exception as error:  # noqa: BLE001 - whatever breaks a run
-                    errors.setdefault(name, error)
+                    if died(error) and deaths + 1 < MOST_DEATHS:
+                        send(item, numbers, deaths + 1)
+                        continue
+                    errors.setdefault(item.name, error)
+                done += len(numbers)
                 if progress is not None:
                     progress("replications", done, total)
     except BaseException:
