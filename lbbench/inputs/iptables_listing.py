@@ -19,7 +19,6 @@ NUMBERS = {"6": "tcp", "17": "udp", "132": "sctp"}
 SUFFIX = {"K": 1_000, "M": 1_000_000, "G": 1_000_000_000, "T": 1_000_000_000_000}
 
 _OPT = re.compile(r"^(?:--|-f|!f)$")
-_COMMENT = re.compile(r"/\* ?(.*?) ?\*/")
 _COUNT = re.compile(r"^\d+[KMGT]?$")
 _WORDS = {
     "dport": re.compile(r"\bdpt:(!?)([\w-]+)"),
@@ -28,7 +27,6 @@ _WORDS = {
     "every": re.compile(r"\bstatistic mode nth (?:packet \d+ )?every ()(\d+)"),
     "src-type": re.compile(r"\bADDRTYPE match (?:dst-type \S+ )?src-type ()(\S+)"),
     "seconds": re.compile(r"\bseconds: ()(\d+)"),
-    "name": re.compile(r"\brecent: .*?name: ()(\S+)"),
 }
 """What the modules print after the columns, by the option of a save: ("!" or "", value)."""
 
@@ -58,7 +56,7 @@ class Listing:
 
     def row(self, line: str) -> tuple[Options, int | None] | str:
         """Return (options, packets) of a rule, or what is wrong with it."""
-        comment = _COMMENT.search(line)
+        comment, rest = split_comment(line)
         if comment is None and "/*" in line:
             return "a comment without its end: cut off?"
         words = line.split()[1:] if self.numbers else line.split()
@@ -88,9 +86,18 @@ class Listing:
                     NUMBERS.get(value, value) if name == "protocol" else value,
                 )
         if comment:
-            options["comment"] = (False, comment[1])
-        options |= _modules(_COMMENT.sub(" ", line))
+            options["comment"] = (False, comment)
+        options |= _modules(rest)
         return options, packets
+
+
+def split_comment(line: str) -> tuple[str | None, str]:
+    """Return (text of the first ``/* comment */``, the line without it); None without one."""
+    start = line.find("/*")
+    end = line.find("*/", start + 2) if start >= 0 else -1
+    if end < 0:
+        return None, line
+    return line[start + 2 : end].strip(), f"{line[:start]} {line[end + 2 :]}"
 
 
 def count_of(text: str) -> int | None:

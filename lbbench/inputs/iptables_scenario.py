@@ -18,6 +18,13 @@ PLACEHOLDER = "192.0.2."
 
 SHOWN = 10  # endpoints in the summary
 
+SAVE = {
+    "iptables": "sudo iptables-save",
+    "nftables": "sudo nft list ruleset",
+    "ipvs": "sudo ipvsadm -Ln",
+}
+"""What prints all rules, by kube-proxy's mode."""
+
 PORTS = {"https": 443, "http": 80}
 
 
@@ -170,8 +177,10 @@ def _kube_proxy(
     ruleset: RuleSet,
 ) -> None:
     policy = service.external_policy or "Cluster"
-    stage: dict[str, Any] = {"mode": "iptables", "external_traffic_policy": policy}
-    if service.mode == "nth":
+    stage: dict[str, Any] = {"mode": service.proxy, "external_traffic_policy": policy}
+    if service.scheduler:
+        stage["scheduler"] = service.scheduler
+    if service.mode == "nth" and service.proxy == "iptables":
         stage["mode"] = "iptables_nth"
     if service.affinity_seconds:
         stage["session_affinity"] = "ClientIP"
@@ -187,9 +196,10 @@ def _kube_proxy(
         raise InputError(
             f"{service.place[0]}:{service.place[1]}: rules of {service.name} are missing, the "
             f"shares of its {len(endpoints)} rules add up to {sum(service.shares):.4f}; "
-            "save all rules with: sudo iptables-save"
+            f"save all rules with: {SAVE[service.proxy]}"
         )
-    if policy == "Cluster" and len(endpoints) > 1 and service.mode != "nth":
+    plain_rules = service.proxy == "iptables" and service.mode != "nth"
+    if policy == "Cluster" and len(endpoints) > 1 and plain_rules:
         stage["probabilities"] = _probabilities(imported, service, endpoints)
     put(imported.scenario, "stages.kube_proxy", stage)
 
@@ -218,15 +228,18 @@ def _probabilities(
 
 def _summary(service: Service) -> str:
     """Return what was read of the service in one sentence."""
+    written = service.proxy == "iptables"
     shown = [
-        f"{item.address or item.chain} {item.probability:.11g} ({item.share:.5f})"
+        f"{item.address or item.chain} "
+        + (f"{item.probability:.11g} ({item.share:.5f})" if written else f"{item.share:.5f}")
         for item in service.endpoints[:SHOWN]
     ]
     more = len(service.endpoints) - len(shown)
     affinity = f", affinity {service.affinity_seconds} s" if service.affinity_seconds else ""
     return (
         f"{_facts(service)}, externalTrafficPolicy {service.external_policy or 'not shown'}"
-        f"{affinity}; endpoints with probability as written (exact share): {', '.join(shown)}"
+        f"{affinity}; endpoints with "
+        f"{'probability as written (exact share)' if written else 'share'}: {', '.join(shown)}"
         + (f" and {more} more" if more else "")
     )
 
@@ -251,6 +264,6 @@ def _counted(imported: Imported, endpoints: list[tuple[str, Endpoint]]) -> None:
         return
     put(imported.scenario, "observed.pods", counts)
     put(imported.scenario, "observed.requests", total)
-    note = "new connections by the packet counters of the rules, since these were last written"
+    note = "new connections by the counters of the rules, since these were last written"
     imported.scenario["observed"]["note"] += f"; {note}"
     imported.notes.append(f"observed: {total} {note}")

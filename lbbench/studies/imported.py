@@ -65,6 +65,12 @@ def _iptables(paths: list[str], _progress: Progress | None, service: str | None 
     return scenario_from(read_iptables(paths), service=service)
 
 
+def _nftables(paths: list[str], _progress: Progress | None, service: str | None = None) -> Imported:
+    from lbbench.inputs.nftables import read_nftables
+
+    return scenario_from(read_nftables(paths), service=service)
+
+
 def _access_log(
     paths: list[str], progress: Progress | None, backend: str | None = None
 ) -> Imported:
@@ -73,10 +79,14 @@ def _access_log(
     return scenario_from(log=read_access_log(paths, progress), backend=backend)
 
 
-KINDS: dict[str, Callable[..., Imported]] = {"iptables": _iptables, "access-log": _access_log}
+KINDS: dict[str, Callable[..., Imported]] = {
+    "iptables": _iptables,
+    "nftables": _nftables,
+    "access-log": _access_log,
+}
 """Readers by the name of what they read: called as reader(paths, progress, option=value)."""
 
-OPTIONS = {"service": ("iptables",), "backend": ("access-log",)}
+OPTIONS = {"service": ("iptables", "nftables"), "backend": ("access-log",)}
 """The kinds that an option of ``lbbench import`` belongs to."""
 
 
