@@ -71,6 +71,12 @@ def _nftables(paths: list[str], _progress: Progress | None, service: str | None 
     return scenario_from(read_nftables(paths), service=service)
 
 
+def _ipvs(paths: list[str], _progress: Progress | None, service: str | None = None) -> Imported:
+    from lbbench.inputs.ipvs import read_ruleset
+
+    return scenario_from(read_ruleset(paths), service=service)
+
+
 def _access_log(
     paths: list[str], progress: Progress | None, backend: str | None = None
 ) -> Imported:
@@ -82,11 +88,12 @@ def _access_log(
 KINDS: dict[str, Callable[..., Imported]] = {
     "iptables": _iptables,
     "nftables": _nftables,
+    "ipvs": _ipvs,
     "access-log": _access_log,
 }
 """Readers by the name of what they read: called as reader(paths, progress, option=value)."""
 
-OPTIONS = {"service": ("iptables", "nftables"), "backend": ("access-log",)}
+OPTIONS = {"service": ("iptables", "nftables", "ipvs"), "backend": ("access-log",)}
 """The kinds that an option of ``lbbench import`` belongs to."""
 
 
