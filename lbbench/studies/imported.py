@@ -77,6 +77,15 @@ def _ipvs(paths: list[str], _progress: Progress | None, service: str | None = No
     return scenario_from(read_ruleset(paths), service=service)
 
 
+def _conntrack(
+    paths: list[str], _progress: Progress | None, service: str | None = None
+) -> Imported:
+    from lbbench.inputs.conntrack import read_conntrack
+    from lbbench.inputs.conntrack_scenario import from_conntrack
+
+    return from_conntrack(read_conntrack(paths), service)
+
+
 def _access_log(
     paths: list[str], progress: Progress | None, backend: str | None = None
 ) -> Imported:
@@ -89,11 +98,12 @@ KINDS: dict[str, Callable[..., Imported]] = {
     "iptables": _iptables,
     "nftables": _nftables,
     "ipvs": _ipvs,
+    "conntrack": _conntrack,
     "access-log": _access_log,
 }
 """Readers by the name of what they read: called as reader(paths, progress, option=value)."""
 
-OPTIONS = {"service": ("iptables", "nftables", "ipvs"), "backend": ("access-log",)}
+OPTIONS = {"service": ("iptables", "nftables", "ipvs", "conntrack"), "backend": ("access-log",)}
 """The kinds that an option of ``lbbench import`` belongs to."""
 
 
