@@ -86,6 +86,14 @@ def _conntrack(
     return from_conntrack(read_conntrack(paths), service)
 
 
+def _nginx_conf(
+    paths: list[str], _progress: Progress | None, backend: str | None = None
+) -> Imported:
+    from lbbench.inputs.nginx_conf import read_nginx_conf
+
+    return read_nginx_conf(paths, backend)
+
+
 def _access_log(
     paths: list[str], progress: Progress | None, backend: str | None = None
 ) -> Imported:
@@ -99,11 +107,15 @@ KINDS: dict[str, Callable[..., Imported]] = {
     "nftables": _nftables,
     "ipvs": _ipvs,
     "conntrack": _conntrack,
+    "nginx.conf": _nginx_conf,
     "access-log": _access_log,
 }
 """Readers by the name of what they read: called as reader(paths, progress, option=value)."""
 
-OPTIONS = {"service": ("iptables", "nftables", "ipvs", "conntrack"), "backend": ("access-log",)}
+OPTIONS = {
+    "service": ("iptables", "nftables", "ipvs", "conntrack"),
+    "backend": ("access-log", "nginx.conf"),
+}
 """The kinds that an option of ``lbbench import`` belongs to."""
 
 
