@@ -94,6 +94,12 @@ def _nginx_conf(
     return read_nginx_conf(paths, backend)
 
 
+def _counts(paths: list[str], _progress: Progress | None, service: str | None = None) -> Imported:
+    from lbbench.inputs.counts import from_counts, read_counts
+
+    return from_counts(read_counts(paths), service)
+
+
 def _access_log(
     paths: list[str], progress: Progress | None, backend: str | None = None
 ) -> Imported:
@@ -108,12 +114,13 @@ KINDS: dict[str, Callable[..., Imported]] = {
     "ipvs": _ipvs,
     "conntrack": _conntrack,
     "nginx.conf": _nginx_conf,
+    "counts": _counts,
     "access-log": _access_log,
 }
 """Readers by the name of what they read: called as reader(paths, progress, option=value)."""
 
 OPTIONS = {
-    "service": ("iptables", "nftables", "ipvs", "conntrack"),
+    "service": ("iptables", "nftables", "ipvs", "conntrack", "counts"),
     "backend": ("access-log", "nginx.conf"),
 }
 """The kinds that an option of ``lbbench import`` belongs to."""
