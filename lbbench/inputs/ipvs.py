@@ -25,6 +25,8 @@ NODE_PORTS = range(30_000, 32_768)
 SCHEDULERS = ("rr", "wrr", "lc", "wlc", "sed", "nq", "sh", "dh", "mh")
 WEIGHTED = ("wrr", "wlc", "sed", "nq", "sh", "mh")
 SHOWN = 10
+BUSIEST = 3
+"""Virtual services whose open connections are shown."""
 
 
 def read_ruleset(paths: str | Path | Sequence[str | Path]) -> RuleSet:
@@ -58,6 +60,7 @@ def gather(texts: Sequence[IpvsText]) -> RuleSet:
     """Return the virtual services of one or several files, complete or not."""
     notes = _Notes()
     virtuals = _merged(texts)
+    notes.lines += _open(list(virtuals.values()))
     services = _joined([_service(item, notes) for item in virtuals.values()])
     skipped = tuple(item for text in texts for item in text.skipped)
     notes.lines += [
@@ -101,6 +104,25 @@ def _merged(texts: Sequence[IpvsText]) -> Mapping[tuple[str, str], Virtual]:
                     if getattr(have, name) is None:
                         setattr(have, name, getattr(item, name))
     return found
+
+
+def _open(virtuals: Sequence[Virtual]) -> list[str]:
+    """Return how many connections are open where most are."""
+    counted = {
+        item.address: sum((d.active or 0) + (d.inactive or 0) for d in item.destinations.values())
+        for item in virtuals
+    }
+    busiest = sorted(virtuals, key=lambda item: -counted[item.address])[:BUSIEST]
+    return [
+        f"{item.address}: open connections (active + inactive): "
+        + ", ".join(
+            f"{d.address} {d.active}+{d.inactive}"
+            for d in [*item.destinations.values()][:SHOWN]
+            if d.active is not None
+        )
+        for item in busiest
+        if counted[item.address]
+    ]
 
 
 def _service(virtual: Virtual, notes: _Notes) -> Service:
@@ -164,13 +186,6 @@ def _endpoints(virtual: Virtual, scheduler: str, notes: _Notes) -> tuple[Endpoin
             f"{where}: the destinations of {virtual.address} have unequal weights ({shown}); a "
             "scenario has no weights for kube-proxy, which always sets 1: the shares printed here "
             "follow them, the simulation does not"
-        )
-    counted = [item for item in alive if item.active is not None]
-    if counted:
-        notes.lines.append(
-            f"{virtual.address}: open connections (active + inactive): "
-            + ", ".join(f"{i.address} {i.active}+{i.inactive}" for i in counted[:SHOWN])
-            + (f" and {len(counted) - SHOWN} more" if len(counted) > SHOWN else "")
         )
     return tuple(
         _endpoint(item, weights[item.address] / total if uneven and scheduler in WEIGHTED
