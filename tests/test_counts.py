@@ -143,3 +143,11 @@ def test_a_hostile_line_takes_linear_time(tmp_path, piece):
     began = time.perf_counter()
     assert read_counts(path).groups[""] == {"a": 1, "b": 2}
     assert time.perf_counter() - began < 5.0
+
+
+def test_labels_that_cannot_be_names_are_changed(counted):
+    """Signs that cannot be printed and labels of unending length still become pods."""
+    text = f"{'x' * 300}\x07 3\n{'x' * 300} 4\n\x1ba 5\n"
+    scenario = build(from_counts(counted(text)).scenario, place="x")
+    assert [pod.name for pod in scenario.cluster.pods] == ["x" * 240, f"{'x' * 240}-1", "?a"]
+    assert sum(scenario.observed.pods.values()) == 12

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -212,6 +213,16 @@ def test_targets_that_got_nothing_can_be_added(tmp_path):
         of(tmp_path, listed([1, 2, 3]), targets=2)
     with pytest.raises(LbbenchError, match="one target only"):
         of(tmp_path, listed([5]))
+
+
+def test_twenty_thousand_targets_are_judged_in_bounded_time(tmp_path):
+    """Sampled where nothing can be enumerated; no table of all targets by all outcomes."""
+    text = "\n".join(f"{1 + (k % 3 == 0)} pod-{k}" for k in range(20_000))
+    began = time.perf_counter()
+    group = of(tmp_path, text).groups[0]
+    assert group.chance.how == "moments"
+    assert group.verdict == "too even"
+    assert time.perf_counter() - began < 10.0
 
 
 def test_the_command_prints_a_verdict_and_ends_with_1_only_on_request(command):

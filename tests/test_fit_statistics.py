@@ -64,6 +64,19 @@ def test_drawn_tails_agree_with_exact_ones():
     assert abs(drawn.high - exact.high) < Z * error + 2 / DRAWS
 
 
+def test_many_targets_follow_the_law_of_their_moments():
+    """600 targets, two draws each on average: both tails have the size of their level."""
+    rng = np.random.default_rng(8)
+    shares = np.full(600, 1 / 600)
+    reps, level = 1000, 0.05
+    found = [small_tails(x, shares) for x in rng.multinomial(1200, shares, size=reps)]
+    assert found[0].how == "moments"
+    slack = Z * math.sqrt(reps * level * (1 - level))
+    for tail in ("low", "high"):
+        hits = sum(getattr(item, tail) <= level for item in found)
+        assert abs(hits - level * reps) <= slack
+
+
 def test_two_targets_are_a_binomial_law():
     """With two equal targets the exact upper tail is the two-sided binomial test."""
     for a in (0, 3, 8, 14):

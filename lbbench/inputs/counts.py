@@ -204,7 +204,8 @@ def from_counts(counts: Counts, group: str | None = None) -> Imported:
     scenario |= {"schema": SCHEMA, "name": plain(chosen or Path(name).stem), "path": "service"}
     addresses = {label: _address(label) for label in table}
     known = [address for address in addresses.values() if address]
-    pods: list[dict[str, str]] = []
+    pods: list[dict[str, str]]
+    names = {label: address or label for label, address in addresses.items()}
     if len(set(known)) == len(table):
         placement = place(known)
         imported.notes.append(placement.note)
@@ -214,7 +215,8 @@ def from_counts(counts: Counts, group: str | None = None) -> Imported:
             for i, address in enumerate(known)
         ]
     else:
-        pods = [{"name": label[:253]} for label in table]
+        names = _names(list(table))
+        pods = [{"name": name} for name in names.values()]
         imported.notes.append("labels are names: the pods are called so, their nodes are assumed")
     put(scenario, "cluster.pods", pods)
     put(scenario, "traffic.utilisation", UTILISATION)
@@ -226,9 +228,7 @@ def from_counts(counts: Counts, group: str | None = None) -> Imported:
         scenario,
         "observed",
         {
-            "pods": {addresses[label] or label: n for label, n in table.items()}
-            if len(set(known)) == len(table)
-            else dict(table),
+            "pods": {names[label]: n for label, n in table.items()},
             "requests": sum(table.values()),
             "note": "counts" + (f" of {chosen}" if chosen else ""),
         },
@@ -236,6 +236,18 @@ def from_counts(counts: Counts, group: str | None = None) -> Imported:
     for key in ("cluster", "traffic", "observed"):
         imported.sources[key] = f"{name}:{line}"
     return imported
+
+
+def _names(labels: Sequence[str]) -> dict[str, str]:
+    """Return labels as names of pods: printable, short enough, no two alike."""
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for i, label in enumerate(labels):
+        name = "".join(sign if sign.isprintable() else "?" for sign in label[:240]).strip() or "?"
+        name = f"{name}-{i}" if name in taken else name
+        taken.add(name)
+        found[label] = name
+    return found
 
 
 def _address(label: str) -> str | None:

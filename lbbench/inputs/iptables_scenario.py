@@ -10,8 +10,10 @@ from typing import Any
 
 from lbbench.errors import InputError
 from lbbench.inputs.imported import SCHEMA, UTILISATION, Imported, plain, put
+from lbbench.inputs.iptables_rules import Place
 from lbbench.inputs.placement import Placement, place
 from lbbench.inputs.ruleset import Endpoint, RuleSet, Service
+from lbbench.model.addresses import split_address
 
 PLACEHOLDER = "192.0.2."
 """Addresses of endpoints whose DNAT rule is missing: the block reserved for documentation."""
@@ -116,6 +118,8 @@ def _addressed(imported: Imported, service: Service) -> list[tuple[str, Endpoint
     port = known[0].rpartition(":")[2] if known else str(service.port or 80)
     found: list[tuple[str, Endpoint]] = []
     for number, item in enumerate(service.endpoints, 1):
+        if item.address:
+            _check_address(item.address, item.place)
         found.append((item.address or f"{PLACEHOLDER}{number}:{port}", item))
     unknown = len(found) - len(known)
     if unknown:
@@ -162,12 +166,23 @@ def _vip(imported: Imported, service: Service) -> None:
         port = PORTS.get(service.name.rpartition(":")[2], 80)
         vip = f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
         imported.notes.append(f"{service.name}: the port of {ip} is not shown, {port} is assumed")
+    _check_address(vip, service.place)
     put(imported.scenario, "cluster.vip", vip)
     if not service.external:
         imported.notes.append(
             f"{service.name} is not reachable from outside in these rules: the scenario dials its "
             f"cluster address {vip} through the load balancer all the same"
         )
+
+
+def _check_address(address: str, place: Place) -> None:
+    try:
+        split_address(address)
+    except ValueError:
+        raise InputError(
+            f"{place[0]}:{place[1]}: {address!r} is not an address with a port: is the input "
+            "damaged? save the rules again"
+        ) from None
 
 
 def _kube_proxy(

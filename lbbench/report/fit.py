@@ -15,6 +15,9 @@ SHOWN = 12
 """Targets in a table: those that are farthest from what is expected."""
 
 NOTES = 6
+DOUBTFUL = 0.05
+"""Tail below which chance that is not rejected is not called so without a doubt."""
+
 SURE = ((0.99, "almost certainly"), (0.9, "very likely"), (0.7, "likely"), (0.0, "perhaps"))
 STAGES = {
     "azure_lb": "load balancer",
@@ -70,6 +73,11 @@ def verdict_text(group: GroupFit) -> str:
             return (
                 f"This is chance (p {p_value(found.p_corrected)}): the requests stick together "
                 f"and are worth {count(found.effective)} independent ones{times}."
+            )
+        if min(found.p_corrected, found.p_low) < DOUBTFUL:
+            return (
+                f"This can still be chance (p {p_value(found.p_corrected)} as uneven, "
+                f"{p_value(found.p_low)} as even{times}): more counts would tell."
             )
         return f"This is chance (p {p_value(found.p_corrected)}{times})."
     if group.verdict == "too even":
@@ -130,7 +138,8 @@ def figures(found: Chance) -> list[str]:
     how = {
         "chi-square": "",
         "exact": ", exact by all outcomes",
-        "drawn": ", by 20,000 samples",
+        "drawn": ", by sampling",
+        "moments": ", by the exact mean and variance",
     }[found.how]
     lines = [
         (

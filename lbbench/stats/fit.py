@@ -57,7 +57,8 @@ class Chance:
     p_high, p_low
         Probability of a chi2 as large, or as small, if every count were drawn for itself.
     how
-        Where the two come from: the chi-square law, all outcomes (exact), or samples (drawn).
+        Where the two come from: the chi-square law, all outcomes (exact), samples (drawn), or
+        a law with the statistic's own mean and variance (moments).
     design, effective
         Design effect and number of independent draws that the counts are worth.
     p_corrected
@@ -71,7 +72,7 @@ class Chance:
     df: int
     p_high: float
     p_low: float
-    how: Literal["chi-square", "exact", "drawn"]
+    how: Literal["chi-square", "exact", "drawn", "moments"]
     design: Design | None
     effective: float
     p_corrected: float
@@ -104,7 +105,7 @@ def judge(counts: np.ndarray, expected: np.ndarray, *, design: Design | None = N
     found = balance(counts, shares, random=True)
     total = int(counts.sum())
     low, high = found.p_value_low or 0.0, found.p_value or 0.0
-    how: Literal["chi-square", "exact", "drawn"] = "chi-square"
+    how: Literal["chi-square", "exact", "drawn", "moments"] = "chi-square"
     if total * float(shares.min()) < FEW_EXPECTED:
         low, high, how = small_tails(counts, shares)
     effect = max(design.effect, 1.0) if design else 1.0
