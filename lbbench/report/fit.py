@@ -20,10 +20,10 @@ DOUBTFUL = 0.05
 
 SURE = ((0.99, "almost certainly"), (0.9, "very likely"), (0.7, "likely"), (0.0, "perhaps"))
 STAGES = {
-    "azure_lb": "load balancer",
+    "azure_lb": "the load balancer",
     "kube_proxy": "kube-proxy",
-    "reuse_port": "workers",
-    "ingress": "ingress balancer",
+    "reuse_port": "the workers' sockets",
+    "ingress": "the ingress balancer",
 }
 
 
@@ -41,7 +41,7 @@ def show(report: FitReport, console: Console) -> None:
 
 def _show(group: GroupFit, console: Console) -> None:
     title = group.group or group.place
-    stage = f" by the {STAGES[group.stage]}" if group.stage else ""
+    stage = f" by {STAGES[group.stage]}" if group.stage else ""
     what = f"{title}: {count(group.chance.total)} {_unit(group)} on {len(group.names)} targets"
     console.print(Text(f"{what}{stage}", style="bold"))
     console.print(Text(verdict_text(group)))
