@@ -12,6 +12,7 @@ from test_iptables_import import WORDS, written
 from lbbench.errors import InputError
 from lbbench.inputs.iptables import read_iptables
 from lbbench.inputs.iptables_rules import parse_rules
+from lbbench.inputs.iptables_scenario import from_rules
 
 
 @pytest.mark.parametrize(
@@ -136,3 +137,12 @@ def test_arbitrary_bytes_raise_nothing_but_input_errors(tmp_path_factory, conten
     path.write_bytes(content)
     with pytest.raises(InputError):
         read_iptables(path)
+
+
+def test_a_damaged_address_is_one_sentence_with_its_line(tmp_path):
+    """An address that is none does not get as far as the scenario."""
+    path = tmp_path / "node.rules"
+    text = "\n".join(written(2)).replace("10.244.0.1:8080", "10.244.\u00e9.1:8080")
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"node.rules:\d+: '10.244.*' is not an address"):
+        from_rules(read_iptables(path))

@@ -12,6 +12,7 @@ from lbbench.cli.balancers import balancers
 from lbbench.cli.check import check
 from lbbench.cli.compare import compare
 from lbbench.cli.export import export
+from lbbench.cli.fit import fit
 from lbbench.cli.import_ import import_
 from lbbench.cli.plan import plan
 from lbbench.cli.report import report
@@ -73,6 +74,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "walk": walk,
     "verify": verify,
     "import": import_,
+    "fit": fit,
     "balancers": balancers,
     "scenarios": scenarios,
     "schema": schema,

@@ -21,7 +21,12 @@ from lbbench.errors import InputError
 
 def import_(
     kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="iptables or access-log: what the files are")
+        str,
+        typer.Argument(
+            metavar="KIND",
+            help="what the files are: iptables (save, -S, -L), nftables, ipvs, conntrack, "
+            "nginx.conf, access-log or counts",
+        ),
     ],
     paths: Annotated[
         list[str], typer.Argument(metavar="PATH...", help="files, gzip too; - is stdin")
@@ -42,16 +47,21 @@ def import_(
     ] = None,
     service: Annotated[
         str | None,
-        typer.Option(metavar="NAMESPACE/NAME:PORT", help="iptables: the service, if several"),
+        typer.Option(
+            metavar="NAMESPACE/NAME:PORT", help="the service, if several (of counts: the group)"
+        ),
     ] = None,
     backend: Annotated[
         str | None,
-        typer.Option(metavar="NAMESPACE-SERVICE-PORT", help="access-log: the backend, if several"),
+        typer.Option(
+            metavar="NAMESPACE-SERVICE-PORT",
+            help="the backend, if several (of nginx.conf: the upstream)",
+        ),
     ] = None,
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """Turn a node's iptables-save or an ingress access log into a scenario.
+    """Turn rules, tables of connections, configuration, logs or counts into a scenario.
 
     Without -o and --into the scenario goes to stdout and what was found to stderr.
 
@@ -60,6 +70,8 @@ def import_(
       ssh node sudo iptables-save | lbbench import iptables - -o my.yaml
       kubectl logs -n ingress-nginx POD > access.log
       lbbench import access-log access.log --into my.yaml
+      ssh node sudo nft list ruleset | lbbench import nftables - -o my.yaml
+      ssh node sudo conntrack -L | lbbench import conntrack - --service 20.1.2.3:80
     """  # noqa: D301
     target = output or into
     if target is not None and target.suffix not in (".yaml", ".yml"):

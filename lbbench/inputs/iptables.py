@@ -145,7 +145,12 @@ def _nothing(texts: Sequence[RuleText], ruleset: RuleSet) -> str:
     kinds = sum((text.looks_like for text in texts), texts[0].looks_like.__class__())
     if kinds:
         kind = kinds.most_common(1)[0][0]
-        return f"{path}: this looks like the output of {kind}; write it with: sudo iptables-save"
+        if "nft" in kind:
+            return f"{path}: this looks like the output of {kind}; lbbench import nftables reads it"
+        return (
+            f"{path}: this looks like the output of {kind}, without the rules of a service; "
+            "write it with: sudo iptables-save"
+        )
     if ruleset.unresolved:
         return (
             f"{path}: names {', '.join(ruleset.unresolved[:SHOWN])} but holds none of their chains "

@@ -10,13 +10,22 @@ from typing import Any
 
 from lbbench.errors import InputError
 from lbbench.inputs.imported import SCHEMA, UTILISATION, Imported, plain, put
+from lbbench.inputs.iptables_rules import Place
 from lbbench.inputs.placement import Placement, place
 from lbbench.inputs.ruleset import Endpoint, RuleSet, Service
+from lbbench.model.addresses import split_address
 
 PLACEHOLDER = "192.0.2."
 """Addresses of endpoints whose DNAT rule is missing: the block reserved for documentation."""
 
 SHOWN = 10  # endpoints in the summary
+
+SAVE = {
+    "iptables": "sudo iptables-save",
+    "nftables": "sudo nft list ruleset",
+    "ipvs": "sudo ipvsadm -Ln",
+}
+"""What prints all rules, by kube-proxy's mode."""
 
 PORTS = {"https": 443, "http": 80}
 
@@ -109,6 +118,8 @@ def _addressed(imported: Imported, service: Service) -> list[tuple[str, Endpoint
     port = known[0].rpartition(":")[2] if known else str(service.port or 80)
     found: list[tuple[str, Endpoint]] = []
     for number, item in enumerate(service.endpoints, 1):
+        if item.address:
+            _check_address(item.address, item.place)
         found.append((item.address or f"{PLACEHOLDER}{number}:{port}", item))
     unknown = len(found) - len(known)
     if unknown:
@@ -155,12 +166,23 @@ def _vip(imported: Imported, service: Service) -> None:
         port = PORTS.get(service.name.rpartition(":")[2], 80)
         vip = f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
         imported.notes.append(f"{service.name}: the port of {ip} is not shown, {port} is assumed")
+    _check_address(vip, service.place)
     put(imported.scenario, "cluster.vip", vip)
     if not service.external:
         imported.notes.append(
             f"{service.name} is not reachable from outside in these rules: the scenario dials its "
             f"cluster address {vip} through the load balancer all the same"
         )
+
+
+def _check_address(address: str, place: Place) -> None:
+    try:
+        split_address(address)
+    except ValueError:
+        raise InputError(
+            f"{place[0]}:{place[1]}: {address!r} is not an address with a port: is the input "
+            "damaged? save the rules again"
+        ) from None
 
 
 def _kube_proxy(
@@ -170,8 +192,10 @@ def _kube_proxy(
     ruleset: RuleSet,
 ) -> None:
     policy = service.external_policy or "Cluster"
-    stage: dict[str, Any] = {"mode": "iptables", "external_traffic_policy": policy}
-    if service.mode == "nth":
+    stage: dict[str, Any] = {"mode": service.proxy, "external_traffic_policy": policy}
+    if service.scheduler:
+        stage["scheduler"] = service.scheduler
+    if service.mode == "nth" and service.proxy == "iptables":
         stage["mode"] = "iptables_nth"
     if service.affinity_seconds:
         stage["session_affinity"] = "ClientIP"
@@ -187,9 +211,10 @@ def _kube_proxy(
         raise InputError(
             f"{service.place[0]}:{service.place[1]}: rules of {service.name} are missing, the "
             f"shares of its {len(endpoints)} rules add up to {sum(service.shares):.4f}; "
-            "save all rules with: sudo iptables-save"
+            f"save all rules with: {SAVE[service.proxy]}"
         )
-    if policy == "Cluster" and len(endpoints) > 1 and service.mode != "nth":
+    plain_rules = service.proxy == "iptables" and service.mode != "nth"
+    if policy == "Cluster" and len(endpoints) > 1 and plain_rules:
         stage["probabilities"] = _probabilities(imported, service, endpoints)
     put(imported.scenario, "stages.kube_proxy", stage)
 
@@ -218,15 +243,18 @@ def _probabilities(
 
 def _summary(service: Service) -> str:
     """Return what was read of the service in one sentence."""
+    written = service.proxy == "iptables"
     shown = [
-        f"{item.address or item.chain} {item.probability:.11g} ({item.share:.5f})"
+        f"{item.address or item.chain} "
+        + (f"{item.probability:.11g} ({item.share:.5f})" if written else f"{item.share:.5f}")
         for item in service.endpoints[:SHOWN]
     ]
     more = len(service.endpoints) - len(shown)
     affinity = f", affinity {service.affinity_seconds} s" if service.affinity_seconds else ""
     return (
         f"{_facts(service)}, externalTrafficPolicy {service.external_policy or 'not shown'}"
-        f"{affinity}; endpoints with probability as written (exact share): {', '.join(shown)}"
+        f"{affinity}; endpoints with "
+        f"{'probability as written (exact share)' if written else 'share'}: {', '.join(shown)}"
         + (f" and {more} more" if more else "")
     )
 
@@ -251,6 +279,6 @@ def _counted(imported: Imported, endpoints: list[tuple[str, Endpoint]]) -> None:
         return
     put(imported.scenario, "observed.pods", counts)
     put(imported.scenario, "observed.requests", total)
-    note = "new connections by the packet counters of the rules, since these were last written"
+    note = "new connections by the counters of the rules, since these were last written"
     imported.scenario["observed"]["note"] += f"; {note}"
     imported.notes.append(f"observed: {total} {note}")

@@ -45,6 +45,8 @@ class Service:
     local_by_file: dict[str, tuple[str, ...]]  # addresses, where several nodes' saves were read
     cluster_wide: bool  # False: `endpoints` are only the local ones
     place: Place  # the first rule that names it
+    proxy: str = "iptables"  # kube-proxy's mode: iptables, nftables, ipvs
+    scheduler: str | None = None  # of IPVS
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -32,8 +32,9 @@ def show(imported: Imported, trial: Trial, console: Console, written: Sequence[s
         console.print()
         console.print(shares_table(trial.result))
         console.print()
-        console.print(latency_table(trial.result))
-        console.print()
+        if Observed.of(trial.result).latency:
+            console.print(latency_table(trial.result))
+            console.print()
     if trial.reason:
         console.print(Text(f"not simulated for comparison: {trial.reason}"))
     for path in written:

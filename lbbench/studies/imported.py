@@ -65,6 +65,41 @@ def _iptables(paths: list[str], _progress: Progress | None, service: str | None 
     return scenario_from(read_iptables(paths), service=service)
 
 
+def _nftables(paths: list[str], _progress: Progress | None, service: str | None = None) -> Imported:
+    from lbbench.inputs.nftables import read_nftables
+
+    return scenario_from(read_nftables(paths), service=service)
+
+
+def _ipvs(paths: list[str], _progress: Progress | None, service: str | None = None) -> Imported:
+    from lbbench.inputs.ipvs import read_ruleset
+
+    return scenario_from(read_ruleset(paths), service=service)
+
+
+def _conntrack(
+    paths: list[str], _progress: Progress | None, service: str | None = None
+) -> Imported:
+    from lbbench.inputs.conntrack import read_conntrack
+    from lbbench.inputs.conntrack_scenario import from_conntrack
+
+    return from_conntrack(read_conntrack(paths), service)
+
+
+def _nginx_conf(
+    paths: list[str], _progress: Progress | None, backend: str | None = None
+) -> Imported:
+    from lbbench.inputs.nginx_conf import read_nginx_conf
+
+    return read_nginx_conf(paths, backend)
+
+
+def _counts(paths: list[str], _progress: Progress | None, service: str | None = None) -> Imported:
+    from lbbench.inputs.counts import from_counts, read_counts
+
+    return from_counts(read_counts(paths), service)
+
+
 def _access_log(
     paths: list[str], progress: Progress | None, backend: str | None = None
 ) -> Imported:
@@ -73,10 +108,21 @@ def _access_log(
     return scenario_from(log=read_access_log(paths, progress), backend=backend)
 
 
-KINDS: dict[str, Callable[..., Imported]] = {"iptables": _iptables, "access-log": _access_log}
+KINDS: dict[str, Callable[..., Imported]] = {
+    "iptables": _iptables,
+    "nftables": _nftables,
+    "ipvs": _ipvs,
+    "conntrack": _conntrack,
+    "nginx.conf": _nginx_conf,
+    "counts": _counts,
+    "access-log": _access_log,
+}
 """Readers by the name of what they read: called as reader(paths, progress, option=value)."""
 
-OPTIONS = {"service": ("iptables",), "backend": ("access-log",)}
+OPTIONS = {
+    "service": ("iptables", "nftables", "ipvs", "conntrack", "counts"),
+    "backend": ("access-log", "nginx.conf"),
+}
 """The kinds that an option of ``lbbench import`` belongs to."""
 
 
