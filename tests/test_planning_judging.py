@@ -25,7 +25,7 @@ def some(n: int = 4, mean: float = 0.1, requests: int = 2000, **more):
 
 def verdict(objective: Objective, replications) -> str:
     """Return the verdict at the level of a plan with one objective."""
-    return judge(replications, [objective], level_of(1, 1)).verdict
+    return judge(replications, [objective], level_of(LOOKS[-1], 1, 1)).verdict
 
 
 def test_the_looks_together_err_as_rarely_as_promised(monkeypatch):
@@ -50,7 +50,7 @@ def test_the_looks_together_err_as_rarely_as_promised(monkeypatch):
             made._replace(replication=i, largest=float(value)) for i, value in enumerate(values)
         ]
         for look in LOOKS:
-            found = judge(replications[:look], [objective], level_of(1, 1)).verdict
+            found = judge(replications[:look], [objective], level_of(look, 1, 1)).verdict
             if found != "undecided":
                 break
         ended[found] += 1
@@ -63,9 +63,9 @@ def test_the_looks_together_err_as_rarely_as_promised(monkeypatch):
 def test_the_interval_for_reading_is_narrower_than_the_one_that_decides():
     """One is at 95 %, the other at the level of a look; both hold the estimate."""
     for objective in (Objective("latency.mean", 1.0), Objective("error_rate", 0.5)):
-        judged = judge(some(8, failed=50), [objective], level_of(1, 1))
+        judged = judge(some(8, failed=50), [objective], level_of(8, 1, 1))
         reading = judged.readings[0]
-        assert judged.level == level_of(1, 1) > 0.95
+        assert judged.level == level_of(8, 1, 1) > 0.95
         assert reading.low < reading.ci95[0] < reading.estimate < reading.ci95[1] < reading.high
         alone = judge(some(8, failed=50), [objective], 0.95).readings[0]
         assert (alone.low, alone.high) == reading.ci95
@@ -73,15 +73,17 @@ def test_the_interval_for_reading_is_narrower_than_the_one_that_decides():
 
 def test_more_looks_objectives_and_clusters_share_the_chance_of_an_error():
     """The level of one interval leaves 5 % to all of them together."""
-    assert 1.0 - level_of(1, 1) == pytest.approx(0.05 / len(LOOKS))
-    assert 1.0 - level_of(3, 2) == pytest.approx(0.05 / len(LOOKS) / 6)
+    spent = [1.0 - level_of(look, 1, 1) for look in LOOKS]
+    assert sum(spent) == pytest.approx(0.05)
+    assert spent == sorted(spent)
+    assert 1.0 - level_of(8, 3, 2) == pytest.approx(spent[1] / 6)
 
 
 @pytest.mark.parametrize("metric", ["latency.mean", "latency.p90", "latency.p99"])
 def test_a_value_is_judged_by_the_ends_of_its_interval(metric):
     """Far below the limit it is met, far above not met, at the estimate itself undecided."""
     drawn = some()
-    reading = judge(drawn, [Objective(metric, 1.0)], level_of(1, 1)).readings[0]
+    reading = judge(drawn, [Objective(metric, 1.0)], level_of(LOOKS[-1], 1, 1)).readings[0]
     assert reading.low < reading.estimate < reading.high
     assert verdict(Objective(metric, reading.high), drawn) == "met"
     assert verdict(Objective(metric, reading.estimate), drawn) == "undecided"
@@ -99,19 +101,20 @@ def test_attainment_is_to_be_high():
     """The share within the largest latency limit must be at least its own limit."""
     drawn = some()  # 63 % of exponential latencies are within their mean
     both = [Objective("latency.p50", 0.1), Objective("attainment", 0.5)]
-    judged = judge(drawn, both, level_of(2, 1))
+    judged = judge(drawn, both, level_of(8, 2, 1))
     assert judged.readings[1].estimate == pytest.approx(1 - np.exp(-1), abs=0.02)
     assert [reading.verdict for reading in judged.readings] == ["met", "met"]
     over = [Objective("latency.p50", 0.1), Objective("attainment", 0.7)]
-    assert judge(drawn, over, level_of(2, 1)).verdict == "not met"
+    assert judge(drawn, over, level_of(8, 2, 1)).verdict == "not met"
 
 
 def test_no_failure_seen_is_a_bound_not_a_zero():
     """Of n requests without a failure the rate may be about log(1 / alpha) / n all the same."""
     drawn = some(4)  # 8000 requests
-    reading = judge(drawn, [Objective("error_rate", 0.001)], level_of(1, 1)).readings[0]
+    alpha = 1.0 - level_of(LOOKS[-1], 1, 1)
+    reading = judge(drawn, [Objective("error_rate", 0.001)], level_of(LOOKS[-1], 1, 1)).readings[0]
     assert reading.estimate == 0.0
-    assert reading.high == pytest.approx(-np.log(0.005) / 8000, rel=0.01)
+    assert reading.high == pytest.approx(-np.log(0.5 * alpha) / 8000, rel=0.01)
     assert verdict(Objective("error_rate", 0.001), drawn) == "met"
     assert verdict(Objective("error_rate", 0.0005), drawn) == "undecided"
     assert verdict(Objective("error_rate", 0.0), drawn) == "met"  # asked for none, and none there
@@ -141,7 +144,7 @@ def test_a_cluster_over_capacity_is_not_met_whatever_its_latencies():
     assert verdict(Objective("latency.mean", 10.0), full) == "not met"
     once = [*some(3), *some(1, overloaded=True)]
     assert verdict(Objective("latency.mean", 10.0), once) == "met"
-    judged = judge(full, [Objective("latency.mean", 10.0)], level_of(1, 1), can_overload=False)
+    judged = judge(full, [Objective("latency.mean", 10.0)], level_of(8, 1, 1), can_overload=False)
     assert judged.verdict == "met"
 
 
@@ -163,5 +166,5 @@ def test_runs_that_still_drift_say_so():
         sample(np.linspace(0.1, 0.2, 2000) * rng.exponential(1.0, 2000), number=i) for i in range(4)
     ]
     objectives = [Objective("latency.mean", 1.0)]
-    assert judge(rising, objectives, level_of(1, 1)).drift > 0.3
-    assert judge(some(), objectives, level_of(1, 1)).drift is None
+    assert judge(rising, objectives, level_of(8, 1, 1)).drift > 0.3
+    assert judge(some(), objectives, level_of(8, 1, 1)).drift is None

@@ -127,6 +127,6 @@ def _judged(
     return judge(
         planner.runs.of(cluster, REPLICATIONS),
         planner.objectives,
-        level_of(len(planner.objectives), 1),
+        level_of(REPLICATIONS, len(planner.objectives), 1),
         can_overload=planner.can_overload,
     )

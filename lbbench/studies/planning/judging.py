@@ -2,8 +2,9 @@
 
 A value is looked at after 4, 8, 16, 32 and 64 replications until it is decided. It is met when the
 upper end of the interval of every objective is within its limit, and not met when the lower end of
-one is beyond it. The chance of a wrong decision is spent in equal parts on the looks, and on the
-objectives and clusters of a look (Bonferroni), so that the answer is right with 95 %: it can be
+one is beyond it. The chance of a wrong decision is spent on the looks, more of it on later ones
+(`SPENT`), and in equal parts on the objectives and clusters of a look (Bonferroni), so that the
+answer is right with 95 %: it can be
 wrong on two sides, a value below it that was called not met, and its own "met", and each side gets
 half. Values further off err in the same replications, if at all, because every value meets the
 same requests; their errors lie inside those of the nearest.
@@ -37,6 +38,13 @@ from lbbench.studies.planning.sample import Sample
 
 LOOKS = (4, 8, 16, 32, 64)
 """Replications after which a value is looked at."""
+
+SPENT = (1, 1, 2, 3, 5)
+"""Parts of the chance of a wrong decision that the looks may take.
+
+Few replications decide what is clear at any level; those at the last look are dear, and what they
+leave open stays so.
+"""
 
 BY_SPREAD = ("latency.max", "utilisation.max")
 """Metrics that are judged by the spread of the replications' own values."""
@@ -100,9 +108,13 @@ def objectives_of(given: Mapping[str, object]) -> tuple[Objective, ...]:
     return tuple(made)
 
 
-def level_of(objectives: int, clusters: int, confidence: float = LEVEL) -> float:
-    """Return the level of one interval at one look, so that the decision has ``confidence``."""
-    return 1.0 - (1.0 - confidence) / (len(LOOKS) * objectives * clusters)
+def level_of(look: int, objectives: int, clusters: int, confidence: float = LEVEL) -> float:
+    """Return the level of one interval at one look, so that the decision has ``confidence``.
+
+    ``look``: the replications that are looked at; those of no look count as the first.
+    """
+    spent = SPENT[LOOKS.index(look) if look in LOOKS else 0] / sum(SPENT)
+    return 1.0 - (1.0 - confidence) * spent / (objectives * clusters)
 
 
 def judge(

@@ -25,13 +25,16 @@ from lbbench.studies.planning.loss import Unit
 from lbbench.studies.planning.search import least_far
 from lbbench.studies.planning.sides import sides_of
 from lbbench.studies.planning.subject import STEPS, Subject, finer
-from lbbench.studies.planning.verdicts import Decided, is_within, joined, worst
+from lbbench.studies.planning.verdicts import Decided, is_within, joined, seemingly, worst
 
 GLANCE = 2
 """Replications that show a search where to go; they decide nothing."""
 
 REFINED = 2
 """Times that the steps of a rate are made smaller, each time by at most STEPS."""
+
+ROUGH_LOOK = 16
+"""Replications after which a value that is no side of the answer may be passed by."""
 
 SURPRISE_LOOKS = LOOKS[:1]
 """The look at the value beyond the answer, which should be met all the more."""
@@ -185,7 +188,7 @@ class Planner:
             return False
         self.tell(self.amount(number))
         yield Need(case.clusters, GLANCE, f"{self.amount(number)} with {self.balancer}")
-        level = level_of(len(self.objectives), len(case.clusters))
+        level = level_of(GLANCE, len(self.objectives), len(case.clusters))
         parts = tuple((cluster, self._judged(cluster, GLANCE, level)) for cluster in case.clusters)
         seems = all(
             not judged.overloaded and all(is_within(item) for item in judged.readings)
@@ -209,15 +212,20 @@ class Planner:
         samples = self.runs.of(cluster, look)
         return judge(samples, self.objectives, level, can_overload=self.can_overload)
 
-    def decide(self, number: int, looks: Sequence[int] = LOOKS) -> Generator[Need, None, Decided]:
-        """Run replications of a value until it is decided, or the last look is over."""
+    def decide(
+        self, number: int, looks: Sequence[int] = LOOKS, *, roughly: bool = False
+    ) -> Generator[Need, None, Decided]:
+        """Run replications of a value until it is decided, or the last look is over.
+
+        ``roughly``: from `ROUGH_LOOK` on the 95 % interval of one look is enough to pass by a
+        value that misses an objective; it is "likely not met" then.
+        """
         if number in self.decided or self._is_known(number):
             return self.decided[number]
         case = self.case(number)
         if case.cannot is not None:
             self.decided[number] = Decided(case, "not met", ())
             return self.decided[number]
-        level = level_of(len(self.objectives), len(case.clusters))
         parts: dict[Cluster, Judged] = {}
         verdict: Outcome = "undecided"
         for look in looks:
@@ -228,9 +236,12 @@ class Planner:
             )
             self.tell(f"{self.amount(number)}, {look} replications")
             yield Need(is_open, look, f"{self.amount(number)} with {self.balancer}")
+            level = level_of(look, len(self.objectives), len(case.clusters))
             for cluster in is_open:
                 parts[cluster] = self._judged(cluster, look, level)
             verdict = joined([part.verdict for part in parts.values()])
+            if roughly and verdict == "undecided" and look >= ROUGH_LOOK:
+                verdict = seemingly([part.readings for part in parts.values()])
             if verdict != "undecided":
                 break
         if verdict == "undecided" and looks[-1] == LOOKS[-1]:

@@ -4,6 +4,10 @@ What lies between them is undecided. Two borders are searched, each by steps of 
 halves: that of what is met, which is the answer, and that of what is not met. So a long stretch of
 undecided values takes a few looks, not one for each value: those in it that are asked get all
 replications and stay undecided, those passed over lie between two of them.
+
+The answer and the value beside it get all replications that their verdicts take. Where the latter
+stays undecided, how far that goes on beyond it is told by rougher looks: they cannot change the
+answer, and all replications for each of them would double the cost of a plan.
 """
 
 from __future__ import annotations
@@ -15,6 +19,8 @@ from lbbench.studies.planning.driver import Need
 from lbbench.studies.planning.hopeless import hopeless
 from lbbench.studies.planning.judging import LOOKS, Outcome
 from lbbench.studies.planning.search import least_far, steps_nearby
+
+MISSED: tuple[Outcome, ...] = ("not met", "likely not met")
 
 if TYPE_CHECKING:
     from lbbench.studies.planning.planner import Planner
@@ -70,10 +76,10 @@ def _sides_of_least(planner: Planner, start: int) -> Generator[Need, None, Sides
 
 def _first_open(planner: Planner, far: int) -> Generator[Need, None, int]:
     """Return the least value up to ``far``, which is not "not met", above one that is."""
-    missed = [n for n, item in planner.decided.items() if n < far and item.verdict == "not met"]
+    missed = [n for n, item in planner.decided.items() if n < far and item.verdict in MISSED]
     near = max(missed, default=0)
     border = yield from _border(
-        planner, far - 1, lambda verdict: verdict != "not met", near=near, far=far
+        planner, far - 1, lambda verdict: verdict not in MISSED, near=near, far=far, side=far - 1
     )
     assert border.number is not None
     return border.number
@@ -85,13 +91,14 @@ def _sides_of_greatest(planner: Planner, start: int) -> Generator[Need, None, Si
     answer = (not_met.number or most + 1) - 1
     if answer == most:
         return Sides(answer, None)
-    missed = [n for n, item in planner.decided.items() if n > answer and item.verdict == "not met"]
+    missed = [n for n, item in planner.decided.items() if n > answer and item.verdict in MISSED]
     beyond = yield from _border(
         planner,
         answer + 1,
-        lambda verdict: verdict == "not met",
+        lambda verdict: verdict in MISSED,
         near=answer,
         far=min(missed, default=None),
+        side=answer + 1,
     )
     last = (beyond.number or most + 1) - 1
     met = [n for n, item in planner.decided.items() if n <= last and item.verdict == "met"]
@@ -109,17 +116,20 @@ def _border(
     near: int = 0,
     far: int | None = None,
     can_stop: bool = False,
+    side: int | None = None,
 ) -> Generator[Need, None, _Border]:
     """Return the least value whose verdict is far, searched from ``start`` on.
 
-    ``can_stop``: give up where larger ones do not help.
+    ``can_stop``: give up where larger ones do not help. ``side``: the value beside the answer; all
+    others are decided roughly. None: all are decided fully.
     """
     most = planner.subject.most
     search = least_far(start, near=near, far=far, most=most, steps=steps_nearby())
     try:
         number = next(search)
         while True:
-            decided = yield from planner.decide(number)
+            roughly = side is not None and number != side
+            decided = yield from planner.decide(number, roughly=roughly)
             if can_stop and decided.verdict != "met":
                 why = hopeless(planner, number)
                 if why is not None:

@@ -34,6 +34,19 @@ def joined(verdicts: Sequence[Outcome]) -> Outcome:
     return "undecided" if "undecided" in verdicts else "met"
 
 
+def seemingly(clusters: Sequence[Sequence[Reading]]) -> Outcome:
+    """Return the verdict by 95 % intervals of one look: an objective is missed, or all is open."""
+    return "likely not met" if any(_is_beyond(i) for row in clusters for i in row) else "undecided"
+
+
+def _is_beyond(reading: Reading) -> bool:
+    """Tell whether the whole 95 % interval of the figure alone is beyond the limit."""
+    if reading.ci95 is None:
+        return False
+    low, high = reading.ci95
+    return high < reading.limit if reading.metric == "attainment" else low > reading.limit
+
+
 def readings_of(decided: Decided) -> list[Reading]:
     """Return the readings of a value by objective: of the cluster that comes off worst."""
     of_each = zip(*(judged.readings for _, judged in decided.parts), strict=True)
