@@ -18,7 +18,7 @@ MANIFEST = {
     item["file"]: item["expect"]
     for item in json.loads((FILES / "MANIFEST.json").read_text(encoding="utf-8"))["files"]
 }
-RULES = sorted(name for name in MANIFEST if not name.endswith(".log"))
+RULES = sorted(name for name in MANIFEST if name.endswith((".rules", ".sh")))
 U31 = 2**31
 WORDS = (
     *("-A", "KUBE-SVC-X", "KUBE-SEP-1", "KUBE-SERVICES", "-j", "-m", "!", "-s", "10.0.0.1/32"),

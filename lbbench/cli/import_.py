@@ -21,7 +21,11 @@ from lbbench.errors import InputError
 
 def import_(
     kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="iptables or access-log: what the files are")
+        str,
+        typer.Argument(
+            metavar="KIND",
+            help="what the files are: iptables, access-log, kubernetes or azure",
+        ),
     ],
     paths: Annotated[
         list[str], typer.Argument(metavar="PATH...", help="files, gzip too; - is stdin")
@@ -42,16 +46,26 @@ def import_(
     ] = None,
     service: Annotated[
         str | None,
-        typer.Option(metavar="NAMESPACE/NAME:PORT", help="iptables: the service, if several"),
+        typer.Option(metavar="NAMESPACE/NAME:PORT", help="iptables, kubernetes: the service"),
     ] = None,
     backend: Annotated[
         str | None,
         typer.Option(metavar="NAMESPACE-SERVICE-PORT", help="access-log: the backend, if several"),
     ] = None,
+    namespace: Annotated[
+        str | None, typer.Option(metavar="NAME", help="kubernetes: look only in this namespace")
+    ] = None,
+    ingress: Annotated[
+        str | None,
+        typer.Option(metavar="NAMESPACE/NAME", help="kubernetes: the Ingress, if several"),
+    ] = None,
+    rule: Annotated[
+        str | None, typer.Option(metavar="NAME", help="azure: the load balancing rule, if several")
+    ] = None,
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """Turn a node's iptables-save or an ingress access log into a scenario.
+    """Turn what an operator can save of a cluster into a scenario.
 
     Without -o and --into the scenario goes to stdout and what was found to stderr.
 
@@ -60,6 +74,9 @@ def import_(
       ssh node sudo iptables-save | lbbench import iptables - -o my.yaml
       kubectl logs -n ingress-nginx POD > access.log
       lbbench import access-log access.log --into my.yaml
+      kubectl get nodes,pods,svc,endpointslices,ingress,configmap,deploy -A -o json > all.json
+      lbbench import kubernetes all.json --into my.yaml
+      az network lb list -g MC_GROUP | lbbench import azure - --into my.yaml
     """  # noqa: D301
     target = output or into
     if target is not None and target.suffix not in (".yaml", ".yml"):
@@ -73,7 +90,15 @@ def import_(
 
     with Bar(quiet=quiet) as bar:
         imported = read_input(
-            kind, paths, into=into, service=service, backend=backend, progress=bar
+            kind,
+            paths,
+            into=into,
+            progress=bar,
+            service=service,
+            backend=backend,
+            namespace=namespace,
+            ingress=ingress,
+            rule=rule,
         )
     text = dump(imported.scenario)
     if target is None:

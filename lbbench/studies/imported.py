@@ -73,10 +73,35 @@ def _access_log(
     return scenario_from(log=read_access_log(paths, progress), backend=backend)
 
 
-KINDS: dict[str, Callable[..., Imported]] = {"iptables": _iptables, "access-log": _access_log}
+def _kubernetes(paths: list[str], _progress: Progress | None, **chosen: str) -> Imported:
+    from lbbench.inputs.kubernetes_objects import read_kubernetes
+    from lbbench.inputs.kubernetes_scenario import from_cluster
+
+    return from_cluster(read_kubernetes(paths), **chosen)
+
+
+def _azure(paths: list[str], _progress: Progress | None, rule: str | None = None) -> Imported:
+    from lbbench.inputs.azure import read_azure
+    from lbbench.inputs.azure_scenario import from_azure
+
+    return from_azure(read_azure(paths), rule)
+
+
+KINDS: dict[str, Callable[..., Imported]] = {
+    "iptables": _iptables,
+    "access-log": _access_log,
+    "kubernetes": _kubernetes,
+    "azure": _azure,
+}
 """Readers by the name of what they read: called as reader(paths, progress, option=value)."""
 
-OPTIONS = {"service": ("iptables",), "backend": ("access-log",)}
+OPTIONS = {
+    "service": ("iptables", "kubernetes"),
+    "backend": ("access-log",),
+    "namespace": ("kubernetes",),
+    "ingress": ("kubernetes",),
+    "rule": ("azure",),
+}
 """The kinds that an option of ``lbbench import`` belongs to."""
 
 
