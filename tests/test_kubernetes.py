@@ -367,3 +367,16 @@ def test_objects_with_odd_values_make_no_other_exception(tmp_path_factory, data)
     except InputError as error:
         said = str(error)
         assert "\n" not in said
+
+
+def test_pasted_tables_with_prompts_become_a_scenario():
+    """Wide tables of a terminal: addresses and nodes; the pod that is not ready has no endpoint."""
+    found = from_cluster(read_kubernetes(DATA / "pasted.txt"))
+    assert [(p["address"], p["node"][-1]) for p in found.scenario["cluster"]["pods"]] == [
+        ("10.244.0.13:8080", "0"),
+        ("10.244.1.9:8080", "1"),
+    ]
+    assert found.scenario["cluster"]["vip"] == "203.0.113.44:80"
+    assert not found.skipped
+    assert "a table tells no externalTrafficPolicy" in " ".join(found.notes)
+    build(found.scenario)

@@ -44,7 +44,7 @@ def json_parts(pieces: Iterable[bytes], name: str) -> Iterator[Part]:
             yield part
     except ijson.IncompleteJSONError as error:
         told = _first_line(error)
-        if "parse error" in told or "lexical error" in told:
+        if " error" in told and "premature EOF" not in told:
             raise InputError(
                 f"{name}: no valid JSON after {count} objects ({told}); save it again"
             ) from None
