@@ -46,6 +46,8 @@ HOMES = {
     "polars": (),
     "hdrh": (),
     "ruamel": (),
+    "yaml": (),
+    "ijson": (),
 }
 """Beginnings of the files that may import a slow library at their top, not in functions only."""
 

@@ -25,7 +25,7 @@ def import_(
         typer.Argument(
             metavar="KIND",
             help="what the files are: iptables (save, -S, -L), nftables, ipvs, conntrack, "
-            "nginx.conf, access-log or counts",
+            "kubernetes, azure, nginx.conf, access-log or counts",
         ),
     ],
     paths: Annotated[
@@ -58,10 +58,20 @@ def import_(
             help="the backend, if several (of nginx.conf: the upstream)",
         ),
     ] = None,
+    namespace: Annotated[
+        str | None, typer.Option(metavar="NAME", help="kubernetes: look only in this namespace")
+    ] = None,
+    ingress: Annotated[
+        str | None,
+        typer.Option(metavar="NAMESPACE/NAME", help="kubernetes: the Ingress, if several"),
+    ] = None,
+    rule: Annotated[
+        str | None, typer.Option(metavar="NAME", help="azure: the load balancing rule, if several")
+    ] = None,
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
-    """Turn rules, tables of connections, configuration, logs or counts into a scenario.
+    """Turn rules, objects, connections, configuration, logs or counts into a scenario.
 
     Without -o and --into the scenario goes to stdout and what was found to stderr.
 
@@ -72,6 +82,9 @@ def import_(
       lbbench import access-log access.log --into my.yaml
       ssh node sudo nft list ruleset | lbbench import nftables - -o my.yaml
       ssh node sudo conntrack -L | lbbench import conntrack - --service 20.1.2.3:80
+      kubectl get nodes,pods,svc,endpointslices,ingress,configmap,deploy -A -o json > all.json
+      lbbench import kubernetes all.json --into my.yaml
+      az network lb list -g MC_GROUP | lbbench import azure - --into my.yaml
     """  # noqa: D301
     target = output or into
     if target is not None and target.suffix not in (".yaml", ".yml"):
@@ -85,7 +98,15 @@ def import_(
 
     with Bar(quiet=quiet) as bar:
         imported = read_input(
-            kind, paths, into=into, service=service, backend=backend, progress=bar
+            kind,
+            paths,
+            into=into,
+            progress=bar,
+            service=service,
+            backend=backend,
+            namespace=namespace,
+            ingress=ingress,
+            rule=rule,
         )
     text = dump(imported.scenario)
     if target is None:

@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 
 POINTS_PER_WEIGHT = 160  # chash.lua: CONSISTENT_POINTS
+MOST_REMEMBERED = 4096  # names whose points a process keeps, 640 bytes each
+
 NEAR = 4  # points that a look-up compares without a branch; 0 and 8 took longer
 HIGHEST = np.uint32(2**32 - 1)
 
@@ -30,18 +33,24 @@ def ketama_points(
     over the four little-endian bytes of point k-1, beginning with 0. Points with equal hashes keep
     the order of ``names``; `ring_find` returns the first of them.
     """
-    hashes: list[int] = []
-    owners: list[int] = []
-    for owner, name in enumerate(names):
-        base = zlib.crc32(name.encode("utf-8", "surrogateescape"))
-        point = 0
-        for _ in range(POINTS_PER_WEIGHT * (1 if weights is None else weights[owner])):
-            point = zlib.crc32(point.to_bytes(4, "little"), base)
-            hashes.append(point)
-            owners.append(owner)
-    made = np.array(hashes, np.uint32)
+    counts = [POINTS_PER_WEIGHT * n for n in ([1] * len(names) if weights is None else weights)]
+    rows = [_points_of(name, count) for name, count in zip(names, counts, strict=True)]
+    made = np.concatenate([np.zeros(0, np.uint32), *rows])
     order = np.argsort(made, kind="stable")
-    return made[order], np.array(owners, np.int64)[order]
+    return made[order], np.repeat(np.arange(len(rows), dtype=np.int64), counts)[order]
+
+
+@lru_cache(maxsize=MOST_REMEMBERED)
+def _points_of(name: str, count: int) -> np.ndarray:
+    """Return uint32[count], the points of one name as they are made; the runs of a study repeat."""
+    base = zlib.crc32(name.encode("utf-8", "surrogateescape"))
+    point, points = 0, []
+    for _ in range(count):
+        point = zlib.crc32(point.to_bytes(4, "little"), base)
+        points.append(point)
+    made = np.array(points, np.uint32)
+    made.flags.writeable = False
+    return made
 
 
 def empty_ring(points: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -18,11 +18,19 @@ from lbbench.inputs.access_log_scenario import from_log
 from lbbench.inputs.imported import UTILISATION, Imported, drop, leaf, ordered, put
 from lbbench.inputs.iptables_scenario import from_rules
 from lbbench.inputs.placement import KUBENET, host_of
+from lbbench.inputs.reconcile import (
+    fit_probabilities,
+    is_real,
+    joined_nodes,
+    one_table,
+    path_of,
+    settle_nodes,
+)
 from lbbench.inputs.ruleset import RuleSet, Service, ranked
 from lbbench.inputs.yaml import parse
 from lbbench.model.check import build
 
-CONTROLLERS = ("cluster.vip", "cluster.ingress.replicas", "stages.kube_proxy", "stages.azure_lb")
+CONTROLLERS = ("cluster.vip", "cluster.ingress.replicas", "stages.kube_proxy")
 """What the rules of an ingress controller tell; of another service they do not fit the ingress."""
 
 RATES = {"rate", "rates", "base", "steps", "users"}
@@ -102,13 +110,17 @@ def merge(earlier: Imported, new: Imported) -> Imported:
     merged = copy.deepcopy(earlier.scenario)
     added = copy.deepcopy(new.scenario)
     said: list[str] = []
-    if {_path(merged), _path(added)} == {"ingress", "service"}:
+    if {path_of(merged), path_of(added)} == {"ingress", "service"}:
         said += _to_ingress(merged, added, earlier, new)
+    said += settle_nodes(
+        merged, added, _place(earlier, "cluster.nodes"), _place(new, "cluster.nodes")
+    )
+    whole = WHOLE if one_table(merged, added) else tuple(set(WHOLE) - {"stages.kube_proxy"})
     _settle_load(merged, added)
     _join_observed(merged, added)
-    for key, told in _leaves(added):
+    for key, told in _leaves(added, whole):
         old = leaf(merged, key)
-        value = _nodes(old, told) if key == "cluster.nodes" and old is not None else told
+        value = joined_nodes(old, told) if key == "cluster.nodes" and old is not None else told
         if key not in SETTLED and old not in (None, value):
             said.append(
                 f"contradiction in {key}: {_place(earlier, key)} has {_short(old)}, "
@@ -117,6 +129,7 @@ def merge(earlier: Imported, new: Imported) -> Imported:
         if key != "name" or "name" not in merged:
             put(merged, key, value)
     _keep_nodes(merged)
+    said += fit_probabilities(merged)
     notes = [*earlier.notes, *new.notes, *said]
     return Imported(
         scenario=ordered(merged),
@@ -159,7 +172,7 @@ def _to_ingress(
     merged: dict[str, Any], added: dict[str, Any], earlier: Imported, new: Imported
 ) -> list[str]:
     """Make one path of two: with an access log it is the ingress path, where nginx dials pods."""
-    of_service, side = (merged, earlier) if _path(merged) == "service" else (added, new)
+    of_service, side = (merged, earlier) if path_of(merged) == "service" else (added, new)
     told = [
         (
             f"{_place(side, 'stages')}: rules of a service that is no ingress controller: nginx "
@@ -179,6 +192,8 @@ def _to_ingress(
             drop(added, "cluster.pods")
         else:
             drop(merged, "cluster.pods")
+    if leaf(of_service, "stages.kube_proxy.session_affinity") == "ClientIP":
+        drop(of_service, "stages.azure_lb.distribution")  # it follows from the service's affinity
     for key in CONTROLLERS:
         drop(of_service, key)
     if "stages" in of_service and not of_service["stages"]:
@@ -214,29 +229,15 @@ def _join_observed(merged: dict[str, Any], added: dict[str, Any]) -> None:
     added["observed"] = {**counted, "note": "; ".join(map(str, notes))}
 
 
-def _path(tree: dict[str, Any]) -> str:
-    return str(tree.get("path", "ingress"))
-
-
-def _leaves(tree: dict[str, Any], way: str = "") -> list[tuple[str, Any]]:
+def _leaves(tree: dict[str, Any], whole: tuple[str, ...], way: str = "") -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for name, value in tree.items():
         key = f"{way}{name}"
-        if isinstance(value, dict) and key not in WHOLE:
-            found += _leaves(value, f"{key}.")
+        if isinstance(value, dict) and key not in whole:
+            found += _leaves(value, whole, f"{key}.")
         else:
             found.append((key, value))
     return found
-
-
-def _nodes(old: Any, value: Any) -> Any:
-    """Return the union of two lists of nodes, by name, in the order of their numbers."""
-    both = [
-        part if isinstance(part, list) else [{"name": f"node-{i}"} for i in range(int(part))]
-        for part in (value, old)
-    ]
-    by_name = {item["name"]: item for part in both for item in part}
-    return sorted(by_name.values(), key=lambda item: _natural(item["name"]))
 
 
 def _keep_nodes(tree: dict[str, Any]) -> None:
@@ -248,11 +249,7 @@ def _keep_nodes(tree: dict[str, Any]) -> None:
     wanted = [item.get("node") for part in lists if isinstance(part, list) for item in part]
     missing = {name for name in wanted if name} - {item["name"] for item in nodes}
     if missing:
-        put(tree, "cluster.nodes", _nodes(nodes, [{"name": name} for name in missing]))
-
-
-def _natural(name: str) -> list[Any]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+        put(tree, "cluster.nodes", joined_nodes(nodes, [{"name": name} for name in missing]))
 
 
 def _cross_check(rules: RuleSet, chosen: Service, log: AccessLog, demand: Imported) -> list[str]:
@@ -302,6 +299,10 @@ def _overtaken(note: str, merged: dict[str, Any]) -> bool:
         return True
     if "rules tell no rate" in note and leaf(merged, "traffic.service_time") is not None:
         return True
+    if "tell no rate" in note or "tells no rate" in note:
+        return _has_rate(merged)
+    if "nodes are guessed" in note or "nothing tells where the pods run" in note:
+        return is_real(merged)
     if f"utilisation {UTILISATION} is set" in note:
         return leaf(merged, "traffic.utilisation") != UTILISATION
     return False

@@ -108,11 +108,27 @@ def _access_log(
     return scenario_from(log=read_access_log(paths, progress), backend=backend)
 
 
+def _kubernetes(paths: list[str], _progress: Progress | None, **chosen: str) -> Imported:
+    from lbbench.inputs.kubernetes_objects import read_kubernetes
+    from lbbench.inputs.kubernetes_scenario import from_cluster
+
+    return from_cluster(read_kubernetes(paths), **chosen)
+
+
+def _azure(paths: list[str], _progress: Progress | None, rule: str | None = None) -> Imported:
+    from lbbench.inputs.azure import read_azure
+    from lbbench.inputs.azure_scenario import from_azure
+
+    return from_azure(read_azure(paths), rule)
+
+
 KINDS: dict[str, Callable[..., Imported]] = {
     "iptables": _iptables,
     "nftables": _nftables,
     "ipvs": _ipvs,
     "conntrack": _conntrack,
+    "kubernetes": _kubernetes,
+    "azure": _azure,
     "nginx.conf": _nginx_conf,
     "counts": _counts,
     "access-log": _access_log,
@@ -120,8 +136,11 @@ KINDS: dict[str, Callable[..., Imported]] = {
 """Readers by the name of what they read: called as reader(paths, progress, option=value)."""
 
 OPTIONS = {
-    "service": ("iptables", "nftables", "ipvs", "conntrack", "counts"),
+    "service": ("iptables", "nftables", "ipvs", "conntrack", "counts", "kubernetes"),
     "backend": ("access-log", "nginx.conf"),
+    "namespace": ("kubernetes",),
+    "ingress": ("kubernetes",),
+    "rule": ("azure",),
 }
 """The kinds that an option of ``lbbench import`` belongs to."""
 

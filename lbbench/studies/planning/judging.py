@@ -39,7 +39,7 @@ from lbbench.studies.planning.sample import Sample
 LOOKS = (4, 8, 16, 32, 64)
 """Replications after which a value is looked at."""
 
-SPENT = (1, 1, 2, 3, 5)
+SPENT = (1, 1, 3, 3, 4)
 """Parts of the chance of a wrong decision that the looks may take.
 
 Few replications decide what is clear at any level; those at the last look are dear, and what they

@@ -33,8 +33,11 @@ GLANCE = 2
 REFINED = 2
 """Times that the steps of a rate are made smaller, each time by at most STEPS."""
 
-ROUGH_LOOK = 16
-"""Replications after which a value that is no side of the answer may be passed by."""
+ROUGH_LOOKS = LOOKS[:-1]
+"""Looks at a value that is no side of the answer."""
+
+ROUGH = 16
+"""Replications after which such a value may be passed by."""
 
 SURPRISE_LOOKS = LOOKS[:1]
 """The look at the value beyond the answer, which should be met all the more."""
@@ -217,9 +220,10 @@ class Planner:
     ) -> Generator[Need, None, Decided]:
         """Run replications of a value until it is decided, or the last look is over.
 
-        ``roughly``: from `ROUGH_LOOK` on the 95 % interval of one look is enough to pass by a
-        value that misses an objective; it is "likely not met" then.
+        ``roughly``: from `ROUGH` replications on the 95 % interval of one look is enough to pass
+        by a value that misses an objective; it is "likely not met" then.
         """
+        looks = ROUGH_LOOKS if roughly else looks
         if number in self.decided or self._is_known(number):
             return self.decided[number]
         case = self.case(number)
@@ -240,7 +244,7 @@ class Planner:
             for cluster in is_open:
                 parts[cluster] = self._judged(cluster, look, level)
             verdict = joined([part.verdict for part in parts.values()])
-            if roughly and verdict == "undecided" and look >= ROUGH_LOOK:
+            if roughly and verdict == "undecided" and look >= ROUGH:
                 verdict = seemingly([part.readings for part in parts.values()])
             if verdict != "undecided":
                 break

@@ -2,8 +2,8 @@
 
 What lies between them is undecided. Two borders are searched, each by steps of 1, 1, 2, 4, ... and
 halves: that of what is met, which is the answer, and that of what is not met. So a long stretch of
-undecided values takes a few looks, not one for each value: those in it that are asked get all
-replications and stay undecided, those passed over lie between two of them.
+undecided values takes a few looks, not one for each value: those in it that are asked stay
+undecided, those passed over lie between two of them.
 
 The answer and the value beside it get all replications that their verdicts take. Where the latter
 stays undecided, how far that goes on beyond it is told by rougher looks: they cannot change the
