@@ -36,7 +36,7 @@ REFINED = 2
 ROUGH_LOOKS = LOOKS[:-1]
 """Looks at a value that is no side of the answer."""
 
-ROUGH = 16
+ROUGH = 8
 """Replications after which such a value may be passed by."""
 
 SURPRISE_LOOKS = LOOKS[:1]
