@@ -30,6 +30,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from lbbench.balancers.base import find
+from lbbench.model.scenario import Scenario
 from lbbench.studies.run import replication
 from lbbench.verify.experiment import Experiment, Numbers, Sample
 from lbbench.verify.reality_reading import SCENARIO, Recording
@@ -107,12 +109,13 @@ class Replayed:
     """The measure of one experiment: simulate its trace once more, keep the statistics."""
 
     folder: Path
+    changes: tuple[str, ...] = ()
 
     def __call__(self, seed: int, number: int) -> Numbers:
         """Return the statistics of replication ``number``, which has a seed of its own."""
         from lbbench.inputs.yaml import load
 
-        scenario = load(self.folder / SCENARIO, [f"run.seed={seed + number}"])
+        scenario = load(self.folder / SCENARIO, [f"run.seed={seed + number}", *self.changes])
         outcome = replication(scenario, 0, record=True).outcomes[0]
         records = outcome.records
         assert records is not None, "asked for"
@@ -132,11 +135,27 @@ def ensemble_of(recording: Recording, replications: int) -> Experiment:
     """Return what has to be simulated for a recording; its repeats share it."""
     return Experiment(
         name=recording.name,
-        measure=Replayed(recording.folder),
+        measure=Replayed(recording.folder, posted_order(recording.scenario)),
         replications=replications,
         at_once=AT_ONCE,
         kernel=_kernel(recording),
     )
+
+
+def posted_order(scenario: Scenario) -> tuple[str, ...]:
+    """Return the change of a scenario that lets its list have the order of its pods.
+
+    Recorded lists were posted in that order, lbbench's are by address as text: it matters where
+    a balancer has an option ``order`` and the scenario leaves it open.
+    """
+    stage = scenario.stages.ingress
+    if scenario.path == "service" or "order" not in find(stage.balancer, scenario.folder).params:
+        return ()
+    if "order" in stage.options or scenario.timeline:
+        return ()
+    addresses = [pod["address"] for pod in scenario.resolved()["cluster"]["pods"]]
+    rank = {address: k for k, address in enumerate(sorted(addresses))}
+    return (f"stages.ingress.options.order={[rank[address] for address in addresses]}",)
 
 
 def _kernel(recording: Recording) -> str:
