@@ -5,11 +5,12 @@ they give is what the run could have been; one simulated run is never compared w
 
 Latency: mean, p50, p90, p99 of the answered requests. A statistic m passes when
 
-    |ln m - mean of ln| <= z s sqrt(1 + 1/k) + ln(1 + (0.5 ms + 0.5 % of m) / m)
+    |ln m - mean of ln| is at most z s sqrt(1 + 1/k) + ln(1 + (0.5 ms + 0.5 % of m) / m)
 
-over k replications with mean and standard deviation s of the logarithms, z = 4.2: five statistics
-of the recorded set (45 runs) then fail together with a chance of 1 %. The last term is what timers
-and wake-ups of the machine cost beside the model.
+over k replications with mean and standard deviation s of the logarithms, z = 4.2: for five
+statistics of each of the 46 recorded runs that leaves chance below 1 % to fail any. The last term
+is what timers and wake-ups of the machine cost beside the model. The z of a row is what is left of
+the distance after that term.
 
 Share: the largest distance of a pod's share from its mean in the ensemble, for a replication from
 the mean of the others. It passes when ln is at most z s sqrt(1 + 1/k) above the mean of ln; one
