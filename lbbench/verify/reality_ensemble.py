@@ -98,7 +98,7 @@ class Row:
             "measured": self.measured,
             "mean": self.mean,
             "sd": self.sd,
-            "z": self.z,
+            "z": self.z if self.z is None or math.isfinite(self.z) else None,
             "verdict": self.verdict,
             "limit": self.limit,
             "note": self.note,
