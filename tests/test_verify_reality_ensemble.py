@@ -14,6 +14,7 @@ from lbbench.verify.reality_ensemble import (
     SHARE,
     Z,
     judged,
+    posted_order,
     statistics,
     tail_chance,
 )
@@ -99,3 +100,11 @@ def test_no_scatter_means_no_distance():
     sample["shares"] = np.tile(np.roll(shares, 1), (K, 1))
     row = judged(RUN, sample)[-1]
     assert (row.passed, row.z) == (False, math.inf)
+
+
+def test_the_list_has_the_order_in_which_it_was_posted():
+    """By address as text 10.244.0.10 comes first: pods 0 to 9 are the numbers 1 to 9 and 0."""
+    (change,) = posted_order(recording("E6_chashsubset_uri").scenario)
+    assert change == "stages.ingress.options.order=[1, 2, 3, 4, 5, 6, 7, 8, 9, 0]"
+    assert posted_order(recording("E6_chash_uri").scenario) == ()
+    assert posted_order(recording("E1_iptables_n3").scenario) == ()

@@ -33,12 +33,13 @@ The folder `tests/reality` has the beginnings of {some} of these runs; below is 
 HAPROXY = """
 ## HAProxy's random(2) is no ideal power of two choices
 
-At load 0.7 with ten servers 70.7 ms were measured, where two distinct uniform draws give 65.4 ms.
-The rule explains it: a draw is a hash, and servers own unlike shares of HAProxy's tree, which has
-16 points for each (0.071 to 0.134 of it), so that both draws often meet in one server. With the
-real points the balancer `haproxy_random` is inside the scatter for every statistic, the shares of
-the single servers included. The recordings are of 2.6.12, where the later draw wins a tie; by
-session rate, as in 3.5-dev5, the shares would be more even than they were.
+At load 0.7 with ten servers 70.7 ms were measured, where two distinct uniform draws give 65.4 ms,
+12.6 standard deviations away. The rule explains it: a draw is a hash, and servers own unlike shares
+of HAProxy's tree, which has 16 points for each (0.071 to 0.134 of it), so that both draws often
+meet in one server. With the real points the balancer `haproxy_random` gives 69.8 ms, and every
+statistic lies within two standard deviations, the shares of the single servers included. The
+recordings are of 2.6.12, where the later draw wins a tie. By session rate, as in 3.5-dev5, the
+shares would be more even than they were (3.3 standard deviations at load 0.7).
 """
 
 

@@ -7,7 +7,7 @@ are uneven: of ten servers the luckiest owns nearly twice the share of the unluc
 References
 ----------
 haproxy/haproxy src/lb_chash.c (chash_get_server_hash, chash_init_server_tree) and
-include/haproxy/tools.h (full_hash) at v2.6.12, the same at 50872daa;
+include/haproxy/tools.h (full_hash) at v2.6.12;
 B. Jenkins, "Integer hashing", burtleburtle.net/bob/hash/integer.html.
 """
 
