@@ -11,13 +11,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from docs.generator import balancers, checks, commands, gallery, python, scenario
+from docs.generator import balancers, checks, commands, gallery, python, reality, scenario
 
 HERE = Path(__file__).parent
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "balancers.md": balancers.build,
     "gallery.md": gallery.build,
+    "reality.md": reality.build,
     "reference/checks.md": checks.build,
     "reference/commands.md": commands.build,
     "reference/python.md": python.build,

@@ -22,6 +22,10 @@ BALANCERS = (
     "chashsubset",
     "sticky_balanced",
     "sticky_persistent",
+    "nginx_least_conn",
+    "nginx_random_two",
+    "haproxy_leastconn",
+    "haproxy_random",
 )
 FAULTS = ("refuse", "blackhole", "hang", "error")
 TICK = 1 / 1024

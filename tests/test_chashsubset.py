@@ -67,6 +67,29 @@ def test_counts_follow_the_exact_shares():
     assert (np.abs(counts - len(keys) * shares) < 4 * spread).all()
 
 
+def test_another_order_cuts_other_groups():
+    """Listed 0..6, cut in the order 6, 0, 1, ..: 6 and 0 stand in two of the groups of three."""
+    order = [6, 0, 1, 2, 3, 4, 5]
+    state = fresh(CHASHSUBSET, NAMES[:7], subset_size=3, order=order)
+    rng = stream(1, 0, "test", "order")
+    found = set()
+    for key in range(0, 2**32, 2**25):
+        found.add(frozenset(choose(CHASHSUBSET, state, key, rng=rng) for _ in range(40)))
+    assert found == {frozenset({6, 0, 1}), frozenset({2, 3, 4}), frozenset({5, 6, 0})}
+    plain = CHASHSUBSET.shares(fresh(CHASHSUBSET, NAMES[:7], subset_size=3), 7)
+    np.testing.assert_allclose(CHASHSUBSET.shares(state, 7)[order], plain)
+    listing(CHASHSUBSET, state, [0, 2, 6], range(7))
+    places = {choose(CHASHSUBSET, state, 5, rng=rng) for _ in range(40)}
+    assert places == {0, 1, 2}
+
+
+@pytest.mark.parametrize("order", ["backwards", [0, 1], [0, 0, 1, 2], 3])
+def test_an_order_names_every_endpoint_once(order):
+    """The sentence has the value and what may be given."""
+    with pytest.raises(BalancerError, match=r"chashsubset: order = .*must be list"):
+        fresh(CHASHSUBSET, NAMES[:4], order=order)
+
+
 def test_without_endpoints_there_is_neither_pick_nor_draw():
     """An empty list gives -1 and leaves the stream alone."""
     pick = Fed(CHASHSUBSET.pick)

@@ -136,15 +136,20 @@ def test_jsq_is_the_shortest_queue_of_the_exact_chain(pods: int, longest: int):
     assert abs(mean - theory.shortest_queue(pods, 0.8, pods, longest)[1].mean) < Z * error
 
 
-def test_least_conn_of_one_worker_without_delays_is_jsq():
-    """What the only worker has outstanding is what is at the pods: the exact chain of four."""
-    mean, error = mean_and_error(outcome("least_conn", pods=4))
+@pytest.mark.parametrize("name", ["least_conn", "nginx_least_conn", "haproxy_leastconn"])
+def test_least_conn_of_one_worker_without_delays_is_jsq(name: str):
+    """What the only worker has outstanding is what is at the pods: the exact chain of four.
+
+    How ties are broken is the same to equal pods.
+    """
+    mean, error = mean_and_error(outcome(name, pods=4))
     assert abs(mean - theory.shortest_queue(4, 0.8, 4, 24)[1].mean) < Z * error
 
 
-def test_p2c_of_four_pods_is_two_distinct_choices_of_the_exact_chain():
+@pytest.mark.parametrize("name", ["p2c", "nginx_random_two"])
+def test_p2c_of_four_pods_is_two_distinct_choices_of_the_exact_chain(name: str):
     """One worker, no delays: SQ(2), 2.330 service times at four pods and 0.8."""
-    mean, error = mean_and_error(outcome("p2c", pods=4))
+    mean, error = mean_and_error(outcome(name, pods=4))
     assert abs(mean - theory.shortest_queue(4, 0.8, 2, 26)[1].mean) < Z * error
 
 

@@ -7,7 +7,11 @@ get more. Each name has 160 points on a ring. A draw is used even for S = 1, and
 again. Any change of the list cuts the groups anew, so most keys get other endpoints although their
 set's name stays.
 
-Deviations: none in the arithmetic; on equal point hashes the lower set number wins.
+``order``: lbbench lists endpoints by address as text, the controller in the order in which it found
+them. ``list`` is the former, a list of all endpoint numbers (0 is the lowest address as text) any
+other; ``shuffled`` and ``{shuffled: SEED}`` are arbitrary ones.
+
+Deviations: the order; none in the arithmetic; on equal point hashes the lower set number wins.
 Cost per pick: O(1), one draw; per change of the list O(points of all names of the run).
 """
 
@@ -20,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lbbench.balancers.base import Balancer, Endpoint
+from lbbench.balancers.table_order import table_order
 from lbbench.core.rings import arcs, empty_ring, ketama_points, ring_find, ring_guide
 from lbbench.core.rng import lua_random
 from lbbench.errors import BalancerError
@@ -38,6 +43,9 @@ class ChashsubsetState(NamedTuple):
     owner: np.ndarray  # int32[M]
     guide: np.ndarray  # int32[M / 2] see rings.empty_ring
     number: np.ndarray  # int64[3] points in use, subset size, listed endpoints
+    order: np.ndarray  # int64[E] endpoint ids in the order in which groups are cut
+    row: np.ndarray  # int64[E] positions in the list, in that order
+    seat: np.ndarray  # int64[E] scratch: position by endpoint id, -1 between changes
 
 
 def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> ChashsubsetState:
@@ -46,7 +54,7 @@ def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> Chashsubs
     Raises
     ------
     BalancerError
-        When ``subset_size`` is no whole number above 0.
+        When ``subset_size`` is no whole number above 0, or ``order`` no order.
     """
     subset = params["subset_size"]
     if not isinstance(subset, int) or subset < 1:
@@ -61,6 +69,9 @@ def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> Chashsubs
         owner=owner,
         guide=guide,
         number=np.array([0, subset, 0], np.int64),
+        order=np.array(table_order("chashsubset", params["order"], endpoints), np.int64),
+        row=np.zeros(len(endpoints), np.int64),
+        seat=np.full(len(endpoints), -1, np.int64),
     )
 
 
@@ -79,6 +90,15 @@ def on_endpoints(
     ring_guide(state.hash, state.guide, size)
     state.number[SIZE] = size
     state.number[LISTED] = len(new)
+    for k in range(len(new)):
+        state.seat[new[k]] = k
+    n = 0
+    for k in range(len(state.order)):
+        place = state.seat[state.order[k]]
+        if place >= 0:
+            state.row[n] = place
+            state.seat[state.order[k]] = -1
+            n += 1
 
 
 def pick(
@@ -94,7 +114,7 @@ def pick(
         return -1
     owner = state.owner[ring_find(state.hash, state.guide, state.number[SIZE], key)]
     drawn = lua_random(rng, 1, state.number[SUBSET]) - 1
-    return int((owner * state.number[SUBSET] + drawn) % state.number[LISTED])
+    return int(state.row[(owner * state.number[SUBSET] + drawn) % state.number[LISTED]])
 
 
 def shares(state: ChashsubsetState, n: int) -> np.ndarray:
@@ -104,7 +124,7 @@ def shares(state: ChashsubsetState, n: int) -> np.ndarray:
     by_subset = arcs(state.hash[:size], state.owner[:size], subsets) / 2.0**32
     made = np.zeros(n)
     for k in range(subsets * subset):
-        made[k % n] += by_subset[k // subset] / subset
+        made[state.row[k % n]] += by_subset[k // subset] / subset
     return made
 
 
@@ -118,9 +138,9 @@ CHASHSUBSET = Balancer(
     pick=pick,
     on_endpoints=on_endpoints,
     shares=shares,
-    params=MappingProxyType({"subset_size": SUBSET_SIZE}),
+    params=MappingProxyType({"subset_size": SUBSET_SIZE, "order": "list"}),
     scope="shared",
-    common=("all_hash", "all_owner"),
+    common=("all_hash", "all_owner", "order"),
     clock="ms",
     cost="O(1), one draw",
 )

@@ -28,7 +28,6 @@ unit of weight; a change of the list O(n), with unlike orders O(E).
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -37,6 +36,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lbbench.balancers.base import Balancer, Endpoint
+from lbbench.balancers.table_order import table_order
 from lbbench.core.rng import lua_random
 from lbbench.errors import BalancerError
 
@@ -71,7 +71,7 @@ def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> RoundRobi
         raise BalancerError(
             f"round_robin: start = {params['start']}: must be random or first (before mid 2019)"
         )
-    order = _order(params["order"], [item.address for item in endpoints])
+    order = table_order("round_robin", params["order"], endpoints)
     number = np.zeros(6, np.int64)
     number[LAST] = HEAD
     number[FROM_HEAD] = int(params["start"] == "first")
@@ -83,24 +83,6 @@ def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> RoundRobi
         walk=np.zeros(n, np.int64),
         walk_weight=np.zeros(n, np.int64),
         seat=np.full(n, -1, np.int64),
-    )
-
-
-def _order(given: object, addresses: Sequence[str]) -> list[int]:
-    """Return the endpoint ids in the order of the table."""
-    ids = list(range(len(addresses)))
-    if given == "list":
-        return ids
-    if given == "shuffled":
-        given = {"shuffled": 0}
-    if isinstance(given, Mapping) and set(given) == {"shuffled"}:
-        salted = [f"{given['shuffled']}\x00{text}".encode() for text in addresses]
-        return sorted(ids, key=lambda i: hashlib.sha256(salted[i]).digest())
-    if isinstance(given, (list, tuple)) and sorted(given, key=str) == sorted(ids, key=str):
-        return [int(item) for item in given]
-    raise BalancerError(
-        f"round_robin: order = {given}: must be list, shuffled, {{shuffled: SEED}} or the numbers "
-        f"0 to {len(ids) - 1}, each once"
     )
 
 

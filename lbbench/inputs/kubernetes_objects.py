@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -248,3 +249,12 @@ def _needed(kind: str, data: dict[str, Any]) -> dict[str, Any]:
 
 
 _KEPT = ("spec", "status", "kind")
+
+
+def is_ip(told: str) -> bool:
+    """Tell whether a text is an IP address."""
+    try:
+        ip_address(told)
+    except ValueError:
+        return False
+    return True

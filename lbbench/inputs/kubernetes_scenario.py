@@ -21,7 +21,16 @@ from lbbench.inputs.ingress_settings import (
 from lbbench.inputs.kubernetes_choice import Choice, choose
 from lbbench.inputs.kubernetes_controller import Controller, cpus, find_controller, workers_for
 from lbbench.inputs.kubernetes_endpoints import Endpoints, endpoints_of, is_ready, joined
-from lbbench.inputs.kubernetes_objects import Dump, KubeObject, dig, number, rows, table, text
+from lbbench.inputs.kubernetes_objects import (
+    Dump,
+    KubeObject,
+    dig,
+    is_ip,
+    number,
+    rows,
+    table,
+    text,
+)
 
 ZONES = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
 AZURE = "service.beta.kubernetes.io/azure-load-balancer-"
@@ -85,8 +94,13 @@ def _nodes(imported: Imported, dump: Dump) -> None:
         if zone:
             entry["zone"] = zone
         for address in rows(node.data, "status", "addresses"):
-            if text(address, "type") == "InternalIP" and "address" not in entry:
-                entry["address"] = text(address, "address")
+            if text(address, "type") != "InternalIP" or "address" in entry:
+                continue
+            told = text(address, "address")
+            if is_ip(told):
+                entry["address"] = told
+            else:
+                imported.notes.append(f"{node.where}: {told!r} is no IP address; it is left out")
         made.append(entry)
         if not is_ready(node):
             imported.notes.append(f"{node.where}: is not ready; it stays among the nodes")

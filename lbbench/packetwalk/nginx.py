@@ -49,7 +49,7 @@ def proxied(
     trail.add(
         "balancer",
         trail.name(replica.node),
-        f"nginx worker {worker}, Lua {controller.balancer.name}",
+        f"nginx worker {worker}, {_language(controller)}{controller.balancer.name}",
         "Picks a pod for this request; the next request on the same connection gets its own pick."
         + (" It brings no cookie: the answer sets one." if controller.balancer.cookies else ""),
         decision=decision,
@@ -61,6 +61,11 @@ def proxied(
     trail.direction = "request"
     trail.flow = first
     return pod, line
+
+
+def _language(controller: Controller) -> str:
+    """Return the word that tells ingress-nginx's own balancers from those put in their place."""
+    return "Lua " if "/lua/" in controller.balancer.source else ""
 
 
 def _second_leg(

@@ -3,8 +3,9 @@
 The colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/) where these can be read on
 white and on black alike; the others were searched for, so that any two differ to people who see all
 colours and to those who lack one kind of cone (by at least 10 in CIEDE2000), with a contrast of at
-least 3 on both backgrounds. Relatives (ewma and that of release 0.21) have one colour and differ in
-dash and point. `tests/test_charts_look.py` works all of that out.
+least 3 on both backgrounds. Relatives (ewma and that of release 0.21, the fewest connections as
+theory, nginx and HAProxy count them) have one colour and differ in dash and point.
+`tests/test_charts_look.py` works all of that out.
 """
 
 from __future__ import annotations
@@ -36,7 +37,11 @@ LOOKS: Mapping[str, Look] = MappingProxyType(
         "ewma": Look(VERMILLION, SOLID, "square"),
         "ewma_0.21": Look(VERMILLION, DASHED, "triangle-down"),
         "p2c": Look(GREEN, SOLID, "triangle-up"),
+        "nginx_random_two": Look(GREEN, DASHED, "square"),
+        "haproxy_random": Look(GREEN, DOTTED, "diamond"),
         "least_conn": Look(MAGENTA, SOLID, "diamond"),
+        "nginx_least_conn": Look(MAGENTA, DASHED, "triangle-up"),
+        "haproxy_leastconn": Look(MAGENTA, DOTTED, "circle"),
         "random": Look(GREY, SOLID, "cross"),
         "jsq": Look(VIOLET, SOLID, "triangle-right"),
         "chash": Look(OLIVE, SOLID, "triangle-left"),

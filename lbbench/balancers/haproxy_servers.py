@@ -1,0 +1,56 @@
+"""What HAProxy's balancers share: server numbers and what becomes of a failed connect.
+
+HAProxy tries a failed connect again, by default on the same server (``retries``). With ``option
+redispatch`` it picks anew and leaves out the server that failed; ``redispatch: true`` is
+``option redispatch 1``, for every retry.
+
+Servers are numbered from 1 in the order of the configuration: here the addresses in ascending
+order, numbers in them read as numbers, so that 10.244.0.9 comes before 10.244.0.10.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lbbench.balancers.base import Endpoint
+from lbbench.errors import BalancerError
+
+NOBODY = -1
+DIGITS = re.compile(r"(\d+)")
+
+
+def server_numbers(endpoints: Sequence[Endpoint]) -> list[int]:
+    """Return the number of each endpoint's server, from 1."""
+
+    def in_order(k: int) -> tuple[tuple[int, int | str], ...]:
+        parts = DIGITS.split(endpoints[k].address)
+        return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in parts)
+
+    number = [0] * len(endpoints)
+    for rank, k in enumerate(sorted(range(len(endpoints)), key=in_order)):
+        number[k] = rank + 1
+    return number
+
+
+def redispatch_of(name: str, params: Mapping[str, Any]) -> int:
+    """Return 1 where failed requests are picked for anew, else 0.
+
+    Raises
+    ------
+    BalancerError
+        When the option is neither true nor false.
+    """
+    if not isinstance(params["redispatch"], bool):
+        raise BalancerError(f"{name}: redispatch = {params['redispatch']}: must be true or false")
+    return int(params["redispatch"])
+
+
+def last_failed(tried: np.ndarray) -> int:
+    """Return the position where the request failed last, -1 when it has not failed."""
+    if len(tried) == 0:
+        return NOBODY
+    return tried[len(tried) - 1]

@@ -1,0 +1,107 @@
+"""nginx_least_conn: nginx's ``least_conn``, the fewest connections per weight.
+
+Original: nginx/nginx src/http/modules/ngx_http_upstream_least_conn_module.c at 3f6f7824. What is
+compared is conns_i / w_i by cross products, where conns are the attempts that this worker has
+outstanding at the peer; among the tied, smooth weighted round robin decides. Peers where the
+request has failed, and those out of use after failures (passive health: ``max_fails``,
+``fail_timeout``), are left out; when none is left the request gets an error. Nothing is drawn.
+
+Every worker counts for itself, as nginx does without ``zone``. With ``zone`` all workers of one
+nginx count together: a scenario with one worker per replica is that.
+
+Deviations: see `lbbench.balancers.nginx_peers`. Units: attempts; times in whole seconds. Cost per
+pick: two walks over the list, O(n).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lbbench.balancers.base import Balancer, Endpoint
+from lbbench.balancers.nginx_peers import (
+    NONE,
+    PARAMS,
+    Peers,
+    begin_trial,
+    compare,
+    done,
+    is_usable,
+    note_failure,
+    on_endpoints,
+    peers,
+    take_turn,
+)
+
+
+def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> Peers:
+    """Return a worker's peers before it has a list.
+
+    Raises
+    ------
+    BalancerError
+        When an option is none of nginx's values.
+    """
+    return peers("nginx_least_conn", params, endpoints)
+
+
+def pick(
+    state: Peers,
+    _rng: np.ndarray,
+    now: float,
+    _key: int,
+    busy: np.ndarray,
+    tried: np.ndarray,
+) -> int:
+    """Return the position of a usable peer with the fewest connections per weight, -1 for none."""
+    n = len(busy)
+    if n <= 1:
+        return n - 1
+    second = int(now)
+    note_failure(state, tried, second)
+    first, tied = _fewest(state, busy, tried, second)
+    best = first
+    if tied > 1:
+        total = 0
+        best = NONE
+        for place in range(first, n):
+            if compare(state, busy, place, first) == 0 and is_usable(state, place, tried, second):
+                total += state.effective[state.ids[place]]
+                best = take_turn(state, place, best)
+        state.current[state.ids[best]] -= total
+    if best != NONE:
+        begin_trial(state, best, second)
+    return best
+
+
+def _fewest(state: Peers, busy: np.ndarray, tried: np.ndarray, second: int) -> tuple[int, int]:
+    """Return (the first usable position with the fewest per weight, -1 for none; how many tie)."""
+    first = NONE
+    tied = 0
+    for place in range(len(busy)):
+        if is_usable(state, place, tried, second):
+            order = -1 if first == NONE else compare(state, busy, place, first)
+            if order < 0:
+                first = place
+                tied = 1
+            elif order == 0:
+                tied += 1
+    return first, tied
+
+
+NGINX_LEAST_CONN = Balancer(
+    name="nginx_least_conn",
+    level="l7",
+    summary="nginx's least_conn: fewest outstanding in this worker, ties by smooth round robin",
+    source="nginx/nginx src/http/modules/ngx_http_upstream_least_conn_module.c@3f6f7824",
+    state=state,
+    pick=pick,
+    done=done,
+    on_endpoints=on_endpoints,
+    params=PARAMS,
+    scope="worker",
+    clock="ms",
+    cost="O(n)",
+)

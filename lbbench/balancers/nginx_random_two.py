@@ -1,0 +1,110 @@
+"""nginx_random_two: nginx's ``random two least_conn``, the better of two draws.
+
+Original: nginx/nginx src/http/modules/ngx_http_upstream_random_module.c at 3f6f7824. Peers are
+drawn by weight; a draw of the first peer again, of one where the request has failed, or of one that
+is out of use (passive health: ``max_fails``, ``fail_timeout``) is thrown away. The first of the two
+is kept only if conns_2 w_1 > conns_1 w_2, so a tie goes to the second. Conns are the attempts that
+this worker has outstanding at the peer. After more than 20 draws thrown away, and with one peer
+only, smooth weighted round robin decides, among two usable peers as among many.
+
+Every worker counts for itself, as nginx does without ``zone``. With ``zone`` all workers of one
+nginx count together: a scenario with one worker per replica is that.
+
+Deviations: nginx allows 20 thrown away per request, here per try; a draw is floor(u W) instead of a
+31-bit number modulo W, the sum of the weights; see also `lbbench.balancers.nginx_peers`. Units:
+attempts; times in whole seconds. Cost per pick: O(n + tried) with unlike weights, else O(tried),
+for each of two draws and those thrown away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lbbench.balancers.base import Balancer, Endpoint
+from lbbench.balancers.nginx_peers import (
+    NONE,
+    PARAMS,
+    Peers,
+    begin_trial,
+    compare,
+    done,
+    is_usable,
+    note_failure,
+    on_endpoints,
+    peers,
+    smooth_round_robin,
+)
+from lbbench.core.rng import uniform
+
+MOST_THROWN_AWAY = 20  # ngx_http_upstream_random_module.c
+
+
+def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> Peers:
+    """Return a worker's peers before it has a list.
+
+    Raises
+    ------
+    BalancerError
+        When an option is none of nginx's values.
+    """
+    return peers("nginx_random_two", params, endpoints)
+
+
+def pick(
+    state: Peers,
+    rng: np.ndarray,
+    now: float,
+    _key: int,
+    busy: np.ndarray,
+    tried: np.ndarray,
+) -> int:
+    """Return the position with fewer connections per weight of two usable ones, -1 for none."""
+    n = len(busy)
+    if n <= 1:
+        return n - 1
+    second = int(now)
+    note_failure(state, tried, second)
+    first = NONE
+    thrown_away = 0
+    while thrown_away <= MOST_THROWN_AWAY:
+        place = drawn(state, rng, n)
+        if place == first or not is_usable(state, place, tried, second):
+            thrown_away += 1
+        elif first == NONE:
+            first = place
+        else:
+            best = first if compare(state, busy, place, first) > 0 else place
+            begin_trial(state, best, second)
+            return best
+    return smooth_round_robin(state, n, tried, second)
+
+
+def drawn(state: Peers, rng: np.ndarray, n: int) -> int:
+    """Return the position among n of a peer drawn by weight: whose range holds floor(u W)."""
+    left = int(uniform(rng) * state.total[0])
+    if state.total[0] == n:  # all weigh 1
+        return left
+    place = 0
+    while left >= state.weight[state.ids[place]]:
+        left -= state.weight[state.ids[place]]
+        place += 1
+    return place
+
+
+NGINX_RANDOM_TWO = Balancer(
+    name="nginx_random_two",
+    level="l7",
+    summary="nginx's random two: fewer outstanding in this worker of two drawn, ties to the second",
+    source="nginx/nginx src/http/modules/ngx_http_upstream_random_module.c@3f6f7824",
+    state=state,
+    pick=pick,
+    done=done,
+    on_endpoints=on_endpoints,
+    params=PARAMS,
+    scope="worker",
+    clock="ms",
+    cost="O(1) with equal weights, two draws",
+)
