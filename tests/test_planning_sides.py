@@ -91,7 +91,7 @@ def test_the_undecided_lie_between_not_met_and_the_answer(monkeypatch, first, op
     for row in document["evidence"]:
         if row["verdict"] == "undecided":
             assert first <= row["value"] < answer
-            assert row["replications"] == 64
+            assert row["replications"] in ((64,) if row["value"] == answer - 1 else (32, 64))
     assert len(asked(document)) <= 18
 
 
