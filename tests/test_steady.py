@@ -76,28 +76,28 @@ def check(data: dict, *, grid: bool, block: int, record: bool) -> None:
     assert_equal(found, reference.run(plan_of(data, grid=grid, block=block), record=record))
 
 
-@settings(max_examples=20, **QUIET)
+@settings(max_examples=10, **QUIET)
 @given(data=scenarios(grid=False), block=BLOCKS, record=st.booleans())
 def test_the_steady_kernel_agrees_on_continuous_time(data, block, record):
     """Every counter, and with records every request, is the same bits."""
     check(calm(data), grid=False, block=block, record=record)
 
 
-@settings(max_examples=25, **QUIET)
+@settings(max_examples=12, **QUIET)
 @given(data=scenarios(grid=True), block=BLOCKS, record=st.booleans())
 def test_the_steady_kernel_agrees_on_a_grid_with_ties(data, block, record):
     """The same on a grid of 1/1024 s with exact ties and zero delays."""
     check(calm(data), grid=True, block=block, record=record)
 
 
-@settings(max_examples=20, **QUIET)
+@settings(max_examples=10, **QUIET)
 @given(data=scenarios(grid=False), block=BLOCKS, record=st.booleans())
 def test_layer_4_by_whole_arrays_agrees_on_continuous_time(data, block, record):
     """Every request on a connection of its own."""
     check(alone(data), grid=False, block=block, record=record)
 
 
-@settings(max_examples=20, **QUIET)
+@settings(max_examples=10, **QUIET)
 @given(data=scenarios(grid=True), block=BLOCKS, record=st.booleans())
 def test_layer_4_by_whole_arrays_agrees_on_a_grid_with_ties(data, block, record):
     """The same on a grid of 1/1024 s with exact ties and zero delays."""
