@@ -19,7 +19,7 @@ KEPT = Path(__file__).parent.parent / "results" / "benchmarks"
 
 def test_every_balancer_has_a_point():
     """The kept figures hold all of them, for 16 and for 256 endpoints."""
-    made = pictures([read(KEPT / "baseline.json")])
+    made = pictures([read(path) for path in sorted(KEPT.glob("baseline*.json"))])
     assert [one.name for one in made] == [
         "pick-cost-against-quality-16", "pick-cost-against-quality-256",
     ]  # fmt: skip
