@@ -25,7 +25,8 @@ from charting import (
     windows,
 )
 
-from lbbench.report.charts.flow_layout import Link, layout, natural, ribbons
+from lbbench.model.natural import natural
+from lbbench.report.charts.flow_layout import Link, layout, ribbons
 from lbbench.report.charts.latency_against_load import latency_against_load
 from lbbench.report.charts.latency_percentiles import latency_percentiles, spectrum_of
 from lbbench.report.charts.leaves import axis_of

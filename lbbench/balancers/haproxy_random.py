@@ -30,6 +30,7 @@ import numpy as np
 from lbbench.balancers.base import Balancer, Endpoint
 from lbbench.balancers.haproxy_servers import NOBODY, last_failed, redispatch_of, server_numbers
 from lbbench.core.nearest import nearest, tree_points
+from lbbench.core.rings import points_kept
 from lbbench.core.rng import uniform
 from lbbench.errors import BalancerError
 
@@ -94,17 +95,9 @@ def on_endpoints(
     """Keep the points of the servers ``new``: a stretch of those of all, so nothing is sorted."""
     for k in range(len(new)):
         state.ids[k] = new[k]
-        state.seat[new[k]] = k
-    n = 0
-    for point in range(len(state.all_hash)):
-        place = state.seat[state.all_owner[point]]
-        if place >= 0:
-            state.hashes[n] = state.all_hash[point]
-            state.owners[n] = place
-            n += 1
-    state.number[POINTS] = n
-    for k in range(len(new)):
-        state.seat[new[k]] = NOBODY
+    state.number[POINTS] = points_kept(
+        state.all_hash, state.all_owner, new, state.seat, state.hashes, state.owners
+    )
 
 
 def pick(

@@ -10,7 +10,6 @@ order, numbers in them read as numbers, so that 10.244.0.9 comes before 10.244.0
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,20 +17,16 @@ import numpy as np
 
 from lbbench.balancers.base import Endpoint
 from lbbench.errors import BalancerError
+from lbbench.model.natural import natural
 
 NOBODY = -1
-DIGITS = re.compile(r"(\d+)")
 
 
 def server_numbers(endpoints: Sequence[Endpoint]) -> list[int]:
     """Return the number of each endpoint's server, from 1."""
-
-    def in_order(k: int) -> tuple[tuple[int, int | str], ...]:
-        parts = DIGITS.split(endpoints[k].address)
-        return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in parts)
-
     number = [0] * len(endpoints)
-    for rank, k in enumerate(sorted(range(len(endpoints)), key=in_order)):
+    in_order = sorted(range(len(endpoints)), key=lambda k: natural(endpoints[k].address))
+    for rank, k in enumerate(in_order):
         number[k] = rank + 1
     return number
 

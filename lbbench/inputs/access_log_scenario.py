@@ -8,7 +8,6 @@ every request that reached a pod. What a log cannot tell is said in the notes.
 from __future__ import annotations
 
 import math
-from ipaddress import ip_address
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from lbbench.inputs.calibration import (
 )
 from lbbench.inputs.imported import SCHEMA, UTILISATION, Imported, ordered, plain, put
 from lbbench.inputs.log_arrivals import Arrivals, recover
-from lbbench.inputs.placement import KUBENET, place
+from lbbench.inputs.placement import in_pod_network, place
 from lbbench.model.units import write_rate, write_time
 
 BUSIEST = 0.8
@@ -198,7 +197,7 @@ def _population(imported: Imported, log: AccessLog, chosen: Requests) -> None:
     keys = np.bincount(log.key[chosen.rows])
     put(imported.scenario, "traffic.keys", _popularity(keys[keys > 0]))
     clients = np.bincount(log.client[chosen.rows])
-    inside = np.array([_is_inside(name) for name in log.clients])
+    inside = np.array([in_pod_network(name) for name in log.clients])
     if inside[log.client[chosen.rows]].mean() > 0.5:
         imported.notes.append(
             "most client addresses are of the pod network: the sources are hidden by SNAT "
@@ -218,13 +217,6 @@ def _popularity(counts: np.ndarray) -> dict[str, Any]:
         "count": len(counts),
         "popularity": "uniform" if uniform else {"zipf": zipf_exponent(counts)},
     }
-
-
-def _is_inside(client: str) -> bool:
-    try:
-        return ip_address(client) in KUBENET
-    except ValueError:
-        return False
 
 
 def _workers(imported: Imported, log: AccessLog, arrivals: Arrivals) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import re
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from lbbench.inputs.access_log import AccessLog
 from lbbench.inputs.access_log_scenario import from_log
 from lbbench.inputs.imported import UTILISATION, Imported, drop, leaf, ordered, put
 from lbbench.inputs.iptables_scenario import from_rules
-from lbbench.inputs.placement import KUBENET, host_of
+from lbbench.inputs.placement import in_pod_network
 from lbbench.inputs.reconcile import (
     fit_probabilities,
     is_real,
@@ -261,7 +260,7 @@ def _cross_check(rules: RuleSet, chosen: Service, log: AccessLog, demand: Import
         if service.name != chosen.name and known & pods and known != pods:
             place = f"{service.place[0]}:{service.place[1]} ({service.name})"
             notes += _differences(place, known, log.files[0], pods)
-    inside = [name for name in log.clients if _in_pod_network(name)]
+    inside = [name for name in log.clients if in_pod_network(name)]
     if chosen.external_policy == "Local" and len(inside) > len(log.clients) / 2:
         notes.append(
             f"contradiction in the client addresses: {chosen.place[0]}:{chosen.place[1]} says "
@@ -284,13 +283,6 @@ def _differences(place: str, known: set[str], other: str, seen: set[str]) -> lis
             "no answered request; the pods of the log are used"
         )
     return notes
-
-
-def _in_pod_network(client: str) -> bool:
-    try:
-        return ip_address(host_of(client) if "]" in client else client) in KUBENET
-    except ValueError:
-        return False
 
 
 def _overtaken(note: str, merged: dict[str, Any]) -> bool:

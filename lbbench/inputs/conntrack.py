@@ -17,7 +17,6 @@ import numpy as np
 from lbbench.errors import InputError
 from lbbench.inputs.conntrack_line import Entry, parse
 from lbbench.inputs.iptables_rules import Skipped
-from lbbench.inputs.placement import KUBENET, host_of
 from lbbench.inputs.source import lines, listed, named
 
 PROBES = "168.63.129.16"
@@ -205,10 +204,3 @@ def _add(found: Connections, entry: Entry) -> None:
             found.left.setdefault(service, []).append(entry.left_s)
     elif entry.state == "TIME_WAIT":
         found.closed[service] += 1
-
-
-def in_pod_network(address: str) -> bool:
-    """Tell whether an address is of the usual pod network."""
-    from ipaddress import ip_address
-
-    return ip_address(host_of(address) if "]" in address else address) in KUBENET

@@ -11,9 +11,9 @@ from ipaddress import ip_address
 import numpy as np
 
 from lbbench.inputs.calibration import FEW, is_uniform, zipf_exponent
-from lbbench.inputs.conntrack import TIME_WAIT_S, Connections, in_pod_network
+from lbbench.inputs.conntrack import TIME_WAIT_S, Connections
 from lbbench.inputs.imported import SCHEMA, UTILISATION, Imported, plain, put
-from lbbench.inputs.placement import place
+from lbbench.inputs.placement import in_pod_network, place
 
 SHOWN = 10
 LONG_S = 240.0

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lbbench.errors import InputError
 from lbbench.inputs.ipvs_text import Destination, IpvsText, Virtual, read_ipvs
-from lbbench.inputs.nft_services import PORTS
+from lbbench.inputs.nft_services import port_number
 from lbbench.inputs.placement import host_of
 from lbbench.inputs.ruleset import Endpoint, RuleSet, Service
 from lbbench.inputs.source import listed
@@ -246,7 +246,7 @@ def _counted(known: Sequence[Endpoint], more: Sequence[Endpoint]) -> tuple[Endpo
 def _split(address: str) -> tuple[str | None, int | None]:
     """Return (ip, port) of an address; None for what is a name (ipvsadm without -n)."""
     host, _, port = address.rpartition(":")
-    number = int(port) if port.isdecimal() and len(port) < 6 else PORTS.get(port)
+    number = port_number(port)
     try:
         return str(ip_address(host_of(address) if host else address)), number
     except ValueError:

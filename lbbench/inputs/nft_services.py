@@ -101,10 +101,10 @@ class Native:
         for key, _ in ways:
             *parts, chain = key
             if len(parts) == 2:
-                node_port = _port(parts[1])
+                node_port = port_number(parts[1])
             elif len(parts) == 3:
                 (inside if chain.startswith("service-") else outside).append(parts[0])
-                port = port or _port(parts[2])
+                port = port or port_number(parts[2])
         endpoints, affinity = self._endpoints(chains["service"])
         local, local_affinity = self._endpoints(chains["local"])
         policy = self._policy(chains, reached=bool(outside) or node_port is not None)
@@ -214,5 +214,6 @@ def _identity(chain: str) -> str:
     return f"service{dash}{rest}" if kind in KINDS else chain
 
 
-def _port(text: str) -> int | None:
+def port_number(text: str) -> int | None:
+    """Return the port that a listing writes as a number or by its name; None for another."""
     return int(text) if text.isdecimal() and len(text) < 6 else PORTS.get(text)

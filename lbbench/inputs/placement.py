@@ -35,6 +35,14 @@ def host_of(address: str) -> str:
     return address.rpartition(":")[0].strip("[]") or address
 
 
+def in_pod_network(client: str) -> bool:
+    """Tell whether an address (an IPv6 one with a port in brackets) is of the usual pod network."""
+    try:
+        return ip_address(host_of(client) if "]" in client else client) in KUBENET
+    except ValueError:
+        return False
+
+
 def place(
     addresses: Sequence[str],
     *,

@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from lbbench.inputs.imported import drop, leaf, put
+from lbbench.model.natural import natural
 
 LISTS = ("cluster.pods", "cluster.ingress.replicas")
 STAGE = "stages.kube_proxy"
@@ -90,11 +91,7 @@ def joined_nodes(old: Any, new: Any) -> list[dict[str, Any]]:
     for part in both:
         for item in part:
             by_name[item["name"]] = {**by_name.get(item["name"], {}), **item}
-    return sorted(by_name.values(), key=lambda item: _natural(item["name"]))
-
-
-def _natural(name: str) -> list[Any]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+    return sorted(by_name.values(), key=lambda item: natural(item["name"]))
 
 
 def is_real(tree: dict[str, Any]) -> bool:
@@ -139,7 +136,7 @@ def _renamed(known: dict[str, Any], guessed: dict[str, Any], place: str) -> list
     """Put pods whose nodes were guessed on known nodes, in the order of both."""
     lists = [part for key in LISTS if isinstance(part := leaf(guessed, key), list)]
     used = {str(item["node"]) for part in lists for item in part if item.get("node")}
-    names = sorted(used, key=_natural)
+    names = sorted(used, key=natural)
     real = [str(item["name"]) for item in leaf(known, "cluster.nodes")]
     if not names:
         return []

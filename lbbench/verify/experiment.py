@@ -20,6 +20,7 @@ from lbbench.model.check import build
 from lbbench.model.scenario import Scenario
 from lbbench.studies.executors import NoWorkers, Processes, died
 from lbbench.studies.run import Progress, replication
+from lbbench.studies.runner import MOST_DEATHS, PATIENCE
 
 Numbers = Mapping[str, Any]
 """What is kept of one replication: a number, or an array, by name."""
@@ -29,13 +30,6 @@ Sample = Mapping[str, np.ndarray]
 
 Measure = Callable[[int, int], Numbers]
 """measure(seed, number) of one replication; importable, so that a worker finds it."""
-
-PATIENCE = 0.2
-"""Seconds between two looks at what has ended, so that Ctrl-C is answered soon."""
-
-
-MOST_DEATHS = 3
-"""Workers that one task may take with it before its experiment counts as broken."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ of their arrival with their whole stay, so the end of a run cuts nothing off.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from typing import Any, Literal
 from lbbench import __version__
 from lbbench.errors import InputError
 from lbbench.model.mistakes import near
+from lbbench.studies.machine import usable_cores
 from lbbench.studies.run import Progress
 from lbbench.verify.chance import Found, rejected
 from lbbench.verify.experiment import Experiment, Sample, samples
@@ -174,7 +174,7 @@ def run_suite(
     started = time.perf_counter()
     seed = SEED if seed is None else seed
     experiments = list({check.of.name: check.of for check in checks}.values())
-    measured = samples(experiments, seed, workers=workers or _processors(), progress=progress)
+    measured = samples(experiments, seed, workers=workers or usable_cores(), progress=progress)
     found = [_found(check, measured[check.of.name]) for check in checks]
     return Verification(judged(checks, found), seed, time.perf_counter() - started)
 
@@ -202,10 +202,6 @@ def _found(check: Check, sample: Sample | Exception) -> Found | str:
         return check.judge(sample)
     except Exception as error:  # noqa: BLE001 - numbers that make no sense judge themselves
         return f"{type(error).__name__}: {error}"
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def chosen(names: Sequence[str] | None, checks: Sequence[Check]) -> tuple[Check, ...]:

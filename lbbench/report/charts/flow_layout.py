@@ -6,7 +6,6 @@ block to the next as wide as the requests that took this way. All columns have t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -59,11 +58,6 @@ class Layout:
     def total(self) -> float:
         """All requests."""
         return sum(block.requests for block in self.blocks[0])
-
-
-def natural(name: str) -> list[Any]:
-    """Return a key that sorts ``pod-2`` before ``pod-10``."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
 def layout(

@@ -7,8 +7,8 @@ from typing import Any
 
 import altair as alt
 
+from lbbench.model.natural import natural
 from lbbench.report.charts.cells import texts_axis
-from lbbench.report.charts.flow_layout import natural
 from lbbench.report.charts.lines import Axis
 from lbbench.report.charts.look import colour, looks, shown
 from lbbench.report.charts.picture import Picture, at, drawn, table

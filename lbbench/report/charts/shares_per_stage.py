@@ -7,7 +7,8 @@ from typing import Any
 
 import altair as alt
 
-from lbbench.report.charts.flow_layout import Block, Layout, Link, layout, natural, ribbons
+from lbbench.model.natural import natural
+from lbbench.report.charts.flow_layout import Block, Layout, Link, layout, ribbons
 from lbbench.report.charts.look import GREY, LAVENDER, OLIVE, SLATE
 from lbbench.report.charts.picture import LETTER, Picture, drawn, table
 from lbbench.report.charts.scales import spread

@@ -180,7 +180,7 @@ def _reading(
         found.append(ends)
     decides, read = found
     low, high = decides if decides is not None else (None, None)
-    verdict = _verdict(item, value, low, high)
+    verdict = verdict_of(item, value, low, high)
     return Reading(item.metric, item.limit, value, low, high, verdict, read)
 
 
@@ -205,9 +205,10 @@ def _figure(
     return estimate(units, name), found
 
 
-def _verdict(
+def verdict_of(
     item: Objective, value: float | None, low: float | None, high: float | None
 ) -> Outcome:
+    """Return what a figure and its interval say of an objective; None: there is none."""
     if value is None or low is None or high is None:
         return "undecided"
     if item.is_least:

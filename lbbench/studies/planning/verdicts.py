@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from lbbench.studies.planning.case import Case, Cluster
-from lbbench.studies.planning.judging import Judged, Outcome, Reading
+from lbbench.studies.planning.judging import Judged, Objective, Outcome, Reading, verdict_of
 
 
 class Decided(NamedTuple):
@@ -41,10 +41,9 @@ def seemingly(clusters: Sequence[Sequence[Reading]]) -> Outcome:
 
 def _is_beyond(reading: Reading) -> bool:
     """Tell whether the whole 95 % interval of the figure alone is beyond the limit."""
-    if reading.ci95 is None:
-        return False
-    low, high = reading.ci95
-    return high < reading.limit if reading.metric == "attainment" else low > reading.limit
+    low, high = reading.ci95 or (None, None)
+    objective = Objective(reading.metric, reading.limit)
+    return verdict_of(objective, reading.estimate, low, high) == "not met"
 
 
 def readings_of(decided: Decided) -> list[Reading]:
