@@ -163,7 +163,11 @@ def test_an_old_file_survives_a_failed_run(command, tmp_path: Path):
         (("--json", "{0}"), "this is a folder"),
         (("--out", "{0}/file/x"), "is a file"),
         (("--json", "{0}/a", "--hgrm", "{0}/a"), "writes there too"),
-        (("--engine", "quick"), "'quick' is not one of 'fast', 'reference'"),
+        (("--engine", "quick"), "for '--engine': 'quick' is not one of 'fast', 'reference'"),
+        (
+            ("--set", "traffic.arrivals.process=closed"),
+            "--set traffic.arrivals.process: traffic.arrivals.process = closed: needs users",
+        ),
         (("--seed", "-1"), "greater than or equal to 0; see lbbench run --help"),
         (("--replications", "0"), "greater than or equal to 1"),
         (("--set", "run.seed"), "PATH=VALUE, for instance"),

@@ -114,6 +114,13 @@ def test_places_are_found_like_pods():
     assert planned(poisson(), for_="concurrency", objective=MEAN).answer == exact
 
 
+def test_an_answer_in_nodes_says_how_many_pods_they_hold():
+    """The file's node holds two pods, so every node brings two: three nodes hold the five pods."""
+    found = planned(for_="nodes").to_dict()
+    assert found["answer"] == 3
+    assert found["sentence"].startswith("3 nodes (6 pods) with round_robin: ")
+
+
 @pytest.mark.usefixtures("made_up")
 def test_surviving_a_loss_takes_more():
     """One pod more survives a pod; a node of two pods takes as many more as it has."""

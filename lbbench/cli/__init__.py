@@ -68,7 +68,8 @@ def _unexpected(error: Exception) -> int:
     if hasattr(error, "format_message"):
         context = getattr(error, "ctx", None)
         command = "lbbench" if context is None else context.command_path
-        _say(f"{error.format_message().rstrip('.')}; see {command} --help")
+        said = error.format_message().replace("Value error, ", "").rstrip(".")
+        _say(f"{said}; see {command} --help")
         return BAD_INPUT
     if isinstance(error, MemoryError):
         _say("not enough memory; ask for fewer requests (run.requests) or no --record")

@@ -21,7 +21,7 @@ from lbbench.model.fields import (
     whole,
 )
 from lbbench.model.forms import by_key, optional
-from lbbench.model.mistakes import fault
+from lbbench.model.mistakes import Fault, Mistake, fault
 
 __all__ = [
     "Arrivals",
@@ -217,5 +217,5 @@ class Demand(Part):
                 "for instance utilisation: 0.8"
             )
         if missing is not None:
-            raise fault("arrivals", f"lacks {missing}; the process {arrivals.process} needs it")
+            raise Fault([Mistake(("arrivals", "process"), f"needs {missing} beside it")])
         return self

@@ -207,6 +207,9 @@ def sentence(planner: Planner, balancer: str, found: Found) -> str:
             said = "no value is shown to meet the objectives"
         return f"{name}: {said}: {found.why}"
     answer = planner.amount(found.number)
+    if subject.kind == "nodes":
+        pods = len(subject.at(found.number).cluster.pod_names())
+        answer += f" ({words.amount('pods', pods)})"
     at = "" if subject.kind == "rate" else f" {words.load(subject.load)}"
     lost = "" if planner.survive is None else f", also without its largest {planner.survive}"
     said = f"{answer} with {name}{lost}: {_figures(found.decided[found.number])}{at}"
