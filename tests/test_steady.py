@@ -231,7 +231,14 @@ def test_the_compiled_loops_count_no_references(data):
 
 @pytest.mark.skipif(jit.is_disabled(), reason="plain Python checks its bounds anyway")
 @pytest.mark.usefixtures("fresh")
-@pytest.mark.parametrize("data", [SINGLE, SHARED, SERVICE])
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(SINGLE, id="single", marks=pytest.mark.long),
+        pytest.param(SHARED, id="shared", marks=pytest.mark.long),
+        pytest.param(SERVICE, id="service"),
+    ],
+)
 def test_no_index_is_out_of_bounds(data, monkeypatch):
     """With bounds checks on, a run that grows gives the same counts."""
     usual = run_steady_plan(make_plan(build(data)))
