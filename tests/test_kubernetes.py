@@ -369,6 +369,26 @@ def test_objects_with_odd_values_make_no_other_exception(tmp_path_factory, data)
         assert "\n" not in said
 
 
+@pytest.mark.parametrize("option", ["-n shop", "-nshop", "--namespace shop", "--namespace=shop"])
+def test_a_table_is_of_the_namespace_that_its_command_asks_for(tmp_path, option):
+    """Two services of one name, told apart by the prompt above their tables; one has none."""
+    head = "NAME   TYPE        CLUSTER-IP   EXTERNAL-IP   PORT(S)   AGE"
+    text = "\n".join(
+        [
+            f"$ kubectl get svc {option}",
+            head,
+            "web    ClusterIP   10.0.1.1     <none>        80/TCP    3d",
+            "$ kubectl get svc",
+            head,
+            "web    ClusterIP   10.0.1.2     <none>        80/TCP    3d",
+        ]
+    )
+    path = tmp_path / "pasted.txt"
+    path.write_text(text, encoding="utf-8")
+    found = {(item.namespace, item.name) for item in read_kubernetes(path).of("Service")}
+    assert found == {("shop", "web"), ("default", "web")}
+
+
 def test_pasted_tables_with_prompts_become_a_scenario():
     """Wide tables of a terminal: addresses and nodes; the pod that is not ready has no endpoint."""
     found = from_cluster(read_kubernetes(DATA / "pasted.txt"))

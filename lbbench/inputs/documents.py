@@ -38,11 +38,15 @@ class Document(NamedTuple):
 
 
 class Text(NamedTuple):
-    """Lines that are no JSON or YAML, the first of them ``first_line`` (from 1) of the file."""
+    """Lines that are no JSON or YAML, the first of them ``first_line`` (from 1) of the file.
+
+    ``command`` is the line with the prompt that they follow, if there is one.
+    """
 
     name: str
     lines: list[str]
     first_line: int
+    command: str = ""
 
 
 def read_documents(path: str | Path) -> Iterator[Document | Text]:
@@ -68,8 +72,9 @@ def read_documents(path: str | Path) -> Iterator[Document | Text]:
             yield from _objects(Document(part.data, name, part.list_kind))
         return
     text = _text(whole, name)
-    for first_line, lines in _sections(text.splitlines()):
-        yield from _read_section(name, first_line, lines)
+    for first_line, lines, command in _sections(text.splitlines()):
+        for item in _read_section(name, first_line, lines):
+            yield item._replace(command=command) if isinstance(item, Text) else item
 
 
 def _text(whole: Iterator[bytes], name: str) -> str:
@@ -84,16 +89,16 @@ def _text(whole: Iterator[bytes], name: str) -> str:
     return held.decode("utf-8", "backslashreplace")
 
 
-def _sections(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
-    """Cut a terminal's text at its prompts."""
-    start = 0
+def _sections(lines: list[str]) -> Iterator[tuple[int, list[str], str]]:
+    """Cut a terminal's text at its prompts; each part goes with the prompt above it."""
+    start, command = 0, ""
     for number, line in enumerate(lines):
         if PROMPT.match(line):
             if any(item.strip() for item in lines[start:number]):
-                yield start + 1, lines[start:number]
-            start = number + 1
+                yield start + 1, lines[start:number], command
+            start, command = number + 1, line
     if any(item.strip() for item in lines[start:]):
-        yield start + 1, lines[start:]
+        yield start + 1, lines[start:], command
 
 
 def _read_section(name: str, first_line: int, lines: list[str]) -> Iterator[Document | Text]:

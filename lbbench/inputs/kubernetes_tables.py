@@ -16,6 +16,7 @@ from lbbench.inputs.tables import Stray, rows
 Cells = dict[str, str]
 Found = tuple[str, str, str, dict[str, Any], int]
 
+_NAMESPACE = re.compile(r"\s(?:-n|--namespace)[ =]?([a-z0-9][a-z0-9-]*)(?=\s|$)")
 _NONE = ("<none>", "<unset>", "<pending>", "<unknown>", "")
 _SHORT = {
     "pod": "Pod",
@@ -48,8 +49,11 @@ _MARKS = (
 def from_table(found: Text, skipped: list[Skipped]) -> Iterator[Found]:
     """Yield (kind, namespace, name, data, line) of every row; lines of no table go to ``skipped``.
 
-    Rows of kinds that are not known are given out with empty data, so that they are counted.
+    Rows of kinds that are not known are given out with empty data, so that they are counted. A
+    table without a column NAMESPACE is of the one that its command asks for.
     """
+    asked = _NAMESPACE.search(found.command)
+    usual = asked[1] if asked else "default"
     for row in rows(found.lines, found.first_line):
         if isinstance(row, Stray):
             if not re.match(r"\s*(No resources found|Warning:|#|\.\.\.)", row.text):
@@ -65,7 +69,7 @@ def from_table(found: Text, skipped: list[Skipped]) -> Iterator[Found]:
         if not name:
             skipped.append((found.name, row.line, "a row without a name"))
             continue
-        namespace = "" if kind == "Node" else cells.get("NAMESPACE") or "default"
+        namespace = "" if kind == "Node" else cells.get("NAMESPACE") or usual
         read = _READERS.get(kind)
         data = read(cells) if read else {}
         data["metadata"] = {**data.get("metadata", {}), "labels": _labels(cells.get("LABELS", ""))}
