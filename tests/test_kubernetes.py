@@ -373,18 +373,10 @@ def test_objects_with_odd_values_make_no_other_exception(tmp_path_factory, data)
 def test_a_table_is_of_the_namespace_that_its_command_asks_for(tmp_path, option):
     """Two services of one name, told apart by the prompt above their tables; one has none."""
     head = "NAME   TYPE        CLUSTER-IP   EXTERNAL-IP   PORT(S)   AGE"
-    text = "\n".join(
-        [
-            f"$ kubectl get svc {option}",
-            head,
-            "web    ClusterIP   10.0.1.1     <none>        80/TCP    3d",
-            "$ kubectl get svc",
-            head,
-            "web    ClusterIP   10.0.1.2     <none>        80/TCP    3d",
-        ]
-    )
+    rows = f"{head}\nweb    ClusterIP   {{}}     <none>        80/TCP    3d\n"
+    text = f"$ kubectl get svc {option}\n{rows}$ kubectl get svc\n{rows}"
     path = tmp_path / "pasted.txt"
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text.format("10.0.1.1", "10.0.1.2"), encoding="utf-8")
     found = {(item.namespace, item.name) for item in read_kubernetes(path).of("Service")}
     assert found == {("shop", "web"), ("default", "web")}
 

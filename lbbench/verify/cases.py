@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 from lbbench.errors import LbbenchError
 from lbbench.inputs.yaml import load
+from lbbench.model.check import build
 from lbbench.model.scenario import Scenario
+from lbbench.studies.imported import read_input
 from lbbench.studies.run import Progress
 from lbbench.verify import metrics, over_time
 from lbbench.verify.gallery import SCENARIOS, Case, Check
@@ -133,7 +135,7 @@ def finding_of(check: Check, run_once: Runner, changes: Mapping[str, Any]) -> Fi
 
 def measured(check: Check, run_once: Runner, changes: Mapping[str, Any]) -> Any:
     """Return the metric of a check over its scenario (or scenarios, when it varies a leaf)."""
-    scenario = load(SCENARIOS / f"{check.scenario}.yaml")
+    scenario = _scenario(check)
     changes = {**check.changes, **changes}
     if check.vary is None:
         variants = [changes]
@@ -142,6 +144,13 @@ def measured(check: Check, run_once: Runner, changes: Mapping[str, Any]) -> Any:
         variants = [{**changes, leaf: value} for value in values]
     runs = [run_once(scenario.with_(each) if each else scenario) for each in variants]
     return METRICS[check.by](*runs, **check.given)
+
+
+def _scenario(check: Check) -> Scenario:
+    if check.kind is None:
+        return load(SCENARIOS / f"{check.scenario}.yaml")
+    imported = read_input(check.kind, [str(SCENARIOS / check.scenario)])
+    return build(imported.scenario, place=check.scenario)
 
 
 def _functions(module: Any) -> dict[str, Callable[..., Any]]:

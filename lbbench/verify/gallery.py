@@ -4,7 +4,8 @@
 derivation of the expectation, which counts where the report says something else), and either
 `later` (the part of lbbench that is missing) or `checks`. A check is an expectation (`metric` as
 the report's list names it, `op`, `value`, `tol`) and how it is found: the metric function `by` with
-the parameters `with` over the scenario of the case, changed by `set`.
+the parameters `with` over the scenario of the case, changed by `set`; where `import` names a kind
+of input, the scenario is what that import makes of the file.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ class Check:
         Name of the metric function, and its parameters.
     scenario
         Name of the file in `SCENARIOS`, without its ending.
+    kind
+        Of input, where a dump of that kind stands in place of a scenario: with its ending, then,
+        and read as `lbbench import` reads it.
     changes
         Leaves of the scenario by dotted path.
     vary
@@ -55,6 +59,7 @@ class Check:
     by: str
     given: Mapping[str, Any] = field(default_factory=dict)
     scenario: str
+    kind: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     vary: tuple[str, tuple[Any, ...]] | None = None
     breaks: Mapping[str, Any] | None = None
@@ -122,7 +127,9 @@ def _case(name: str, entry: Mapping[str, Any]) -> Case:
 
 
 def _check(place: str, name: str, item: Mapping[str, Any]) -> Check:
-    known = ("metric", "op", "value", "tol", "by", "with", "scenario", "set", "vary", "breaks")
+    known = (
+        "metric", "op", "value", "tol", "by", "with", "scenario", "import", "set", "vary", "breaks",
+    )  # fmt: skip
     _only(place, item, known)
     for needed in ("metric", "op", "value", "by"):
         if item.get(needed) is None:
@@ -138,6 +145,7 @@ def _check(place: str, name: str, item: Mapping[str, Any]) -> Check:
         by=item["by"],
         given=item.get("with", {}),
         scenario=item.get("scenario", name),
+        kind=item.get("import"),
         changes=item.get("set", {}),
         vary=None if vary is None else next((leaf, tuple(v)) for leaf, v in vary.items()),
         breaks=item.get("breaks"),
