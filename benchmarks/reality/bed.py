@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from benchmarks.reality.addresses import bits_of
 from benchmarks.reality.namespace import Namespace
@@ -49,7 +49,7 @@ class Bed:
     topology: Topology
     stack: ExitStack
 
-    def __enter__(self) -> Bed:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -143,10 +143,8 @@ def make_bed(scenario: Scenario, sources: Iterable[str], *, listening: Iterable[
 
 def _join(node: Namespace, other: Namespace, name: str) -> None:
     """Lay a cable: ``name`` at the node's end, ``node`` at the other."""
-    node.do(
-        ["ip", "link", "add", "name", name, "type", "veth"]
-        + ["peer", "name", "node", "netns", str(other.pid)]
-    )
+    pair = f"link add name {name} type veth peer name node netns {other.pid}"
+    node.do(["ip", *pair.split()])
 
 
 def _set(namespace: Namespace, *, six: bool, forwards: bool) -> None:

@@ -66,11 +66,15 @@ class Client:
         self.loop.run()
         for request in self.requests:
             if request.status == 0:
-                self.end(request, -errno.ETIMEDOUT)
+                self.end(request, -errno.ETIMEDOUT, now_ns())
 
     def since(self, request: Request) -> int:
         """Return the microseconds since the scheduled time of a request."""
-        return (now_ns() - self.start) // US - request.t_us
+        return self.at(request, now_ns())
+
+    def at(self, request: Request, moment_ns: int) -> int:
+        """Return the microseconds from the scheduled time of a request to a moment."""
+        return (moment_ns - self.start) // US - request.t_us
 
     def due(self) -> None:
         """Send what is due and come back for the next."""
@@ -84,9 +88,9 @@ class Client:
                 self.open[request.conn] = Connection(self, request.conn, request.src)
             self.open[request.conn].add(request)
 
-    def end(self, request: Request, status: int) -> None:
+    def end(self, request: Request, status: int, moment_ns: int) -> None:
         """Note the end of a request; negative: the error of the connection."""
-        request.status, request.lat_us = status, self.since(request)
+        request.status, request.lat_us = status, self.at(request, moment_ns)
         self.left[request.conn] -= 1
         self.waiting -= 1
         if not self.left[request.conn] and request.conn in self.open:
@@ -166,6 +170,7 @@ class Connection:
         except OSError as error:
             self.fail(error.errno or errno.EIO)
             return
+        moment = now_ns()
         if not data:
             self.fail(errno.ECONNRESET)
             return
@@ -181,7 +186,7 @@ class Connection:
             request.pod = int(header(head, b"x-pod") or -1)
             request.pod_wait_us = header(head, b"x-wait-us") or "0"
             request.worker = header(head, b"x-worker") or "0"
-            self.client.end(request, int(head.split(b" ", 2)[1]))
+            self.client.end(request, int(head.split(b" ", 2)[1]), moment)
         self.advance()
 
     def fail(self, number: int) -> None:
@@ -189,7 +194,7 @@ class Connection:
         self.close()
         request, self.current = self.current, None
         if request is not None:
-            self.client.end(request, -number)
+            self.client.end(request, -number, now_ns())
             self.advance()
 
     def close(self) -> None:

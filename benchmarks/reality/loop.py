@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 
 NS = 1_000_000_000
+SPIN_NS = 100_000  # before a moment: about as late as a wake-up is, so it is awaited awake
 MAX_EVENTS = 256
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 
@@ -67,7 +68,7 @@ class Loop:
     def _wait(self) -> list[tuple[int, int]]:
         left: float | None = None
         if self._moments:
-            left = max(self._moments[0][0] - now_ns(), 0) / NS
+            left = max(self._moments[0][0] - now_ns() - SPIN_NS, 0) / NS
         if left != 0.0:
             select.select([self._epoll.fileno()], [], [], left)
         return self._epoll.poll(0.0, MAX_EVENTS)

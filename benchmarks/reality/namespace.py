@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from lbbench.errors import RunError
 
@@ -57,7 +57,7 @@ class Namespace:
             )
         self.pid = int(told)
 
-    def __enter__(self) -> Namespace:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

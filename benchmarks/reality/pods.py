@@ -55,9 +55,8 @@ class Pod:
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             Conversation(self, made)
 
-    def serve(self, work_us: float, answer: Conversation) -> None:
-        """Queue a request that has just arrived."""
-        arrived = now_ns()
+    def serve(self, arrived: int, work_us: float, answer: Conversation) -> None:
+        """Queue a request."""
         begin = max(arrived, self.free[0])
         end = begin + int(work_us * self.factor * US)
         heapq.heapreplace(self.free, end)
@@ -81,6 +80,7 @@ class Conversation:
             return
         except OSError:
             data = b""
+        arrived = now_ns()
         if not data:
             self.close()
             return
@@ -93,7 +93,7 @@ class Conversation:
         head, end, rest = self.text.partition(b"\r\n\r\n")
         if end:
             self.text = rest
-            self.pod.serve(float(header(head, b"x-service-us") or 0.0), self)
+            self.pod.serve(arrived, float(header(head, b"x-service-us") or 0.0), self)
 
     def write(self, waited_us: int) -> None:
         """Send the answer."""

@@ -92,8 +92,8 @@ def split_of(scenario: Scenario, connections: int, *, node: str | None = None) -
     endpoints, shares = _law(text)
     if len(endpoints) < 2:
         raise RunError(
-            f"{scenario.name}: the rules of node {node or 0} name {len(endpoints)} endpoints, which "
-            "leaves nothing to chance; choose a node with two or more (--node)"
+            f"{scenario.name}: the rules of node {node or 0} name {len(endpoints)} endpoints, "
+            "which leaves nothing to chance; choose a node with two or more"
         )
     six = ":" in split_address(scenario.cluster.vip)[0]
     sources = SOURCES[6 if six else 4]
@@ -109,7 +109,7 @@ def split_of(scenario: Scenario, connections: int, *, node: str | None = None) -
 
 
 def _law(text: str) -> tuple[tuple[str, ...], np.ndarray]:
-    """Return the endpoints for traffic from outside and their shares, as the importer reads them."""
+    """Return the endpoints for traffic from outside and their shares, by the importer."""
     with tempfile.TemporaryDirectory(prefix="lbbench-bed-") as folder:
         path = Path(folder) / "node.rules"
         path.write_text(text, encoding="utf-8")
