@@ -52,6 +52,10 @@ class Loop:
         """Let ``run`` return."""
         self._stopped = True
 
+    def close(self) -> None:
+        """Give the descriptor back; the loop cannot be used any more."""
+        self._epoll.close()
+
     def run(self) -> None:
         """Wait and call until ``stop``."""
         self._stopped = False

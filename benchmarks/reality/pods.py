@@ -42,6 +42,7 @@ class Pod:
         self.socket.bind(split_address(address))
         self.socket.listen(BACKLOG)
         self.socket.setblocking(False)
+        self.open: set[Conversation] = set()
         loop.watch(self.socket.fileno(), READ, self.accept)
 
     def accept(self) -> None:
@@ -54,6 +55,13 @@ class Pod:
             made.setblocking(False)
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             Conversation(self, made)
+
+    def close(self) -> None:
+        """Listen no longer and end every connection."""
+        self.loop.forget(self.socket.fileno())
+        self.socket.close()
+        for conversation in tuple(self.open):
+            conversation.close()
 
     def serve(self, arrived: int, work_us: float, answer: Conversation) -> None:
         """Queue a request."""
@@ -68,6 +76,7 @@ class Conversation:
 
     def __init__(self, pod: Pod, made: socket.socket) -> None:
         self.pod, self.socket, self.text = pod, made, b""
+        pod.open.add(self)
         self.read()
         if made.fileno() >= 0:
             pod.loop.watch(made.fileno(), READ, self.read)
@@ -107,6 +116,7 @@ class Conversation:
 
     def close(self) -> None:
         """End the connection."""
+        self.pod.open.discard(self)
         if self.socket.fileno() >= 0:
             self.pod.loop.forget(self.socket.fileno())
             self.socket.close()
