@@ -18,15 +18,18 @@ from lbbench.errors import InputError
 from lbbench.inputs.iptables import read_iptables
 from lbbench.inputs.iptables_scenario import to_scenario
 from lbbench.model.check import build
+from lbbench.model.topology import topology
 from lbbench.packetwalk.rules import thresholds
 from lbbench.packetwalk.ruleset import restore_text, service_name
 from lbbench.packetwalk.scenario_site import site_of
 
 U31 = 2**31
 SCENARIOS = 200
+RESTORE = {"IPv4": "iptables-restore", "IPv6": "ip6tables-restore"}
+VIP = {"IPv4": "20.0.0.1:80", "IPv6": "[2001:db8:9::1]:80"}
 REASON = (
     "needs root, unshare and iptables-restore"
-    if os.geteuid() or not all(map(shutil.which, ("unshare", "iptables-restore")))
+    if os.geteuid() or not all(map(shutil.which, ("unshare", *RESTORE.values())))
     else ""
 )
 
@@ -71,6 +74,23 @@ def scenarios(draw: st.DrawFn):
     }
 
 
+def over(family, data):
+    """Return a drawn scenario with addresses of a family: its own are of IPv4."""
+    if family == "IPv4":
+        return data
+    top = topology(build(data))
+    nodes = [
+        {"name": node.name, "zone": node.zone, "address": f"fd00::{i + 1:x}"}
+        for i, node in enumerate(top.nodes)
+    ]
+    pods = [
+        {"name": pod.name, "node": top.nodes[pod.node].name}
+        | {"address": f"[fd00:10:244:{pod.node:x}::{k + 2:x}]:8080"}
+        for k, pod in enumerate(top.pods)
+    ]
+    return {**data, "cluster": {"nodes": nodes, "pods": pods, "vip": VIP[family]}}
+
+
 def endpoints_of(rules, *, local: bool):
     """Return (address, threshold) of each balancing rule, as the kernel will have them."""
     found = rules.local_endpoints if local else rules.endpoints
@@ -87,12 +107,17 @@ def shares(limits):
 
 
 @settings(max_examples=SCENARIOS, deadline=None, suppress_health_check=list(HealthCheck))
-@given(data=scenarios(), pick=st.integers(0, 3), node_port=st.none() | st.just(30080))
+@given(
+    data=scenarios(),
+    family=st.sampled_from(list(VIP)),
+    pick=st.integers(0, 3),
+    node_port=st.none() | st.just(30080),
+)
 def test_rules_are_read_back_to_the_same_endpoints_and_probabilities(
-    tmp_path, data, pick, node_port
+    tmp_path, data, family, pick, node_port
 ):
     """Export, then import: the same policy, affinity, endpoints, thresholds and shares."""
-    scenario = build(data)
+    scenario = build(over(family, data))
     site = site_of(scenario)
     node = pick % len(site.nodes)
     path = tmp_path / "node.rules"
@@ -105,7 +130,7 @@ def test_rules_are_read_back_to_the_same_endpoints_and_probabilities(
     stage = scenario.stages.kube_proxy
     assert read.name == f"default/{service_name(scenario.name)}"
     assert read.external_policy == stage.external_traffic_policy
-    assert read.vip == "20.0.0.1:80"
+    assert read.vip == VIP[family]
     assert read.node_port == node_port
     assert read.affinity_seconds == (site.service.affinity_timeout_s or None)
     for local in (False, True) if site.local else (False,):
@@ -194,12 +219,12 @@ def test_the_command_prints_and_writes(tmp_path: Path, monkeypatch, capsys):
 
 
 @pytest.mark.skipif(bool(REASON), reason=REASON)
-def test_the_real_iptables_restore_accepts_them(tmp_path):
+@pytest.mark.parametrize("family", list(VIP))
+def test_the_real_iptables_restore_accepts_them(tmp_path, family):
     """`iptables-restore --test` in a network namespace of its own takes 200 drawn rule sets."""
-    if subprocess.run(
-        ["unshare", "-n", "iptables-restore", "--test"], check=False, input=b""
-    ).returncode:
-        pytest.skip("iptables-restore cannot be run in a network namespace here")
+    restore = ["unshare", "-n", RESTORE[family], "--test"]
+    if subprocess.run(restore, check=False, input=b"").returncode:
+        pytest.skip(f"{RESTORE[family]} cannot be run in a network namespace here")
     texts: list[str] = []
 
     @settings(
@@ -210,7 +235,7 @@ def test_the_real_iptables_restore_accepts_them(tmp_path):
     )
     @given(data=scenarios(), pick=st.integers(0, 3), node_port=st.none() | st.just(30080))
     def collect(data, pick, node_port):
-        scenario = build(data)
+        scenario = build(over(family, data))
         node = str(pick % len(data["cluster"]["nodes"]))
         texts.append(restore_text(scenario, node=node, node_port=node_port))
 
@@ -218,7 +243,7 @@ def test_the_real_iptables_restore_accepts_them(tmp_path):
     assert len(texts) >= SCENARIOS
     for i, text in enumerate(texts):
         (tmp_path / f"{i}.rules").write_text(text)
-    script = 'for f in *.rules; do iptables-restore --test "$f" || { echo "$f"; exit 1; }; done'
+    script = f'for f in *.rules; do {RESTORE[family]} --test "$f" || {{ echo "$f"; exit 1; }}; done'
     ended = subprocess.run(
         ["unshare", "-n", "sh", "-c", script],
         check=False,
@@ -227,3 +252,10 @@ def test_the_real_iptables_restore_accepts_them(tmp_path):
         text=True,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_addresses_of_both_families_are_refused():
+    """A VIP of IPv6 before pods of IPv4 has no table of rules."""
+    cluster = {**SHOP["cluster"], "vip": VIP["IPv6"]}
+    with pytest.raises(InputError, match=r"shop: cluster\.vip = 2001:db8:9::1: .* mixes IPv4"):
+        restore_text(build({**SHOP, "cluster": cluster}))

@@ -20,7 +20,7 @@ from benchmarks.reality import pods, requirements
 from benchmarks.reality.bed import make_bed
 from benchmarks.reality.cases import BALANCERS, SPLITS, VIP, experiment
 from benchmarks.reality.client import Client, Request
-from benchmarks.reality.folder import summary_of, write_experiment, write_repeat
+from benchmarks.reality.folder import check_free, summary_of, write_experiment, write_repeat
 from benchmarks.reality.loop import Loop
 from benchmarks.reality.pods import Pod
 from benchmarks.reality.proxies import haproxy_text, nginx_text
@@ -203,6 +203,7 @@ def test_a_folder_is_what_verify_reads(tmp_path):
         versions={},
     )
     folder = tmp_path / "run"
+    check_free(folder)
     write_experiment(folder, scenario, trace)
     write_repeat(folder, 1, Seen(tuple(seen), "*nat\n"), summary)
     (run,) = recordings(folder)
@@ -217,8 +218,9 @@ def test_a_folder_is_what_verify_reads(tmp_path):
     assert summary["overhead"]["path_ms"]["mean"] == pytest.approx((0.3 + 0.22) / 2)
     assert len(residuals(run)) == 4
     assert load(folder / "scenario.yaml").resolved() == scenario.resolved()
-    with pytest.raises(RunError, match="has files of an earlier run; give --out another"):
-        write_experiment(folder, scenario, trace)
+    for taken in (folder, folder / "scenario.yaml" / "below"):
+        with pytest.raises(RunError, match="has files of an earlier run; give --out another"):
+            check_free(taken)
 
 
 # --- pods and the client, in one process ----------------------------------------------------------

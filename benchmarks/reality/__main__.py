@@ -17,7 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.reality.cases import BALANCERS, KERNEL, SPLITS, TRACE, experiment
-from benchmarks.reality.folder import SCENARIO, summary_of, write_experiment, write_repeat
+from benchmarks.reality.folder import (
+    SCENARIO,
+    check_free,
+    summary_of,
+    write_experiment,
+    write_repeat,
+)
 from benchmarks.reality.requirements import lacking
 from benchmarks.reality.rules import Split, split_of
 from benchmarks.reality.run import check_bed, run_once, versions
@@ -41,6 +47,9 @@ def main(words: Sequence[str] | None = None) -> int:
         return _run(asked)
     except LbbenchError as error:
         print(f"error: {error}", file=sys.stderr)
+        return UNUSABLE
+    except OSError as error:
+        print(f"error: {error.filename or asked.out}: {error.strerror}", file=sys.stderr)
         return UNUSABLE
     except KeyboardInterrupt:
         print("stopped; the namespaces are gone, what was written stays", file=sys.stderr)
@@ -113,9 +122,9 @@ def _record(case: str, balancer: str, asked: argparse.Namespace) -> None:
                 f"{case}, which has {', '.join(BALANCERS[case])}"
             )
     check_bed(case, scenario)
-    print(f"{scenario.name}: {len(trace)} requests in {int(trace[-1]['t_us']) / 1e6:.0f} s ...")
     folder = asked.out / scenario.name
-    write_experiment(folder, scenario, trace)
+    check_free(folder)
+    print(f"{scenario.name}: {len(trace)} requests in {int(trace[-1]['t_us']) / 1e6:.0f} s ...")
     for repeat in range(1, asked.repeats + 1):
         seen = run_once(case, balancer, scenario, trace)
         summary = summary_of(
@@ -127,6 +136,8 @@ def _record(case: str, balancer: str, asked: argparse.Namespace) -> None:
             balancer=balancer,
             versions=versions(case),
         )
+        if repeat == 1:  # what has not been run is no experiment
+            write_experiment(folder, scenario, trace)
         write_repeat(folder, repeat, seen, summary)
         latency, path = summary["latency_ms_200"], summary["overhead"]["path_ms"]
         print(

@@ -23,24 +23,26 @@ PATH_P99_MS, LATENESS_P99_MS = 4.0, 3.0
 """Limits of a good run, those of the recorded ones."""
 
 
-def write_experiment(folder: Path, scenario: Scenario, trace: Sequence[Row]) -> None:
-    """Write what goes in: `scenario.yaml` and `trace.csv.gz`, in a folder that is made.
+def check_free(folder: Path) -> None:
+    """Refuse a folder that has files already, or whose place cannot have one.
 
     Raises
     ------
     RunError
-        When the folder has files already, or cannot be written.
+        With the folder and the way out.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise RunError(
-                f"{folder}: has files of an earlier run; give --out another folder, or remove it"
-            )
-        (folder / SCENARIO).write_text(dump(scenario.written), encoding="utf-8")
-        (folder / TRACE).write_bytes(csv_bytes(COLUMNS, trace))
-    except OSError as error:
-        raise RunError(f"{folder}: cannot be written: {error.strerror}; choose another") from error
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir() or (there == folder and any(folder.iterdir())):
+        raise RunError(
+            f"{there}: is a file or has files of an earlier run; give --out another folder"
+        )
+
+
+def write_experiment(folder: Path, scenario: Scenario, trace: Sequence[Row]) -> None:
+    """Write what goes in: `scenario.yaml` and `trace.csv.gz`; the folder is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / SCENARIO).write_text(dump(scenario.written), encoding="utf-8")
+    (folder / TRACE).write_bytes(csv_bytes(COLUMNS, trace))
 
 
 def write_repeat(folder: Path, repeat: int, seen: Seen, summary: Mapping[str, Any]) -> None:

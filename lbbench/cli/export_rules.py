@@ -29,7 +29,8 @@ def export_rules(
 ) -> None:
     """Write the rules that kube-proxy gives a node of the scenario, as iptables-restore reads them.
 
-    They replace the tables that they name: load them in a network namespace of their own.
+    They replace the tables that they name: load them in a network namespace of their own. Addresses
+    of IPv6 are for ip6tables-restore.
     `lbbench import iptables` reads them back to the same endpoints and probabilities.
 
     \b

@@ -128,8 +128,9 @@ def _check(site: Site, node_port: int | None) -> None:
     versions = {ip_address(ip).version for ip in (site.service.vip, *(t.ip for t in site.targets))}
     if len(versions) > 1:
         raise InputError(
-            f"{site.name}: the address {site.service.vip} and those of the endpoints mix IPv4 and "
-            "IPv6; one table of rules holds one of them"
+            f"{site.name}: cluster.vip = {site.service.vip}: with the addresses of the endpoints "
+            "it mixes IPv4 and IPv6, and a table of rules holds one of them; give cluster.vip and "
+            "the endpoints addresses of the same kind"
         )
 
 
