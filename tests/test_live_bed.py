@@ -26,7 +26,7 @@ from benchmarks.reality.pods import Pod
 from benchmarks.reality.proxies import haproxy_text, nginx_text
 from benchmarks.reality.requirements import lacking
 from benchmarks.reality.rules import split_of
-from benchmarks.reality.run import Seen, check_bed, run_once
+from benchmarks.reality.run import Seen, check_bed, number_workers, run_once
 from benchmarks.reality.trace import COLUMNS, csv_bytes, drawn, read_trace
 from lbbench.errors import InputError, RunError
 from lbbench.inputs.yaml import load
@@ -37,7 +37,7 @@ from lbbench.verify.reality_reading import recordings
 
 ROOT = Path(__file__).parent.parent
 CONNECTIONS = 20_000
-CHANCE = 1e-4
+CHANCE = 1e-6
 """A chi-square test of true shares fails that often."""
 
 SIX = {
@@ -52,9 +52,9 @@ SIX = {
 }
 
 
-def needs(case):
+def needs(case, *, six=False):
     """Skip a test where the machine cannot run a case, with the reason."""
-    reason = lacking(case)
+    reason = lacking(case, six=six)
     if reason:
         pytest.skip(reason)
 
@@ -223,6 +223,13 @@ def test_a_folder_is_what_verify_reads(tmp_path):
             check_free(taken)
 
 
+def test_workers_are_numbered_by_their_processes():
+    """Process 99 is worker 0 and 101 worker 1; who was answered by none has 0."""
+    told = [{"worker": process} for process in ("101", "0", "99", "101")]
+    number_workers(told)
+    assert [row["worker"] for row in told] == ["1", "0", "0", "1"]
+
+
 # --- pods and the client, in one process ----------------------------------------------------------
 
 
@@ -326,7 +333,7 @@ def test_what_is_missing_is_said(tmp_path, capsys, monkeypatch):
 
 @pytest.mark.parametrize("data", SPLITS, ids=lambda data: data["name"])
 def test_connections_through_real_rules_split_as_the_scenario_says(data):
-    """20 000 connections through the exported rules pass chi-square at 1e-4."""
+    """20 000 connections through the exported rules pass chi-square at 1e-6."""
     needs("kernel")
     split = split_of(build(dict(data)), CONNECTIONS)
     assert split.stray == 0
@@ -335,8 +342,8 @@ def test_connections_through_real_rules_split_as_the_scenario_says(data):
 
 
 def test_rules_of_ipv6_split_connections_too():
-    """4 000 connections over IPv6 through ip6tables-restore's rules pass chi-square at 1e-4."""
-    needs("kernel")
+    """4 000 connections over IPv6 through ip6tables-restore's rules pass chi-square at 1e-6."""
+    needs("kernel", six=True)
     split = split_of(build(SIX), 4000)
     assert split.counts.sum() == 4000
     assert split.p >= CHANCE, split.to_dict()
@@ -357,7 +364,9 @@ def test_a_short_trace_goes_through_and_verify_reads_it(tmp_path, name, balancer
     if balancer == "round_robin":
         assert counts.max() - counts.min() <= 1
     if name == "kernel":
-        assert [row.to_dict() for row in picks(run) if not row.passed] == []
+        several, even = picks(run)
+        assert (several.statistic, several.measured) == ("connections with several pods", 0)
+        assert even.measured >= CHANCE
     assert len(residuals(run)) == 4
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import socket
 
+FIRST_SOURCE = {32: "10.1.0.1", 128: "2001:db8:1::1"}
+"""An address for a client that has none, by `bits_of` the address that it dials."""
+
 
 def family_of(address: str) -> socket.AddressFamily:
     """Return the family of an IP, or of an address with a port."""

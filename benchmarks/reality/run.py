@@ -19,6 +19,8 @@ from lbbench.model.scenario import Scenario
 from lbbench.model.topology import topology
 from lbbench.packetwalk.ruleset import restore_text
 
+NO_WORKER = "0"
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -104,10 +106,16 @@ def run_once(case: str, balancer: str, scenario: Scenario, trace: Sequence[Row])
             kept = bed.rules()
         with (folder / "seen.csv").open(encoding="ascii", newline="") as stream:
             rows = list(csv.DictReader(stream))
-    processes = sorted({row["worker"] for row in rows}, key=int)
-    for row in rows:
-        row["worker"] = str(processes.index(row["worker"]))
+    number_workers(rows)
     return Seen(tuple(rows), kept)
+
+
+def number_workers(rows: Sequence[dict[str, str]]) -> None:
+    """Replace the worker's process in rows by its number; a row that no worker answered has 0."""
+    processes = sorted({row["worker"] for row in rows} - {NO_WORKER}, key=int)
+    number = {process: str(k) for k, process in enumerate(processes)}
+    for row in rows:
+        row["worker"] = number.get(row["worker"], NO_WORKER)
 
 
 def versions(case: str) -> dict[str, str]:

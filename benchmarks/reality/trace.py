@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.reality.addresses import FIRST_SOURCE, bits_of
 from lbbench.errors import InputError
+from lbbench.model.addresses import split_address
 
 COLUMNS = ("id", "t_us", "src", "conn", "dst", "uri", "jar", "svc_us")
 NEEDED = ("id", "t_us", "svc_us")
@@ -68,7 +70,7 @@ def read_trace(path: Path, *, vip: str) -> tuple[Row, ...]:
     """Return the requests of a file (CSV, also gzipped), all of them dialling ``vip``.
 
     Needed are ``id``, ``t_us`` and ``svc_us``; without ``conn`` every request has a connection of
-    its own, without ``src`` all come from 10.1.0.1.
+    its own, without ``src`` all come from one address.
 
     Raises
     ------
@@ -89,6 +91,7 @@ def read_trace(path: Path, *, vip: str) -> tuple[Row, ...]:
             f"{path}: has no requests with {', '.join(lost)}; needs columns {', '.join(NEEDED)} "
             "and may have src, conn, uri"
         )
+    source = FIRST_SOURCE[bits_of(split_address(vip)[0])]
     read, before = [], 0
     for number, row in enumerate(rows, 2):
         try:
@@ -101,7 +104,7 @@ def read_trace(path: Path, *, vip: str) -> tuple[Row, ...]:
                 "number that is not below the row before, and a number from 0"
             )
         before = t_us
-        given = {"src": "10.1.0.1", "conn": f"r{number}", "uri": "/", "jar": "-1"}
+        given = {"src": source, "conn": f"r{number}", "uri": "/", "jar": "-1"}
         kept = {name: row[name] for name in COLUMNS if row.get(name)}
         whole = {**given, **kept, "dst": vip}
         read.append({name: whole[name] for name in COLUMNS})
