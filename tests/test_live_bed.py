@@ -297,13 +297,19 @@ def test_the_client_tells_why_a_connection_failed(here):
     [
         (["--balancer", "round_robin"], "--balancer: is for one case"),
         (["--case", "kernel", "--balancer", "ewma"], "--balancer ewma: the case kernel has none"),
+        (
+            ["--case", "nginx", "--experiment", "x", "--balancer", "round_robin"],
+            "--balancer: the given --experiment has its own",
+        ),
+        (["--case", "nginx", "--experiment", "nowhere"], "nowhere/scenario.yaml: there is no such"),
         (["--utilisation", "1"], "--utilisation 1.0: must be above 0 and below 1"),
         (["--pods", "1"], "--pods 1: must be 2 or more"),
         (["--mean", "0ms"], "0ms: must be above 0"),
     ],
 )
-def test_wrong_options_are_one_sentence(tmp_path, capsys, words, said):
+def test_wrong_options_are_one_sentence(tmp_path, capsys, monkeypatch, words, said):
     """Status 2 and the option with its value, before anything is written."""
+    monkeypatch.setattr(command_line, "lacking", lambda _case: "")
     out = tmp_path / "out"
     try:
         status = command_line.main(["--out", str(out), *words])
@@ -326,6 +332,25 @@ def test_what_is_missing_is_said(tmp_path, capsys, monkeypatch):
     assert lacking("haproxy") == (
         "the live case haproxy needs haproxy; install haproxy (apt-get install)"
     )
+
+
+def test_an_experiment_is_run_as_it_was_recorded(tmp_path, capsys, monkeypatch):
+    """The recorded scenario and trace go into the bed, once, with the address that is dialled."""
+    given = []
+    monkeypatch.setattr(command_line, "lacking", lambda _case: "")
+    monkeypatch.setattr(command_line, "_record", lambda *words: given.append(words[:4]))
+    name = "E9_haproxy_leastconn_rho0.7"
+    words = ["--case", "haproxy", "--experiment", str(ROOT / "tests" / "reality" / name)]
+    assert command_line.main(["--out", str(tmp_path), *words]) == 0
+    ((_, balancer, scenario, trace),) = given
+    assert (balancer, scenario.name) == ("haproxy_leastconn", name)
+    assert scenario.written["cluster"]["vip"] == VIP
+    assert {row["dst"] for row in trace} == {VIP}
+    (run,) = recordings(ROOT / "tests" / "reality", [name])
+    assert [float(row["svc_us"]) for row in trace] == run.sent["svc_us"].tolist()
+    words[1] = "nginx"
+    assert command_line.main(["--out", str(tmp_path), *words]) == 2
+    assert "haproxy_leastconn: is none of the case nginx" in capsys.readouterr().err
 
 
 # --- the real programs ----------------------------------------------------------------------------

@@ -13,8 +13,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.reality.cases import BALANCERS, KERNEL, SPLITS, TRACE, experiment
 from benchmarks.reality.folder import (
@@ -66,8 +67,8 @@ def _run(asked: argparse.Namespace) -> int:
             continue
         if case == KERNEL and asked.connections:
             passed &= _count(asked)
-        for balancer in [asked.balancer] if asked.balancer else BALANCERS[case]:
-            _record(case, balancer, asked)
+        for balancer, scenario, trace in _given(case, asked):
+            _record(case, balancer, scenario, trace, asked)
         done += 1
     if not done:
         return UNUSABLE
@@ -80,6 +81,9 @@ def _check(asked: argparse.Namespace) -> None:
     if (asked.balancer or asked.experiment) and len(asked.case or ()) != 1:
         option = "--balancer" if asked.balancer else "--experiment"
         raise InputError(f"{option}: is for one case; give --case {'|'.join(BALANCERS)} once")
+    if asked.experiment and (asked.balancer or asked.trace):
+        option = "--balancer" if asked.balancer else "--trace"
+        raise InputError(f"{option}: the given --experiment has its own; leave one of them out")
     if asked.balancer and asked.balancer not in BALANCERS[asked.case[0]]:
         raise InputError(
             f"--balancer {asked.balancer}: the case {asked.case[0]} has none of that name; it has "
@@ -103,7 +107,8 @@ def _count(asked: argparse.Namespace) -> bool:
         found.append(split)
         print(
             f"rules of {split.name}: {asked.connections} connections, {len(split.endpoints)} "
-            f"endpoints, chi-square {split.chi2:.2f}, p {split.p:.3g}"
+            f"endpoints, chi-square {split.chi2:.2f}, p {split.p:.3g}",
+            flush=True,
         )
     asked.out.mkdir(parents=True, exist_ok=True)
     text = json.dumps([split.to_dict() for split in found], indent=1) + "\n"
@@ -111,69 +116,81 @@ def _count(asked: argparse.Namespace) -> bool:
     return all(split.p >= CHANCE and not split.stray for split in found)
 
 
-def _record(case: str, balancer: str, asked: argparse.Namespace) -> None:
-    """Run one experiment, all its repeats, and write its folder."""
-    scenario, trace = _given(case, balancer, asked)
-    if asked.experiment is not None and case != KERNEL:
-        balancer = scenario.stages.ingress.balancer
+def _given(case: str, asked: argparse.Namespace) -> Iterator[tuple[str, Scenario, tuple[Row, ...]]]:
+    """Yield (balancer, scenario, trace) of a case's experiments, or of the given one."""
+    if asked.experiment is not None:
+        scenario = load(asked.experiment / SCENARIO)
+        balancer = scenario.stages.ingress.balancer if case != KERNEL else BALANCERS[KERNEL][0]
         if balancer not in BALANCERS[case]:
             raise InputError(
                 f"{asked.experiment}: stages.ingress.balancer = {balancer}: is none of the case "
                 f"{case}, which has {', '.join(BALANCERS[case])}"
             )
-    check_bed(case, scenario)
-    folder = asked.out / scenario.name
-    check_free(folder)
-    print(f"{scenario.name}: {len(trace)} requests in {int(trace[-1]['t_us']) / 1e6:.0f} s ...")
-    for repeat in range(1, asked.repeats + 1):
-        seen = run_once(case, balancer, scenario, trace)
-        summary = summary_of(
+        vip = scenario.cluster.vip
+        trace = read_trace(asked.experiment / TRACE, vip=vip)
+        yield balancer, scenario.with_({"cluster.vip": vip, "traffic.trace": TRACE}), trace
+        return
+    for balancer in [asked.balancer] if asked.balancer else BALANCERS[case]:
+        scenario = experiment(
             case,
-            scenario,
-            trace,
-            seen,
-            repeat=repeat,
-            balancer=balancer,
-            versions=versions(case),
+            balancer,
+            pods=asked.pods,
+            concurrency=asked.concurrency,
+            workers=asked.workers,
         )
-        if repeat == 1:  # what has not been run is no experiment
-            write_experiment(folder, scenario, trace)
-        write_repeat(folder, repeat, seen, summary)
-        latency, path = summary["latency_ms_200"], summary["overhead"]["path_ms"]
-        print(
-            f"{scenario.name} r{repeat}: {latency['n']} of {len(trace)} answered, "
-            f"mean {latency.get('mean', 0.0):.1f} ms, p99 {latency.get('p99', 0.0):.1f} ms; path "
-            f"{path.get('p50', 0.0):.2f} ms, p99 {path.get('p99', 0.0):.2f} ms"
-            + ("" if summary["ok"] else " (a busy machine: more than in a good run)")
-        )
+        yield balancer, scenario, _requests(scenario, asked)
 
 
-def _given(case: str, balancer: str, asked: argparse.Namespace) -> tuple[Scenario, tuple[Row, ...]]:
-    """Return the scenario and the trace of a case, or those of the given experiment."""
-    if asked.experiment is not None:
-        scenario = load(asked.experiment / SCENARIO)
-        scenario = scenario.with_({"cluster.vip": scenario.cluster.vip, "traffic.trace": TRACE})
-        return scenario, read_trace(asked.experiment / TRACE, vip=scenario.cluster.vip)
-    scenario = experiment(
-        case,
-        balancer,
-        pods=asked.pods,
-        concurrency=asked.concurrency,
-        workers=asked.workers,
-    )
+def _requests(scenario: Scenario, asked: argparse.Namespace) -> tuple[Row, ...]:
+    """Return the given trace, or one that is drawn: the same for every balancer."""
     vip = scenario.cluster.vip
     if asked.trace is not None:
-        return scenario, read_trace(asked.trace, vip=vip)
+        return read_trace(asked.trace, vip=vip)
     places = sum(pod.speed * pod.concurrency for pod in topology(scenario).pods)
-    mean = asked.mean
-    trace = drawn(
-        rate=asked.utilisation * places / mean,
+    return drawn(
+        rate=asked.utilisation * places / asked.mean,
         duration_s=asked.duration,
-        mean_s=mean,
+        mean_s=asked.mean,
         seed=asked.seed,
         vip=vip,
     )
-    return scenario, trace
+
+
+def _record(
+    case: str,
+    balancer: str,
+    scenario: Scenario,
+    trace: tuple[Row, ...],
+    asked: argparse.Namespace,
+) -> None:
+    """Run one experiment, all its repeats, and write its folder."""
+    check_bed(case, scenario)
+    folder = asked.out / scenario.name
+    check_free(folder)
+    print(
+        f"{scenario.name}: {len(trace)} requests in {int(trace[-1]['t_us']) / 1e6:.0f} s ...",
+        flush=True,
+    )
+    for repeat in range(1, asked.repeats + 1):
+        seen = run_once(case, balancer, scenario, trace)
+        said = {"repeat": repeat, "balancer": balancer, "versions": versions(case)}
+        summary = summary_of(case, scenario, trace, seen, **said)
+        if repeat == 1:  # what has not been run is no experiment
+            write_experiment(folder, scenario, trace)
+        write_repeat(folder, repeat, seen, summary)
+        print(_line(summary), flush=True)
+
+
+def _line(summary: Mapping[str, Any]) -> str:
+    """Return the figures of a run in a line."""
+    latency, path = summary["latency_ms_200"], summary["overhead"]["path_ms"]
+    text = f"{summary['name']} r{summary['rep']}: "
+    text += f"{latency['n']} of {summary['requests']} answered"
+    if not latency["n"]:
+        return text
+    text += f", mean {latency['mean']:.1f} ms, p99 {latency['p99']:.1f} ms; "
+    text += f"path {path['p50']:.2f} ms, p99 {path['p99']:.2f} ms"
+    return text if summary["ok"] else f"{text} (a busy machine: more than in a good run)"
 
 
 def _time(text: str) -> float:
