@@ -163,6 +163,7 @@ class Connection:
     def read(self) -> None:
         """Take what has come; end the request when its answer is whole."""
         assert self.socket is not None, "watched"
+        moment = now_ns()  # what is there now had come before
         try:
             data = self.socket.recv(65536)
         except BlockingIOError:
@@ -170,7 +171,6 @@ class Connection:
         except OSError as error:
             self.fail(error.errno or errno.EIO)
             return
-        moment = now_ns()
         if not data:
             self.fail(errno.ECONNRESET)
             return

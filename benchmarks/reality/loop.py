@@ -17,6 +17,7 @@ from pathlib import Path
 
 NS = 1_000_000_000
 SPIN_NS = 100_000  # before a moment: about as late as a wake-up is, so it is awaited awake
+FAR_S = 0.002  # more than the rounding of epoll's timeout
 MAX_EVENTS = 256
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 
@@ -70,10 +71,12 @@ class Loop:
                     call()
 
     def _wait(self) -> list[tuple[int, int]]:
-        left: float | None = None
-        if self._moments:
-            left = max(self._moments[0][0] - now_ns() - SPIN_NS, 0) / NS
-        if left != 0.0:
+        if not self._moments:
+            return self._epoll.poll(-1, MAX_EVENTS)
+        left = (self._moments[0][0] - now_ns() - SPIN_NS) / NS
+        if left > FAR_S:
+            return self._epoll.poll(left - FAR_S, MAX_EVENTS)
+        if left > 0.0:
             select.select([self._epoll.fileno()], [], [], left)
         return self._epoll.poll(0.0, MAX_EVENTS)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -21,7 +21,6 @@ ROOT = Path(__file__).parent.parent.parent
 HOLDER = "read pid rest < /proc/self/stat; echo $pid; exec cat"
 """Tells its number as the outside sees it, then waits for the end of its input."""
 WAIT_S = 10.0
-NICE = "-10"
 LISTEN = "0A"  # TCP_LISTEN of the kernel's net/tcp_states.h
 
 
@@ -84,29 +83,32 @@ class Namespace:
             raise RunError(f"{' '.join(command)}, at the {self.name}: {said}")
         return ended.stdout
 
-    def start(self, command: Sequence[str], **streams: IO[str] | int) -> subprocess.Popen[str]:
+    def start(
+        self, command: Sequence[str], *, punctual: bool = False, **streams: IO[str] | int
+    ) -> subprocess.Popen[str]:
         """Start a process that ends with the namespace, from the root of the repository.
 
-        It goes before other work of the machine as far as that is allowed, as a node's own would.
+        With ``punctual`` it goes before other work of the machine, as far as that is allowed: what
+        is measured in milliseconds must not wait for a turn.
         """
+        enter = ("nsenter", "-t", str(self.pid), "--net", "--pid", "--")
         defaults: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
         process = subprocess.Popen(
-            ["nice", "-n", NICE, "nsenter", "-t", str(self.pid), "--net", "--pid", "--", *command],
+            [*(("chrt", "--rr", "1") if punctual and _may_be_first() else ()), *enter, *command],
             text=True,
             cwd=ROOT,
             start_new_session=True,
             **{**defaults, **streams},
         )
         self._processes.append(process)
-        with suppress(OSError):  # between sessions it is the group's niceness that counts
-            Path(f"/proc/{process.pid}/autogroup").write_text(NICE, encoding="ascii")
         return process
 
     def start_python(
-        self, module: str, *words: str, **streams: IO[str] | int
+        self, module: str, *words: str, punctual: bool = False, **streams: IO[str] | int
     ) -> subprocess.Popen[str]:
         """Start a module of this package with this Python."""
-        return self.start([sys.executable, "-m", f"{__package__}.{module}", *words], **streams)
+        command = [sys.executable, "-m", f"{__package__}.{module}", *words]
+        return self.start(command, punctual=punctual, **streams)
 
     def set(self, **values: str) -> None:
         """Set network settings of the kernel: ``set(ipv4__ip_forward="1")``."""
@@ -139,3 +141,9 @@ class Namespace:
             for stream in (process.stdin, process.stdout, process.stderr):
                 if stream is not None:
                     stream.close()
+
+
+@cache
+def _may_be_first() -> bool:
+    """Tell whether a process may have the scheduling of real time here."""
+    return subprocess.run(["chrt", "--rr", "1", "true"], check=False).returncode == 0

@@ -48,13 +48,14 @@ class Pod:
     def accept(self) -> None:
         """Take every connection that waits; with its first bytes, as a rule."""
         while True:
+            arrived = now_ns()
             try:
                 made, _ = self.socket.accept()
             except OSError:  # nobody waits, or who waited has gone
                 return
             made.setblocking(False)
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            Conversation(self, made)
+            Conversation(self, made, arrived)
 
     def close(self) -> None:
         """Listen no longer and end every connection."""
@@ -74,22 +75,22 @@ class Pod:
 class Conversation:
     """One connection to a pod: requests without a body, each answered before the next."""
 
-    def __init__(self, pod: Pod, made: socket.socket) -> None:
+    def __init__(self, pod: Pod, made: socket.socket, arrived: int) -> None:
         self.pod, self.socket, self.text = pod, made, b""
         pod.open.add(self)
-        self.read()
+        self.read(arrived)
         if made.fileno() >= 0:
             pod.loop.watch(made.fileno(), READ, self.read)
 
-    def read(self) -> None:
-        """Take what has come and serve the request when it is whole."""
+    def read(self, arrived: int | None = None) -> None:
+        """Take what has come (by ``arrived``, now) and serve the request when it is whole."""
+        arrived = now_ns() if arrived is None else arrived
         try:
             data = self.socket.recv(65536)
         except BlockingIOError:
             return
         except OSError:
             data = b""
-        arrived = now_ns()
         if not data:
             self.close()
             return

@@ -132,7 +132,7 @@ def start(case: str, node: Namespace, scenario: Scenario, balancer: str, folder:
     if case == NGINX:
         command = ["nginx", "-p", str(folder), "-c", str(config), "-e", "stderr"]
     with said.open("w", encoding="utf-8") as stream:
-        process = node.start(command, stdout=stream, stderr=stream)
+        process = node.start(command, punctual=True, stdout=stream, stderr=stream)
     (replica,) = topology(scenario).replicas
     _, port = split_address(replica.address)
     if not _wait(lambda: node.listens(port), process):

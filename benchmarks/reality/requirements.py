@@ -13,6 +13,7 @@ from lbbench.errors import RunError
 PACKAGES = {
     "unshare": "util-linux",
     "nsenter": "util-linux",
+    "chrt": "util-linux",
     "ip": "iproute2",
     "iptables-restore": "iptables",
     "nginx": "nginx-light",
@@ -20,7 +21,7 @@ PACKAGES = {
 }
 """Debian's package of each program."""
 
-COMMON = ("unshare", "nsenter", "ip", "iptables-restore")
+COMMON = ("unshare", "nsenter", "chrt", "ip", "iptables-restore")
 PROGRAMS = {KERNEL: COMMON, NGINX: (*COMMON, "nginx"), HAPROXY: (*COMMON, "haproxy")}
 
 

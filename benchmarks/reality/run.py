@@ -94,12 +94,11 @@ def run_once(case: str, balancer: str, scenario: Scenario, trace: Sequence[Row])
         (folder / "trace.csv.gz").write_bytes(csv_bytes(COLUMNS, trace))
         with make_bed(scenario, sources, listening=replicas) as bed:
             bed.load_rules(rules)
-            bed.start_pods()
+            bed.start_pods(punctual=True)
             if case != KERNEL:
                 proxies.start(case, bed.node, scenario, balancer, folder)
-            process = bed.client.start_python(
-                "client", str(folder / "trace.csv.gz"), vip, str(folder / "seen.csv"), stderr=-1
-            )
+            words = ("client", str(folder / "trace.csv.gz"), vip, str(folder / "seen.csv"))
+            process = bed.client.start_python(*words, punctual=True, stderr=-1)
             _, said = process.communicate()
             if process.returncode:
                 raise RunError(f"the bed's client: failed: {said.strip()[-500:]}")
