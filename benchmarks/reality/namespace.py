@@ -146,4 +146,5 @@ class Namespace:
 @cache
 def _may_be_first() -> bool:
     """Tell whether a process may have the scheduling of real time here."""
-    return subprocess.run(["chrt", "--rr", "1", "true"], check=False).returncode == 0
+    asked = ["chrt", "--rr", "1", "true"]
+    return subprocess.run(asked, capture_output=True, check=False).returncode == 0
