@@ -15,7 +15,7 @@ DEMO_BALANCERS := round_robin,random,least_conn,chash,ewma
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test long lint format bench tables studies $(STUDIES) pictures install clean
+.PHONY: help demo test long lint format bench tables studies $(STUDIES) live pictures install clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -66,6 +66,9 @@ $(STUDIES): $(INSTALLED)
 		$(BIN)/lbbench export $$base.sqlite -o $$base.parquet; done
 	@mv results/$@/study.html results/$@/report.html
 	$(BIN)/python -m benchmarks.shipped results/$@
+
+live: $(INSTALLED) ## real rules, nginx and HAProxy on this machine (root); results/mine/live-*/
+	$(BIN)/python -m benchmarks.reality --out results/mine/live-$$(date +%Y%m%d-%H%M%S)
 
 pictures: $(INSTALLED) ## the pictures of the documentation, from two shipped scenarios
 	@set -e; for name in aks-ingress local-or-cluster; do \

@@ -93,6 +93,15 @@ def test_a_pair_written_at_once_may_be_swapped():
     assert off_cycle(line, FAR, cycle)[0] == 3
 
 
+def test_requests_written_at_once_may_come_in_any_order():
+    """0 3 1 2 0: the three within 0.1 ms of each other are one group; 1 ms apart they are slips."""
+    line, cycle = [0, 3, 1, 2, 0, 1], [0, 1, 2, 3]
+    close = np.array([0.0, 1.0, 1.00005, 1.00009, 3.0, 4.0])
+    assert off_cycle(line, close, cycle) == (0, 1)
+    assert off_cycle(line, np.array([0.0, 1.0, 1.00005, 2.0, 3.0, 4.0]), cycle)[0] > 0
+    assert off_cycle([0, 3, 1, 1, 0, 1], close, cycle)[0] > 0
+
+
 def test_a_request_that_meets_a_dead_pod_takes_a_later_turn():
     """Cycle 0 1 D: the third request meets D; its retry comes after the fourth one's pick."""
     assert off_cycle([0, 1, 1, 0, 0, 1], FAR, [0, 1, 9], [9]) == (0, 0)

@@ -27,7 +27,8 @@ lbbench verify --reality tests/reality E4_ewma_n10_rho0.7 --replications 50
 lbbench verify --reality tests/reality --json reality.json
 ```
 
-The folder `tests/reality` has the beginnings of {some} of these runs; below is the whole set.
+The folder `tests/reality` has the beginnings of {some} of these runs; below is the whole set. The
+same chain can be [run anew on your own machine](how-to/live-bed.md).
 """
 
 HAPROXY = """

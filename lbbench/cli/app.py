@@ -12,6 +12,7 @@ from lbbench.cli.balancers import balancers
 from lbbench.cli.check import check
 from lbbench.cli.compare import compare
 from lbbench.cli.export import export
+from lbbench.cli.export_rules import export_rules
 from lbbench.cli.fit import fit
 from lbbench.cli.import_ import import_
 from lbbench.cli.plan import plan
@@ -70,6 +71,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "sweep": sweep,
     "plan": plan,
     "export": export,
+    "export-rules": export_rules,
     "report": report,
     "walk": walk,
     "verify": verify,
