@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 
+def printable(text: str) -> str:
+    r"""Return ``text`` with what a terminal would act on or hide shown as ``\x1b``.
+
+    Names and values in messages come from files; line ends and tabs stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        sign if sign.isprintable() or sign in "\n\t" else ascii(sign)[1:-1] for sign in text
+    )
+
+
 class LbbenchError(Exception):
     """Base of all errors that a user can cause; the command line prints it and exits with 2."""
+
+    def __init__(self, *sentence: object) -> None:
+        super().__init__(*(printable(one) if isinstance(one, str) else one for one in sentence))
 
 
 class ScenarioError(LbbenchError):

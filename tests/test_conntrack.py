@@ -200,7 +200,7 @@ def test_a_long_table_is_read_in_bounded_time(tmp_path):
     path = tmp_path / "long"
     lines = [flow(f"9.9.{k % 250}.9", f"10.244.{k % 3}.4", port=k) for k in range(50_000)]
     path.write_text("\n".join([*lines, "tcp 6 " + "src=1.1.1.1 " * 90_000]), encoding="utf-8")
-    began = time.perf_counter()
+    began = time.process_time()
     found = read_conntrack(path)
     assert sum(found.pods(found.chosen()).values()) == 50_000
-    assert time.perf_counter() - began < 5.0
+    assert time.process_time() - began < 5.0

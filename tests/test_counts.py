@@ -140,9 +140,9 @@ def test_a_hostile_line_takes_linear_time(tmp_path, piece):
     """A megabyte on one line takes no five seconds, and the other lines are read."""
     path = tmp_path / "long"
     path.write_text(f"a 1\nb 2\n{piece * (1_000_000 // len(piece))}\n", encoding="utf-8")
-    began = time.perf_counter()
+    began = time.process_time()
     assert read_counts(path).groups[""] == {"a": 1, "b": 2}
-    assert time.perf_counter() - began < 5.0
+    assert time.process_time() - began < 5.0
 
 
 def test_labels_that_cannot_be_names_are_changed(counted):

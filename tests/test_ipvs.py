@@ -144,7 +144,7 @@ def test_a_hostile_line_takes_linear_time(tmp_path, piece):
     path.write_text(
         f"TCP 1.2.3.4:80 rr\n-> {piece * (1_000_000 // len(piece))}\n", encoding="utf-8"
     )
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(InputError):
         read_ruleset(path)
-    assert time.perf_counter() - began < 5.0
+    assert time.process_time() - began < 5.0

@@ -276,7 +276,7 @@ def test_a_hostile_line_takes_linear_time(tmp_path, piece):
     path.write_text(
         f"chain KUBE-SVC-A {{\n{long}\n}}\nchain service-A {{\n{long}\n", encoding="utf-8"
     )
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(InputError):
         read_nftables(path)
-    assert time.perf_counter() - began < 5.0
+    assert time.process_time() - began < 5.0

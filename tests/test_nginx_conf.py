@@ -187,7 +187,7 @@ def test_garbage_raises_nothing_but_input_errors(tmp_path_factory, words):
 @pytest.mark.parametrize("piece", ["a ", "{", "a;", "$", "\\\\", '""', "a{}", "#\n", "${", "--"])
 def test_a_hostile_text_takes_linear_time(piece):
     """A megabyte of one piece takes no five seconds."""
-    began = time.perf_counter()
+    began = time.process_time()
     with contextlib.suppress(InputError):
         parse_nginx("a_by_lua_block {" * (piece == "--") + piece * (1_000_000 // len(piece)), "x")
-    assert time.perf_counter() - began < 5.0
+    assert time.process_time() - began < 5.0

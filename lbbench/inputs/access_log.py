@@ -17,7 +17,7 @@ import numpy as np
 from lbbench.errors import InputError
 from lbbench.inputs.access_log_line import DEFAULT_BACKEND, Line, epoch, key_of, last_attempt, parse
 from lbbench.inputs.iptables_rules import Skipped
-from lbbench.inputs.source import STDIN, lines, listed, named
+from lbbench.inputs.source import MOST_FOREIGN, STDIN, lines, listed, named
 
 Progress = Callable[[str, int, int | None], None]
 """Called as progress(what, bytes read, bytes in all or None when unknown)."""
@@ -159,6 +159,8 @@ class _Reader:
                 self.reasons[reason] += 1
                 if len(self.skipped) < SHOWN:
                     self.skipped.append((name, number, reason))
+            if len(self.end) == self.starts[-1] and number >= MOST_FOREIGN:
+                break  # no access log: `nothing` says so
 
     def add(self, line: Line) -> str:
         """Add a line's request; return "" or why it cannot be read."""

@@ -19,6 +19,7 @@ import re
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
+LONGEST_S = 1e9  # seconds, 30 years: no request takes so long
 LONGEST = 1 << 16  # bytes; nginx takes request lines of at most 8 KiB by default
 
 _QUOTED = rb'"((?:[^"\\]|\\.)*)"'
@@ -106,12 +107,15 @@ def parse(text: bytes) -> Line | str:
         attempts = ()
     else:
         attempts = (Attempt(hosts, _seconds(times), codes),)
+    took = _seconds(duration)
+    if took > LONGEST_S or any(item.time > LONGEST_S for item in attempts):
+        return "a time of more than 30 years"
     return Line(
         client,
         stamp,
         request,
         int(status),
-        _seconds(duration),
+        took,
         other or backend,
         attempts,
         real is not None,

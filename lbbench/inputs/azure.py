@@ -19,6 +19,9 @@ from lbbench.inputs.iptables_rules import Skipped
 from lbbench.inputs.kubernetes_objects import rows, table, text
 from lbbench.inputs.source import listed, named
 
+MOST_THINGS = 300_000
+"""Things that are kept; more is refused: the load balancers of a subscription have fewer."""
+
 _VMSS = re.compile(r"/virtualMachineScaleSets/([^/]+)/virtualMachines/([0-9]+)/", re.IGNORECASE)
 _NIC = re.compile(r"/networkInterfaces/([^/]+?)-nic-([0-9]+)/", re.IGNORECASE)
 
@@ -69,6 +72,11 @@ def read_azure(paths: str | Path | list[str]) -> AzureDump:
                     dump.things.append(Thing(kind, name, data, f"{item.name}:{line}"))
             else:
                 _take(dump, item)
+            if len(dump.things) + len(dump.skipped) > MOST_THINGS:
+                raise InputError(
+                    f"{named(path)}: more than {MOST_THINGS} objects; save those of one load "
+                    "balancer"
+                )
     if not dump.things:
         raise InputError(
             f"{dump.files[0]}: no load balancer, rule, probe, route or AKS profile of az in it; "

@@ -85,7 +85,7 @@ def _tsv_row(cells: list[str]) -> tuple[str, str, dict[str, Any]] | None:
 
 
 def _rule(before: list[str], after: list[str], _name: str) -> dict[str, Any] | None:
-    if len(after) < 2 or not after[0].isdigit():
+    if len(after) < 2 or not after[0].isdecimal():
         return None
     flags = _flags(before)
     ports = [cell for cell in before if re.fullmatch(r"[0-9]{1,5}", cell)]
@@ -98,21 +98,21 @@ def _rule(before: list[str], after: list[str], _name: str) -> dict[str, Any] | N
 
 
 def _probe(_before: list[str], after: list[str], name: str) -> dict[str, Any] | None:
-    if not after or not after[0].isdigit():
+    if not after or not after[0].isdecimal():
         return None
     rest = after[after.index(name) + 1 :] if name in after else after[1:]
     kinds = [i for i, cell in enumerate(rest) if cell.lower() in ("tcp", "http", "https")]
     data: dict[str, Any] = {"intervalInSeconds": int(after[0][:9])}
     if kinds:
         data["protocol"] = rest[kinds[0]]
-        numbers = [int(cell[:9]) for cell in rest[: kinds[0]] if cell.isdigit()]
+        numbers = [int(cell[:9]) for cell in rest[: kinds[0]] if cell.isdecimal()]
         names = ("numberOfProbes", "port", "probeThreshold")
         data |= dict(zip(names, numbers, strict=False))
     return data
 
 
 def _outbound(before: list[str], after: list[str], _name: str) -> dict[str, Any] | None:
-    if not after or not after[0].isdigit() or not before or not before[0].isdigit():
+    if not after or not after[0].isdecimal() or not before or not before[0].isdecimal():
         return None
     flags = _flags(before)
     return {
@@ -124,7 +124,7 @@ def _outbound(before: list[str], after: list[str], _name: str) -> dict[str, Any]
 
 def _route(before: list[str], after: list[str], name: str) -> dict[str, Any] | None:
     rest = after[after.index(name) + 1 :] if name in after else after
-    prefix = next((cell for cell in before if "/" in cell and cell[:1].isdigit()), "")
+    prefix = next((cell for cell in before if "/" in cell and cell[:1].isdecimal()), "")
     hop = next((cell for cell in rest if re.fullmatch(r"[0-9a-fA-F.:]{3,45}", cell)), None)
     return {"addressPrefix": prefix, "nextHopIpAddress": hop} if prefix else None
 

@@ -17,14 +17,15 @@ import numpy as np
 from lbbench.errors import InputError
 from lbbench.inputs.conntrack_line import Entry, parse
 from lbbench.inputs.iptables_rules import Skipped
-from lbbench.inputs.source import lines, listed, named
+from lbbench.inputs.source import MOST_FOREIGN, lines, listed, named
 
 PROBES = "168.63.129.16"
 """Where Azure's health probes (and its DNS and DHCP) come from, in every virtual network."""
 
 SHOWN = 10
 MOST_PAIRS = 4_000_000
-"""Different (service, client, pod) that are kept; more is refused: a table of a node has fewer."""
+"""Different (service, client, pod) and flows to no service that are kept; more is refused: a table
+of a node has fewer."""
 
 ESTABLISHED_S = (86_400, 432_000)
 """How long an idle connection is kept: kube-proxy's setting, the kernel's default."""
@@ -57,6 +58,7 @@ class Connections:
     unreplied: int = 0
     stale: int = 0  # unreplied, and the destination was not replaced
     probes: int = 0
+    portless: int = 0  # translated, of a protocol without ports: to no service
     repeated: int = 0  # updates and ends in a log of events
     pairs: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     direct: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -154,7 +156,7 @@ def read_conntrack(paths: str | Path | Sequence[str | Path]) -> Connections:
             entry = parse(text)
             if isinstance(entry, Entry):
                 _add(found, entry)
-                if len(found.pairs) > MOST_PAIRS:
+                if len(found.pairs) + len(found.direct) + len(found.unanswered) > MOST_PAIRS:
                     raise InputError(
                         f"{name}:{number}: more than {MOST_PAIRS} different clients and pods; "
                         "give a part of the table"
@@ -162,6 +164,8 @@ def read_conntrack(paths: str | Path | Sequence[str | Path]) -> Connections:
                 continue
             first = first or (name, number, entry)
             found.n_skipped += 1
+            if found.lines == before and found.n_skipped - skipped >= MOST_FOREIGN:
+                break
             if len(found.skipped) < SHOWN:
                 found.skipped.append((name, number, entry))
         if found.lines == before and not found.repeated:
@@ -187,6 +191,9 @@ def _add(found: Connections, entry: Entry) -> None:
     service, pod = entry.original.target, entry.reply.source
     if entry.original.src == PROBES:
         found.probes += 1
+        return
+    if entry.translated and entry.original.dport is None:
+        found.portless += 1
         return
     if entry.unreplied and entry.event != "new":
         found.stale += not entry.translated

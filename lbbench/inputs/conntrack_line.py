@@ -85,6 +85,8 @@ def parse(line: str) -> Entry | str:
             state = word
     if len(tuples) < 2:
         return "a flow without both directions: cut off?"
+    if len(tuples) > 2 or len(words) == MOST_WORDS:
+        return "more than one flow in a line: has it lost its line ends?"
     made = [_tuple(item, ports=words[at] in WITH_PORTS) for item in tuples[:2]]
     original, reply = made
     if original is None or reply is None:

@@ -88,6 +88,8 @@ def _notes(found: Connections, chosen: str) -> list[str]:
         )
     if found.direct:
         notes.append(f"{found.direct.total()} flows were not translated: no service's, left out")
+    if found.portless:
+        notes.append(f"{found.portless} translated flows have no port: no service's, left out")
     others = [f"{name} ({n})" for name, n in found.services().items() if name != chosen]
     if others:
         notes.append(

@@ -25,6 +25,9 @@ LARGEST = 10**15
 
 SHOWN = 10
 MOST_LABELS = 100_000
+LONGEST = 10_000
+"""Bytes of a line: no label is so long."""
+
 HEADS = ("count", "counts", "requests", "connections", "hits", "n", "total", "number")
 """Names of a column of counts in a head line."""
 
@@ -52,6 +55,12 @@ class Counts:
     notes: list[str] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     n_skipped: int = 0
+
+    def skip(self, line: Skipped) -> None:
+        """Count a line that holds no count."""
+        self.n_skipped += 1
+        if len(self.skipped) < SHOWN:
+            self.skipped.append(line)
 
     def chosen(self, group: str | None = None) -> str:
         """Return ``group`` if it is there; None is the only one.
@@ -88,6 +97,9 @@ def read_counts(paths: str | Path | Sequence[str | Path]) -> Counts:
         found.files.append(name)
         rows: list[tuple[int, list[str]]] = []
         for number, raw in enumerate(lines(path), 1):
+            if len(raw) > LONGEST:
+                found.skip((name, number, f"longer than {LONGEST} bytes"))
+                continue
             words = _words(raw.decode("utf-8", "backslashreplace"))
             if words:
                 rows.append((number, words))
@@ -108,7 +120,7 @@ def _words(line: str) -> list[str]:
     mark = _SEPARATED.search(text)
     if mark and (mark[0] != "," or not _thousands(text)):
         row = next(csv.reader([text.replace("\0", "")], delimiter=mark[0]), [])
-        return [word.strip() for word in row if word.strip()] if len(text) < 10_000 else []
+        return [word.strip() for word in row if word.strip()]
     head, colon, tail = text.rpartition(":")
     if colon and head and tail[:1].isspace() and _NUMBER.match(tail.strip()):
         return [head.strip(), tail.strip()]
@@ -125,6 +137,12 @@ def _thousands(text: str) -> bool:
 
 
 def _add(found: Counts, name: str, rows: Sequence[tuple[int, list[str]]]) -> None:
+    if not rows and found.skipped and found.skipped[-1][0] == name:
+        number, why = found.skipped[-1][1:]
+        raise InputError(
+            f"{name}:{number}: no label with a count in it ({why}); give lines such as those of: "
+            "sort | uniq -c"
+        )
     if not rows:
         raise InputError(f"{name}:1: is empty; give lines such as those of: sort | uniq -c")
     width = Counter(len(words) for _, words in rows).most_common(1)[0][0]
@@ -139,9 +157,7 @@ def _add(found: Counts, name: str, rows: Sequence[tuple[int, list[str]]]) -> Non
         elif reason and number == rows[0][0] and any(w.lower() in HEADS for w in words):
             continue  # the head of a table
         elif reason:
-            found.n_skipped += 1
-            if len(found.skipped) < SHOWN:
-                found.skipped.append((name, number, reason))
+            found.skip((name, number, reason))
     if sums:
         found.notes.append(f"{name}: {sums} labels appear again: their counts are added")
     if (
@@ -200,6 +216,8 @@ def from_counts(counts: Counts, group: str | None = None) -> Imported:
     table = counts.groups[chosen]
     name, line = counts.places[chosen]
     imported = Imported({}, list(counts.notes), list(counts.skipped))
+    if counts.n_skipped:
+        imported.notes.append(f"lines that hold no count, left out: {counts.n_skipped}")
     scenario = imported.scenario
     scenario |= {"schema": SCHEMA, "name": plain(chosen or Path(name).stem), "path": "service"}
     addresses = {label: _address(label) for label in table}

@@ -72,7 +72,7 @@ def read_documents(path: str | Path) -> Iterator[Document | Text]:
             yield from _objects(Document(part.data, name, part.list_kind))
         return
     text = _text(whole, name)
-    for first_line, lines, command in _sections(text.splitlines()):
+    for first_line, lines, command in _sections(re.split(r"\r\n|\n|\r", text)):
         for item in _read_section(name, first_line, lines):
             yield item._replace(command=command) if isinstance(item, Text) else item
 
@@ -115,16 +115,21 @@ def _read_section(name: str, first_line: int, lines: list[str]) -> Iterator[Docu
                 place = f"{name}:{where.get(id(item), first_line)}"
                 if isinstance(item, dict):
                     for found in _objects(Document(item, place)):
-                        line = where.get(id(found.data))
-                        yield found._replace(place=f"{name}:{line}") if line else found
+                        if isinstance(found, Document) and id(found.data) in where:
+                            yield found._replace(place=f"{name}:{where[id(found.data)]}")
+                        else:
+                            yield found
                 elif item is not None:
                     yield Text(name, [str(item)[:200]], first_line)
     else:
         yield Text(name, lines, first_line)
 
 
-def _objects(document: Document, depth: int = 0) -> Iterator[Document]:
-    """Yield the objects of a list, lists in lists too; of JSON they came one by one already."""
+def _objects(document: Document, depth: int = 0) -> Iterator[Document | Text]:
+    """Yield the objects of a list, lists in lists too; of JSON they came one by one already.
+
+    What stands among them and is no object is text: it is shown as not used.
+    """
     items = document.data.get("items")
     kind = document.data.get("kind")
     if not isinstance(items, list) or depth > 3:
@@ -133,3 +138,9 @@ def _objects(document: Document, depth: int = 0) -> Iterator[Document]:
     for item in items:
         if isinstance(item, dict):
             yield from _objects(Document(item, document.place, str(kind or "")), depth + 1)
+        elif item is not None:
+            name, _, line = document.place.rpartition(":")
+            known = bool(name) and line.isdecimal()
+            yield Text(
+                name if known else document.place, [str(item)[:200]], int(line) if known else 1
+            )

@@ -78,5 +78,5 @@ def ordered(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def plain(name: str) -> str:
-    """Return ``name`` as the name of a scenario: letters, digits and hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "imported"
+    """Return ``name`` as the name of a scenario: at most 120 letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower())[:120].strip("-") or "imported"

@@ -121,6 +121,7 @@ def _addressed(imported: Imported, service: Service) -> list[tuple[str, Endpoint
         if item.address:
             _check_address(item.address, item.place)
         found.append((item.address or f"{PLACEHOLDER}{number}:{port}", item))
+    _check_distinct(found, service)
     unknown = len(found) - len(known)
     if unknown:
         imported.notes.append(
@@ -128,6 +129,19 @@ def _addressed(imported: Imported, service: Service) -> list[tuple[str, Endpoint
             f"input: they get placeholder addresses {PLACEHOLDER}x:{port}"
         )
     return found
+
+
+def _check_distinct(endpoints: list[tuple[str, Endpoint]], service: Service) -> None:
+    """Raise where two rules lead to one pod, as kube-proxy never writes them."""
+    first: dict[str, Endpoint] = {}
+    for address, item in endpoints:
+        other = first.setdefault(address, item)
+        if other is not item:
+            raise InputError(
+                f"{item.place[0]}:{item.place[1]}: {service.name}: {item.chain} leads to {address} "
+                f"as {other.chain} at {other.place[0]}:{other.place[1]} does: are rules of two "
+                f"moments mixed? save them again with: {SAVE[service.proxy]}"
+            )
 
 
 def _placed(endpoints: list[tuple[str, Endpoint]], service: Service, ruleset: RuleSet) -> Placement:

@@ -126,5 +126,5 @@ def _container(found: Controller, spec: dict[str, Any]) -> None:
         flags = [item for item in part.get("args") or [] if isinstance(item, str)]
         for item in flags:
             match = re.fullmatch(r"--sync-rate-limit=([0-9.]{1,12})", item)
-            if match and match[1].replace(".", "", 1).isdigit() and float(match[1]) > 0:
+            if match and match[1].replace(".", "", 1).isdecimal() and float(match[1]) > 0:
                 found.rate_limit = f"{match[1]}/s"

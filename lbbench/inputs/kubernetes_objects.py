@@ -119,7 +119,7 @@ def read_kubernetes(paths: str | Path | list[str]) -> Dump:
                 unused[item.kind] += 1
             else:
                 _keep(dump, item)
-            if len(dump.objects) > MAX_OBJECTS:
+            if len(dump.objects) + len(dump.skipped) + len(unused) > MAX_OBJECTS:
                 raise InputError(
                     f"{named(path)}: more than {MAX_OBJECTS} objects; save fewer namespaces (-n)"
                 )
@@ -217,7 +217,7 @@ def _objects(found: Iterable[Document | Text], dump: Dump) -> Iterator[KubeObjec
 
 def _split(place: str) -> tuple[str, int]:
     name, _, line = place.rpartition(":")
-    return (name, int(line)) if name and line.isdigit() else (place, 1)
+    return (name, int(line)) if name and line.isdecimal() else (place, 1)
 
 
 def _kind(item: Document) -> str:

@@ -45,6 +45,15 @@ _MARKS = (
     ("ConfigMap", {"DATA", "AGE"}),
 )
 
+_NEEDED = {
+    "Node": {"STATUS"},
+    "Pod": {"READY", "STATUS"},
+    "Service": {"TYPE", "PORT(S)"},
+    "Endpoints": {"ENDPOINTS"},
+    "EndpointSlice": {"ADDRESSTYPE", "ENDPOINTS"},
+}
+"""Columns that a reader takes for granted; ``-o custom-columns`` may have left them out."""
+
 
 def from_table(found: Text, skipped: list[Skipped]) -> Iterator[Found]:
     """Yield (kind, namespace, name, data, line) of every row; lines of no table go to ``skipped``.
@@ -69,6 +78,11 @@ def from_table(found: Text, skipped: list[Skipped]) -> Iterator[Found]:
         if not name:
             skipped.append((found.name, row.line, "a row without a name"))
             continue
+        missing = sorted(_NEEDED.get(kind, set()) - set(cells))
+        if missing:
+            reason = f"a row without the column {' and '.join(missing)}: no {kind}"
+            skipped.append((found.name, row.line, reason))
+            continue
         namespace = "" if kind == "Node" else cells.get("NAMESPACE") or usual
         read = _READERS.get(kind)
         data = read(cells) if read else {}
@@ -83,6 +97,10 @@ def _labels(cell: str) -> dict[str, str]:
 
 def _told(cell: str | None) -> str:
     return "" if cell is None or cell in _NONE else cell
+
+
+def _is_port(text: str) -> bool:
+    return text.isdecimal() and len(text) < 6
 
 
 def _node(cells: Cells) -> dict[str, Any]:
@@ -146,16 +164,16 @@ def _endpoints(cells: Cells) -> dict[str, Any]:
     subsets = []
     for item in cell.split(","):
         ip, _, port = item.strip().rpartition(":")
-        if ip and port.isdigit():
+        if ip and _is_port(port):
             address = [{"ip": ip.strip("[]")}]
-            subsets.append({"addresses": address, "ports": [{"port": int(port[:6])}]})
+            subsets.append({"addresses": address, "ports": [{"port": int(port)}]})
     cut = {"hidden": int(re.sub(r"\D", "", count)[:9] or 0)} if more else {}
     return {"subsets": subsets, "status": cut}
 
 
 def _slice(cells: Cells) -> dict[str, Any]:
     cell, more, count = _told(cells["ENDPOINTS"]).partition(" + ")
-    ports = [{"port": int(port)} for port in _told(cells.get("PORTS")).split(",") if port.isdigit()]
+    ports = [{"port": int(port)} for port in _told(cells.get("PORTS")).split(",") if _is_port(port)]
     return {
         "addressType": cells["ADDRESSTYPE"],
         "endpoints": [{"addresses": [ip.strip()]} for ip in cell.split(",") if ip.strip()],
@@ -173,7 +191,7 @@ def _ingress(cells: Cells) -> dict[str, Any]:
 
 def _deployment(cells: Cells) -> dict[str, Any]:
     wanted = cells.get("READY", "").rpartition("/")[2]
-    return {"spec": {"replicas": int(wanted[:6]) if wanted.isdigit() else None}}
+    return {"spec": {"replicas": int(wanted[:6]) if wanted.isdecimal() else None}}
 
 
 _READERS: dict[str, Callable[[Cells], dict[str, Any]]] = {

@@ -174,7 +174,7 @@ class _Parser:
         if self.words:
             raise _wrong(path, self.began, f"truncated input: {self.words[0][:40]} has no ;")
         if not self.found.count:
-            raise _wrong(path, 1, "no directive in it")
+            raise _wrong(path, 1, "no directive in it: it is empty, or holds comments only")
         return self.found
 
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 DASHES = re.compile(r"\s*-{2,}(?:\s+-{2,})*\s*")
+MOST_COLUMNS = 100  # kubectl prints fourteen, az twenty; more is no heading
+
 _KUBECTL = re.compile(r"(?:NAMESPACE\s{1,}\s+NAME|NAME)(?:\s{2,}|\t)[A-Z][A-Z()./ -]*.*")
 _WIDE = re.compile(r"\s{2,}|\t\s*")
 
@@ -33,7 +35,11 @@ class Stray(NamedTuple):
 
 def is_heading(line: str) -> bool:
     """Tell whether a line is the heading of one of kubectl's tables."""
-    return _KUBECTL.fullmatch(line.rstrip()) is not None and line.upper() == line
+    return (
+        _KUBECTL.fullmatch(line.rstrip()) is not None
+        and line.upper() == line
+        and len(line.split(None, MOST_COLUMNS)) <= MOST_COLUMNS
+    )
 
 
 def is_table(lines: Sequence[str]) -> bool:
@@ -65,7 +71,11 @@ def rows(lines: Sequence[str], first_line: int = 1) -> Iterator[Row | Stray]:
 
 
 def _is_dashes(line: str) -> bool:
-    return DASHES.fullmatch(line) is not None and line.strip() != "---"
+    return (
+        DASHES.fullmatch(line) is not None
+        and line.strip() != "---"
+        and len(line.split(None, MOST_COLUMNS)) <= MOST_COLUMNS
+    )
 
 
 def _heads(line: str) -> list[tuple[str, int]]:

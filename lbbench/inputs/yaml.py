@@ -78,7 +78,7 @@ def dump(scenario: Mapping[str, Any] | Scenario) -> str:
     settings = {"sort_base_mapping_type_on_output": False, "allow_unicode": True}
     for name, value in {"default_flow_style": False, **settings}.items():
         setattr(yaml, name, value)  # declared as None by ruamel.yaml
-    yaml.width = 100
+    yaml.width = 1000  # a key that is folded does not read back; names are shorter
     out = StringIO()
     yaml.dump(json.loads(json.dumps(plain)), out)
     return out.getvalue()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
+from lbbench.errors import printable
 from lbbench.inputs.imported import Imported
 from lbbench.model.result import Result
 from lbbench.report.layout import Grid
@@ -21,11 +22,13 @@ SHOWN = 10
 def show(imported: Imported, trial: Trial, console: Console, written: Sequence[str]) -> None:
     """Print what was read and inferred, then the tables."""
     for note in imported.notes:
-        console.print(Text(f"- {note}"), soft_wrap=not console.is_terminal)
+        console.print(Text(printable(f"- {note}")), soft_wrap=not console.is_terminal)
     if imported.skipped:
         console.print(Text("lines that were not used:"))
     for place, line, reason in imported.skipped[:SHOWN]:
-        console.print(Text(f"  {place}:{line}: {reason}"), soft_wrap=not console.is_terminal)
+        console.print(
+            Text(printable(f"  {place}:{line}: {reason}")), soft_wrap=not console.is_terminal
+        )
     if len(imported.skipped) > SHOWN:
         console.print(Text(f"  and {count(len(imported.skipped) - SHOWN)} more"))
     if trial.result is not None:

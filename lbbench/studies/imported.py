@@ -9,12 +9,16 @@ from typing import NamedTuple
 from lbbench.errors import LbbenchError
 from lbbench.inputs.combine import merge, read_earlier, scenario_from
 from lbbench.inputs.imported import Imported
+from lbbench.inputs.source import named
 from lbbench.model.check import build
 from lbbench.model.result import Result
 from lbbench.studies.run import Engine, Progress, run
 
 TRIAL_REQUESTS = 100_000
 """Requests of the short run: well under a second once the balancer is compiled."""
+
+
+SHOWN = 4  # files that a message names
 
 
 class Trial(NamedTuple):
@@ -55,7 +59,10 @@ def read_input(
             )
     new = KINDS[kind](list(paths), progress, **given)
     imported = new if into is None else merge(read_earlier(into), new)
-    build(imported.scenario, place="the imported scenario")
+    shown = ", ".join(named(path) for path in paths[:SHOWN]) + (
+        "" if len(paths) <= SHOWN else ", ..."
+    )
+    build(imported.scenario, place=f"the scenario of {shown}")
     return imported
 
 
