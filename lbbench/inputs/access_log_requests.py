@@ -16,7 +16,14 @@ import numpy as np
 
 from lbbench.errors import InputError
 from lbbench.inputs.access_log import AccessLog
-from lbbench.inputs.log_arrivals import Arrivals
+from lbbench.inputs.calibration import FEW
+from lbbench.inputs.log_arrivals import Arrivals, redraw
+from lbbench.inputs.service_recovery import Recovered, recover_work
+
+DRAWS = 2
+"""How often the ends are drawn again to tell the error of recovered work."""
+
+SEED = 1  # of these draws, so that the same log gives the same figures
 
 
 class Requests(NamedTuple):
@@ -24,13 +31,20 @@ class Requests(NamedTuple):
 
     rows: np.ndarray  # int64[n], rows of the log
     arrival: np.ndarray  # float64[n], seconds from the first one
-    work: np.ndarray  # float64[n], seconds, gaps filled
+    work: np.ndarray  # float64[n], seconds, without the queueing if recovered, gaps filled
     filled: int  # requests without a usable time
     backend: str
+    logged: float  # mean logged response time, seconds, NaN without any
+    recovered: Recovered | None  # how `work` was found; None: it is the logged response time
 
 
-def select(log: AccessLog, arrivals: Arrivals, backend: str | None = None) -> Requests:
+def select(
+    log: AccessLog, arrivals: Arrivals, backend: str | None = None, places: int | None = None
+) -> Requests:
     """Return the requests of ``backend`` (None: the most frequent) that reached a pod.
+
+    With `FEW` requests or more their work is recovered from the response times; ``places`` is what
+    a pod works on at a time, None: found from the log.
 
     Raises
     ------
@@ -53,11 +67,35 @@ def select(log: AccessLog, arrivals: Arrivals, backend: str | None = None) -> Re
     rows = np.nonzero(wanted)[0]
     rows = rows[np.argsort(arrivals.time[rows], kind="stable")]
     time = arrivals.time[rows]
-    work = log.service[rows].copy()
+    work, recovered = log.service[rows].copy(), None
+    if len(rows) >= FEW:
+        recovered = _recovered(log, arrivals, rows, places)
+        work = recovered.work
     missing = np.isnan(work)
+    logged = float("nan") if missing.all() else float(log.service[rows][~missing].mean())
     if missing.any():
         work[missing] = float(np.median(work[~missing])) if not missing.all() else 0.0
-    return Requests(rows, time - time[0], work, int(missing.sum()), name)
+    return Requests(rows, time - time[0], work, int(missing.sum()), name, logged, recovered)
+
+
+def _recovered(
+    log: AccessLog, arrivals: Arrivals, rows: np.ndarray, places: int | None
+) -> Recovered:
+    """Return the work of ``rows``; requests of other backends to the same pods queue there too."""
+    pods = np.zeros(len(log.upstreams), bool)
+    pods[log.upstream[rows]] = True
+    there = np.nonzero((log.upstream >= 0) & pods[log.upstream])[0]
+    second, stream = log.end[there], arrivals.stream[there]
+    end = arrivals.time[there] + np.nan_to_num(log.request_time[there])
+    rng = np.random.default_rng(SEED)
+    found = recover_work(
+        end,
+        log.service[there],
+        log.upstream[there],
+        places=places,
+        redrawn=tuple(redraw(second, stream, rng) for _ in range(DRAWS)),
+    )
+    return found._replace(work=found.work[np.searchsorted(there, rows)])
 
 
 def write_trace(log: AccessLog, chosen: Requests, path: Path) -> None:

@@ -45,6 +45,7 @@ class Arrivals(NamedTuple):
     time: np.ndarray  # float64[n], seconds since 1970
     error: float  # expected mean absolute error, seconds
     writers: int  # streams of lines (workers with buffers) that were told apart, at least
+    stream: np.ndarray  # int64[n], the stream of lines that a row belongs to
 
 
 def recover(end: np.ndarray, request_time: np.ndarray, starts: np.ndarray) -> Arrivals:
@@ -72,7 +73,26 @@ def recover(end: np.ndarray, request_time: np.ndarray, starts: np.ndarray) -> Ar
     place = _edges(end, place)
     time = end + place - np.nan_to_num(request_time)
     error = float(np.mean(np.minimum(0.25, math.sqrt(math.pi / 2) / 4 / np.sqrt(lines))))
-    return Arrivals(time, error if len(end) else 0.0, writers)
+    return Arrivals(time, error if len(end) else 0.0, writers, group)
+
+
+def redraw(end: np.ndarray, stream: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return ends that are as likely: uniform places in each second, in the order of the lines.
+
+    Parameters
+    ----------
+    end, stream
+        Int64[n], the second in which the line was written and the stream that it belongs to.
+
+    Returns
+    -------
+    np.ndarray
+        Float64[n], seconds since 1970.
+    """
+    drawn = rng.random(len(end))
+    place = np.empty(len(end))
+    place[np.lexsort((np.arange(len(end)), end, stream))] = drawn[np.lexsort((drawn, end, stream))]
+    return end + place
 
 
 def _streams(end: np.ndarray) -> tuple[np.ndarray, int]:
