@@ -20,6 +20,10 @@ endpoint / ewma, in ms: mean 25.0 and 29.8 true, 24.4 and 30.1 recovered, 39.6 a
 p99 119 and 135 true, 106 and 126 recovered, 176 and 447 logged. With the true ends instead of
 recovered ones the error per request is below the clock's millisecond: what is left is the clock.
 
+On ten recorded runs of other balancers (1 to 8 places, load 0.5 to 0.85, up to 95 % waiting) the
+mean came out within 0.4 to 6 %, and the number of places right, but for one: with four workers
+writing side by side, 2 places were found for 1 and the mean was 62 % too long (given 1: -6 %).
+
 What it cannot see: requests that reached the pods past this log (other controllers) or without a
 time, and pods that share a processor (``discipline: ps``), which have no queue to remove.
 """
