@@ -89,7 +89,7 @@ def read_access_log(
     Raises
     ------
     InputError
-        When a file cannot be read, or none of its lines is an upstreaminfo line.
+        When a file cannot be read, or none of its lines is an access line with upstream fields.
     """
     reader = _Reader()
     for path in listed(paths):
@@ -208,8 +208,8 @@ class _Reader:
         first = next((item for item in self.skipped if item[0] == name), self.skipped[-1])
         return (
             f"{name}:{first[1]}: none of the {self.n_lines} lines is an access line of "
-            f"ingress-nginx in its upstreaminfo format ({reason}); give the log of the "
-            "controller's pod"
+            f"ingress-nginx in its upstreaminfo format, nor JSON or combined with upstream fields "
+            f"({reason}); give the log of the controller's pod"
         )
 
     def result(self) -> AccessLog:
