@@ -1,12 +1,12 @@
 """Import of an ingress-nginx access log: what was asked, which pods answered, how long it took.
 
-Reads line by line with bounded memory for the text; what is kept are compact columns and the
-distinct clients, URIs and upstreams. Lines that cannot be read are counted and reported.
+Reads line by line with bounded memory for the text; what is kept are compact columns, which go to
+a temporary file when they are long, and the distinct clients, URIs and upstreams. Lines that cannot
+be read are counted and reported.
 """
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +16,7 @@ import numpy as np
 
 from lbbench.errors import InputError
 from lbbench.inputs.access_log_line import DEFAULT_BACKEND, Line, epoch, key_of, last_attempt, parse
+from lbbench.inputs.columns import ROWS, Column
 from lbbench.inputs.iptables_rules import Skipped
 from lbbench.inputs.source import STDIN, lines, listed, named
 
@@ -25,6 +26,9 @@ Progress = Callable[[str, int, int | None], None]
 SHOWN = 10  # lines that cannot be read and are listed; all are counted
 REPORT_EVERY = 4096  # lines between two reports of progress
 NO_UPSTREAM = -1
+COLUMNS = (
+    "end", "request_time", "service", "status", "attempts", "client", "key", "backend", "upstream",
+)  # fmt: skip
 FAILED = (499, 502, 503, 504)
 """Statuses whose upstream time is no service time: client gone, refused, none there, timed out."""
 
@@ -117,15 +121,15 @@ class _Index:
 class _Reader:
     """Fills the columns line by line."""
 
-    end: array[int] = field(default_factory=lambda: array("q"))
-    request_time: array[float] = field(default_factory=lambda: array("d"))
-    service: array[float] = field(default_factory=lambda: array("d"))
-    status: array[int] = field(default_factory=lambda: array("h"))
-    attempts: array[int] = field(default_factory=lambda: array("B"))
-    client: array[int] = field(default_factory=lambda: array("i"))
-    key: array[int] = field(default_factory=lambda: array("i"))
-    backend: array[int] = field(default_factory=lambda: array("i"))
-    upstream: array[int] = field(default_factory=lambda: array("i"))
+    end: Column = field(default_factory=lambda: Column("q"))
+    request_time: Column = field(default_factory=lambda: Column("d"))
+    service: Column = field(default_factory=lambda: Column("d"))
+    status: Column = field(default_factory=lambda: Column("h"))
+    attempts: Column = field(default_factory=lambda: Column("B"))
+    client: Column = field(default_factory=lambda: Column("i"))
+    key: Column = field(default_factory=lambda: Column("i"))
+    backend: Column = field(default_factory=lambda: Column("i"))
+    upstream: Column = field(default_factory=lambda: Column("i"))
     clients: _Index = field(default_factory=_Index)
     keys: _Index = field(default_factory=_Index)
     backends: _Index = field(default_factory=_Index)
@@ -189,7 +193,13 @@ class _Reader:
         self.upstream.append(upstream)
         self.older_lines += line.older
         self.lost_blanks += line.lost_blank
+        if len(self.end) % ROWS == 0:
+            self._spill()
         return ""
+
+    def _spill(self) -> None:
+        for name in COLUMNS:
+            getattr(self, name).spill()
 
     def _count(self, line: Line) -> None:
         """Count tries and failures by upstream; a try before another one has failed."""
@@ -216,15 +226,15 @@ class _Reader:
         """Return the columns."""
         upstreams = self.upstreams.texts()
         return AccessLog(
-            end=np.array(self.end, np.int64),
-            request_time=np.array(self.request_time, np.float64),
-            service=np.array(self.service, np.float64),
-            status=np.array(self.status, np.int16),
-            attempts=np.array(self.attempts, np.uint8),
-            client=np.array(self.client, np.int32),
-            key=np.array(self.key, np.int32),
-            backend=np.array(self.backend, np.int32),
-            upstream=np.array(self.upstream, np.int32),
+            end=self.end.result(),
+            request_time=self.request_time.result(),
+            service=self.service.result(),
+            status=self.status.result(),
+            attempts=self.attempts.result(),
+            client=self.client.result(),
+            key=self.key.result(),
+            backend=self.backend.result(),
+            upstream=self.upstream.result(),
             clients=self.clients.texts(),
             keys=self.keys.texts(),
             backends=self.backends.texts(),

@@ -176,8 +176,9 @@ def _told(chosen: Requests) -> str:
         f"{chosen.logged:.4f} s logged; {100 * found.waited:.1f} % of the requests had waited, "
         f"theirs are inferred, the others' exact to 1 ms; expected error {1e3 * found.error:.1f} "
         f"ms per request, {1e3 * found.mean_error:.1f} ms of the mean, both from the unknown "
-        f"places of ends inside their seconds, if a pod works on {found.places} at a time; {RECOVERED}; requests that reached the pods past "
-        "this log (other controllers) are not seen: their part of the queueing stays in the times"
+        f"places of ends inside their seconds, if a pod works on {found.places} at a time; "
+        f"{RECOVERED}; requests that reached the pods past this log (other controllers) are not "
+        "seen: their part of the queueing stays in the times"
     )
 
 

@@ -39,7 +39,7 @@ import numpy as np
 MOST_PLACES = 64
 """Places per pod up to which a number is looked for."""
 
-JUDGED = 100_000
+JUDGED = 30_000
 """Requests that the number of places is judged by, the first ones."""
 
 EVIDENCE = 100
