@@ -22,10 +22,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbbench.errors import InputError
-from lbbench.inputs.access_log import read_access_log
+from lbbench.inputs.access_log_reader import read_access_log
 from lbbench.inputs.access_log_requests import select
 from lbbench.inputs.access_log_scenario import MEASURED, from_log
 from lbbench.inputs.calibration import (
+    Counts,
     bursts,
     is_uniform,
     representatives,
@@ -223,11 +224,11 @@ def test_the_trace_reads_back(truths, tmp_path):
     assert path.read_bytes() == (tmp_path / "b.trace.csv.gz").read_bytes()
     assert path.read_bytes()[4:8] == bytes(4)  # no time of writing in the gzip header
     recorded = read_trace(path)
-    chosen = select(log, recover(log.end, log.request_time, log.starts))
+    (chosen,) = select(log).slices()
     assert len(recorded.arrival) == len(log)
-    assert np.abs(recorded.arrival - chosen.arrival).max() < 1e-6
+    assert np.abs(recorded.arrival - chosen["arrival"]).max() < 1e-6
     assert recorded.arrival[0] == 0.0
-    assert recorded.work.sum() == pytest.approx(chosen.work.sum(), abs=len(log) * 1e-6)
+    assert recorded.work.sum() == pytest.approx(chosen["work"].sum(), abs=len(log) * 1e-6)
     assert set(recorded.keys) == set(log.keys)
     assert set(recorded.addresses) == set(log.clients)
     assert not recorded.notes
@@ -312,11 +313,11 @@ def test_zipf_and_uniform_popularity_are_told_apart():
     for s in (0.6, 1.2):
         weight = ranks**-s / (ranks**-s).sum()
         spread = math.sqrt(weight @ np.log(ranks) ** 2 - (weight @ np.log(ranks)) ** 2)
-        counts = rng.multinomial(20_000, weight)
+        counts = Counts.of([rng.multinomial(20_000, weight)])
         # sorting the counts adds a little, at most 0.02 here
         assert zipf_exponent(counts) == pytest.approx(s, abs=Z / (spread * math.sqrt(2e4)) + 0.02)
         assert not is_uniform(counts)
-    assert is_uniform(rng.multinomial(20_000, np.full(50, 0.02)))
+    assert is_uniform(Counts.of([rng.multinomial(20_000, np.full(50, 0.02))]))
 
 
 def test_representative_times_keep_mean_and_tail():

@@ -18,6 +18,7 @@ from test_access_log import REAL, Truth
 from lbbench.inputs.access_log_requests import select
 from lbbench.inputs.access_log_scenario import RECOVERED, from_log
 from lbbench.inputs.log_arrivals import recover, redraw
+from lbbench.inputs.pod_places import Lines
 from lbbench.inputs.service_recovery import recover_work
 
 LEVELS = (0.5, 0.9, 0.99)
@@ -66,17 +67,18 @@ def test_the_log_alone_gives_the_work_as_surely_as_it_says(truths, name):
     """
     truth = truths[name]
     log = truth.log
-    chosen = select(log, recover(log.end, log.request_time, log.starts))
-    work, found = truth.work[truth.match][chosen.rows], chosen.recovered
-    logged = log.service[chosen.rows]
+    chosen = select(log)
+    (requests,), found = chosen.slices(), chosen.recovered
+    work, ours = truth.work[truth.match][requests["row"]], requests["work"]
+    logged = requests["service"]
     assert found.places == 1
-    assert found.estimated
-    assert abs(chosen.work.mean() - work.mean()) < CLOCK + 4 * found.mean_error
-    assert np.abs(chosen.work - work).mean() == pytest.approx(found.error, rel=0.25)
+    assert found.found.bound == 1
+    assert abs(ours.mean() - work.mean()) < CLOCK + 4 * found.mean_error
+    assert np.abs(ours - work).mean() == pytest.approx(found.error, rel=0.25)
     for level in LEVELS:
-        true, ours, raw = (np.quantile(x, level) for x in (work, chosen.work, logged))
-        assert abs(ours - true) < abs(raw - true) / 3
-    assert np.corrcoef(chosen.work, work)[0, 1] > 0.45
+        true, told, raw = (np.quantile(x, level) for x in (work, ours, logged))
+        assert abs(told - true) < abs(raw - true) / 3
+    assert np.corrcoef(ours, work)[0, 1] > 0.45
 
 
 def test_the_figures_in_the_note_are_those_found_here(truths):
@@ -85,14 +87,14 @@ def test_the_figures_in_the_note_are_those_found_here(truths):
     waited, alike = [], []
     for name in REAL:
         truth = truths[name]
-        log = truth.log
-        chosen = select(log, recover(log.end, log.request_time, log.starts))
-        work = truth.work[truth.match][chosen.rows]
-        percents["mean off by"].append(chosen.work.mean() / work.mean() - 1)
+        chosen = select(truth.log)
+        (requests,) = chosen.slices()
+        work, ours = truth.work[truth.match][requests["row"]], requests["work"]
+        percents["mean off by"].append(ours.mean() / work.mean() - 1)
         for level, key in zip(LEVELS, ("p50", "p90", "p99"), strict=True):
-            percents[key].append(np.quantile(chosen.work, level) / np.quantile(work, level) - 1)
+            percents[key].append(np.quantile(ours, level) / np.quantile(work, level) - 1)
         waited.append(f"{100 * chosen.recovered.waited:.0f}")
-        alike.append(f"{np.corrcoef(chosen.work, work)[0, 1]:.2f}")
+        alike.append(f"{np.corrcoef(ours, work)[0, 1]:.2f}")
     for key, (first, second) in percents.items():
         assert f"{key} {100 * first:+.0f} and {100 * second:+.0f} %" in RECOVERED
     assert f"{waited[0]} and {waited[1]} % waited" in RECOVERED
@@ -117,7 +119,8 @@ def test_places_and_work_of_a_known_queue(places, load):
     order = np.argsort(end)
     second = np.floor(end[order]).astype(int)
     found = recover(second, took[order], np.array([0]))
-    solved = recover_work(found.time + took[order], took[order], pod[order])
+    lines = Lines(second, found.stream, *found.placed[2:])
+    solved = recover_work(found.time + took[order], took[order], pod[order], lines=lines)
     assert solved.places == places
     assert solved.work.mean() == pytest.approx(work.mean(), rel=0.1)
 

@@ -24,7 +24,7 @@ UNNAMED = b"unnamed"
 
 NAMES = {
     "client": ("remote_addr", "the_real_ip", "remote_ip", "client_ip", "client", "remote_address"),
-    "stamp": ("time_local", "time_iso8601", "time", "@timestamp", "timestamp", "ts", "msec"),
+    "stamp": ("msec", "time_local", "time_iso8601", "time", "@timestamp", "timestamp", "ts"),
     "request": ("request",),
     "method": ("request_method", "method"),
     "uri": ("request_uri", "path", "uri", "url"),
@@ -130,7 +130,10 @@ def _fields(given: Mapping[str, bytes]) -> Fields | str:
     def of(what: str, otherwise: bytes = b"-") -> bytes:
         return next((given[name] for name in NAMES[what] if given.get(name)), otherwise)
 
-    hosts, stamp, client = of("hosts", b""), of("stamp", b""), of("client", b"")
+    # the best stamp that can be read: msec has fractions of a second
+    stamps = [given[name] for name in NAMES["stamp"] if given.get(name)]
+    stamp = next((text for text in stamps if STAMP.fullmatch(text)), b"".join(stamps[:1]))
+    hosts, client = of("hosts", b""), of("client", b"")
     missing = [
         NAMES[name][0]
         for name, text in (("client", client), ("stamp", stamp), ("hosts", hosts))
@@ -141,7 +144,7 @@ def _fields(given: Mapping[str, bytes]) -> Fields | str:
     if not STAMP.fullmatch(stamp):
         return "a time that is neither time_local, time_iso8601 nor msec"
     status, took, times = of("status"), of("took"), of("times")
-    if not re.fullmatch(rb"\d{3}", status):
+    if not re.fullmatch(rb"\d{3}(\.0)?", status):
         return "a status that is no number of three digits"
     for item in (took, *re.split(SEPARATED, times)):
         if item != b"-" and not NUMBER.fullmatch(item):
@@ -154,7 +157,7 @@ def _fields(given: Mapping[str, bytes]) -> Fields | str:
     codes = of("codes")
     if backend == b"-":
         backend = UNNAMED
-    return Fields(client, stamp, request, int(status), took, backend, hosts, times, codes)
+    return Fields(client, stamp, request, int(status[:3]), took, backend, hosts, times, codes)
 
 
 def _text(value: Any) -> bytes:
@@ -162,7 +165,8 @@ def _text(value: Any) -> bytes:
     if isinstance(value, bool) or value is None:
         return b""
     if isinstance(value, float):
-        return f"{value:.9f}".rstrip("0").rstrip(".").encode() if math.isfinite(value) else b""
+        text = f"{value:.9f}".rstrip("0")  # 1795580544.0 keeps its decimal: msec is a fraction
+        return f"{text}{'0' * text.endswith('.')}".encode() if math.isfinite(value) else b""
     if isinstance(value, str | int):
         return str(value).encode("utf-8", "backslashreplace")
     return b""

@@ -164,10 +164,18 @@ def _why(text: bytes) -> str:
     return "not an access line"
 
 
-def epoch(stamp: bytes) -> int:
-    """Return ``22/Jan/2019:10:17:23 +0000`` as whole seconds since 1970.
+class Moment(NamedTuple):
+    """When a line was written."""
 
-    Also ``2019-01-22T10:17:23.5+00:00`` and ``1548152243.5``; fractions are cut off.
+    second: int  # since 1970
+    fraction: float  # of the second, NaN where the stamp has whole seconds
+    decimals: str  # what gave the fraction, "" for none
+
+
+def moment(stamp: bytes) -> Moment:
+    """Return the time that ``22/Jan/2019:10:17:23 +0000`` says.
+
+    Also ``2019-01-22T10:17:23.5+00:00`` and ``1548152243.500`` ($msec), whose decimals are kept.
 
     Raises
     ------
@@ -176,18 +184,28 @@ def epoch(stamp: bytes) -> int:
     """
     text = stamp.decode("ascii")
     if text[2:3] != "/":
-        plain = text.replace(".", "", 1).isdecimal()
-        return int(text.split(".")[0] if plain else datetime.fromisoformat(text).timestamp())
+        return _with_decimals(text)
     month = _MONTHS.get(text[3:6])
     if month is None:
         raise ValueError(text)
     zone = timezone(timedelta(hours=int(text[21:24]), minutes=int(text[21] + text[24:26])))
     clock = [int(part) for part in text[12:20].split(":")]
     # a leap second is written as :60
-    moment = datetime(int(text[7:11]), month, int(text[:2]), clock[0], clock[1], 0, tzinfo=zone)
+    minute = datetime(int(text[7:11]), month, int(text[:2]), clock[0], clock[1], 0, tzinfo=zone)
     if clock[2] > 60:
         raise ValueError(text)
-    return int(moment.timestamp()) + clock[2]
+    return Moment(int(minute.timestamp()) + clock[2], float("nan"), "")
+
+
+def _with_decimals(text: str) -> Moment:
+    """Return the time of an ISO 8601 or epoch stamp; the decimals are read as they stand."""
+    whole, point, rest = text.partition(".")
+    decimals = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    fraction = float(f"0.{decimals}") if point and decimals else float("nan")
+    if whole.isdecimal():
+        return Moment(int(whole), fraction, "msec" if decimals else "")
+    second = datetime.fromisoformat(whole + rest[len(decimals) :])
+    return Moment(int(second.timestamp()), fraction, "decimals of the time" if decimals else "")
 
 
 def key_of(request: bytes) -> bytes:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
 import tempfile
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ class Column:
     """One column; ``append`` adds a value, `result` gives all of them as an array.
 
     The file has no name and is gone when the array is. The array is mapped from it: the system
-    keeps in memory what is used and what there is room for.
+    keeps in memory what is used and what there is room for; `blocks` uses a piece at a time.
 
     Parameters
     ----------
@@ -45,16 +46,9 @@ class Column:
         InputError
             When the disk is full or there is no folder for temporary files.
         """
-        try:
-            if self._file is None:
-                self._file = tempfile.TemporaryFile(prefix="lbbench-")  # noqa: SIM115
-            self._part.tofile(self._file)
-            self._file.flush()
-        except OSError as error:
-            raise InputError(
-                f"{tempfile.gettempdir()}: no room for the columns of the log ({error}); free "
-                "some, or set TMPDIR to a folder on another disk"
-            ) from error
+        if self._file is None:
+            self._file = temporary()
+        write(self._file, self._part)
         self._written += len(self._part)
         del self._part[:]
 
@@ -63,11 +57,70 @@ class Column:
         if self._file is None:
             return np.array(self._part, self._part.typecode)
         self.spill()
-        values = np.memmap(self._file, self._part.typecode, "r+", shape=(self._written,))
-        self._file.close()  # the mapping has its own hold of the file
-        return values
+        return mapped(self._file, self._part.typecode)
 
     def __del__(self) -> None:
-        """Close the file of a column that nobody asked for."""
+        """Close the file; an array that was mapped from it has its own hold."""
         if self._file is not None:
             self._file.close()
+
+
+def temporary() -> IO[bytes]:
+    """Return an open file without a name.
+
+    Raises
+    ------
+    InputError
+        When there is no folder for temporary files.
+    """
+    try:
+        return tempfile.TemporaryFile(prefix="lbbench-")
+    except OSError as error:
+        raise InputError(_no_room(error)) from error
+
+
+def write(file: IO[bytes], values: Any) -> None:
+    """Append ``values`` (bytes, or what has a buffer of them) to a temporary file.
+
+    Raises
+    ------
+    InputError
+        When the disk is full.
+    """
+    try:
+        file.write(memoryview(values).cast("B") if len(values) else b"")
+        file.flush()
+    except OSError as error:
+        raise InputError(_no_room(error)) from error
+
+
+def mapped(file: IO[bytes], dtype: Any) -> np.ndarray:
+    """Return the whole file as an array that is read when it is used."""
+    if file.seek(0, 2) == 0:
+        return np.empty(0, dtype)
+    return np.frombuffer(mmap.mmap(file.fileno(), 0), dtype)
+
+
+def release(values: np.ndarray) -> None:
+    """Take the pages of a mapped array out of this process's memory; others are left alone."""
+    held = getattr(values.base, "obj", None)  # a memory view of the mapping
+    if isinstance(held, mmap.mmap):
+        held.madvise(mmap.MADV_DONTNEED)
+
+
+def blocks(*columns: np.ndarray, rows: int = ROWS) -> Iterator[tuple[int, list[np.ndarray]]]:
+    """Yield (first row, the next ``rows`` values of every column), in memory one block at a time.
+
+    All columns have the same length.
+    """
+    for first in range(0, len(columns[0]) if columns else 0, rows):
+        yield first, [np.array(values[first : first + rows]) for values in columns]
+        for values in columns:
+            release(values)
+
+
+def _no_room(error: OSError) -> str:
+    return (
+        f"{tempfile.gettempdir()}: no room for what is kept of the log ({error}); free some, or "
+        "set TMPDIR to a folder on another disk"
+    )

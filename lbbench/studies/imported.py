@@ -106,7 +106,7 @@ def _access_log(
     backend: str | None = None,
     concurrency: str | None = None,
 ) -> Imported:
-    from lbbench.inputs.access_log import read_access_log
+    from lbbench.inputs.access_log_reader import read_access_log
     from lbbench.inputs.access_log_scenario import from_log
 
     places = None if concurrency is None else int(concurrency)
