@@ -32,7 +32,8 @@ def write_log(run, folder, *, apart, fraction=False):
     ``apart``: a file per worker. Otherwise all lines in the order of their ends. ``fraction``:
     lines of JSON with $msec in place of whole seconds.
     """
-    summary = json.loads((run / "summary_r1.json").read_text(encoding="utf-8"))
+    summary_path = min(run.glob("summary_r*.json"))
+    summary = json.loads(summary_path.read_text(encoding="utf-8"))
     slower = {}
     args = iter(map(str, summary.get("pod_args") or ()))
     for arg in args:
@@ -41,7 +42,7 @@ def write_log(run, folder, *, apart, fraction=False):
             slower[int(pod)] = float(factor)
     work, lines = [], []
     for sent, seen in zip(
-        rows(run / "trace.csv.gz"), rows(run / "observed_r1.csv.gz"), strict=True
+        rows(run / "trace.csv.gz"), rows(min(run.glob("observed_r*.csv.gz"))), strict=True
     ):
         assert sent["id"] == seen["id"]
         pod = int(seen["pod"])
