@@ -16,6 +16,7 @@ from test_access_log import DATA, PRESENT
 from lbbench.errors import InputError
 from lbbench.inputs.access_log_line import Line, moment, parse
 from lbbench.inputs.access_log_reader import read_access_log
+from lbbench.inputs.access_log_requests import select
 
 LOG = DATA / "logs" / "round_robin_dead_endpoint" / "access.log.gz"
 HEAD = b'203.0.113.7 - - [25/Nov/2026:04:22:24 +0000] "GET /a?b=1 HTTP/1.1" 200 6 "-" "curl/8"'
@@ -138,6 +139,60 @@ def test_a_day_that_does_not_exist_is_skipped_with_its_line(tmp_path):
     path.write_text(f"{json.dumps(JSON)}\n{json.dumps(bad)}\n", encoding="utf-8")
     log = read_access_log(path)
     assert log.skipped == ((str(path), 2, "a time that does not exist"),)
+
+
+@pytest.mark.parametrize(
+    ("stamps", "second", "fraction", "told"),
+    [
+        ({"msec": "1795580544.678"}, 1_795_580_544, 0.678, "msec"),
+        ({"msec": 1795580544.0}, 1_795_580_544, 0.0, "msec"),
+        ({"msec": "soon"}, 1_795_580_544, None, ""),
+        ({"time_iso8601": "2026-11-25T05:22:24.25+01:00"}, 1_795_580_544, 0.25, "decimals"),
+        ({"time_iso8601": "2026-11-25T04:22:24.5Z"}, 1_795_580_544, 0.5, "decimals"),
+        ({}, 1_795_580_544, None, ""),
+    ],
+)
+def test_decimals_of_a_time_are_read(stamps, second, fraction, told):
+    """$msec goes before other stamps; one that cannot be read gives way to the next."""
+    found = moment(parse(json.dumps({**JSON, **stamps}).encode()).stamp)
+    assert found.second == second
+    assert found.fraction == fraction or (fraction is None and math.isnan(found.fraction))
+    assert found.decimals.startswith(told)
+    assert bool(found.decimals) == bool(told)
+
+
+def test_decimals_give_the_arrival_and_are_said(tmp_path):
+    """Two of three lines have $msec: their ends are exact, the third is placed by its rank."""
+    path = tmp_path / "a.log"
+    stamps = ({"msec": "1795580544.100"}, {"msec": "1795580544.900"}, {})
+    rows = [{**JSON, **stamp, "request_uri": f"/{i}"} for i, stamp in enumerate(stamps)]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    log = read_access_log(path)
+    assert any("fractions of a second, used as they are (msec: 2)" in note for note in log.notes)
+    chosen = select(log)
+    (requests,) = chosen.slices()
+    # the third of three lines is at 5/6 of its second; all took 13 ms
+    ends = dict(zip(requests["row"].tolist(), requests["arrival"] + chosen.first, strict=True))
+    expected = (0.1 - 0.013, 0.9 - 0.013, 5 / 6 - 0.013)
+    for row, place in enumerate(expected):
+        assert ends[row] - 1_795_580_544 == pytest.approx(place, abs=1e-6)
+
+
+def test_a_request_without_an_answer_takes_the_work_of_the_one_before(tmp_path):
+    """The first one that of the first with a time; how many there are is counted."""
+    path = tmp_path / "a.log"
+    times = (None, 0.03, None, None, 0.05)
+    rows = [
+        {**JSON, "msec": f"{1795580544 + i}.0"}
+        | ({"upstream_response_time": str(took)} if took else {"upstream_status": "502"})
+        for i, took in enumerate(times)
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    chosen = select(read_access_log(path))
+    (requests,) = chosen.slices()
+    assert requests["work"].tolist() == [0.03, 0.03, 0.03, 0.03, 0.05]
+    assert chosen.filled == 3
+    assert chosen.mean == pytest.approx(0.034)
 
 
 VALUES = st.recursive(
