@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from lbbench.cli.app import app
 
 LOG = Path(__file__).parent / "data" / "logs" / "ewma" / "access.log.gz"
 LINES = 10_882
@@ -54,6 +57,29 @@ def test_more_pods_are_tried_on_the_same_requests(command, imported):
         assert len(result["pods"]) == pods
         waits.append(result["latency_by_stage_s"]["pod_queue"]["mean"])
     assert waits[1] < waits[0] / 2
+
+
+@pytest.mark.parametrize("columns", ["60", "160"])
+def test_another_balancer_and_more_pods_as_a_reader_sees_it(imported, columns):
+    """Log to trace to another balancer with eight pods: the tables fit narrow and wide terminals.
+
+    The observed latency stands beside, as the log has it; the new pods have nothing observed.
+    """
+    path, trace = imported
+    change = ["--set", "stages.ingress.balancer=round_robin", "--set", "cluster.pods=8"]
+    arguments = ["run", str(path), "--trace", str(trace), *change]
+    ended = CliRunner().invoke(app, arguments, env={"COLUMNS": columns})
+    assert ended.exit_code == 0, ended.output
+    rows = ended.output.splitlines()
+    assert max(map(len, rows)) <= int(columns)
+    said = " ".join(ended.output.split())
+    assert "10,882 requests = 10,882 completed + 0 failed + 0 unfinished" in said
+    assert "-> ingress round_robin" in said
+    p99 = next(row.split() for row in rows if row.startswith("p99 "))
+    assert float(p99[1]) < float(p99[-1]) == 447.0
+    last = [row.split() for row in rows if row.startswith("pod-7 ")][-1]
+    assert {"1,360", "12.50", "-"} <= set(last)
+    assert not any(row.startswith("pod-8 ") for row in rows)
 
 
 def test_what_a_shorter_run_leaves_out_is_said(command, imported):

@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from logged import write_log
+from scipy.stats import kstest
 
 from lbbench.inputs.access_log_reader import read_access_log
 from lbbench.inputs.access_log_requests import select
-from lbbench.inputs.pod_places import judge_places
+from lbbench.inputs.pod_places import CLOCK as SLACK
+from lbbench.inputs.pod_places import Lines, _chances, judge_places
 
 REALITY = Path(__file__).parent / "reality"
 RUNS = sorted(path.name for path in REALITY.iterdir() if path.is_dir())
@@ -106,6 +108,27 @@ def test_a_request_overtakes_one_less_than_there_are_places(extra):
         work[1::3] = 0.2
     found = judge_places(start + work, work, np.zeros(3000, int))
     assert found.bound == 2 + extra
+
+
+def test_the_chance_of_a_pair_is_that_of_uniform_places():
+    """The d-th of k uniform places after another: the chance of its distance is uniform itself.
+
+    4000 seconds of 20 lines each, one pair of each, response times that differ by the distance:
+    Kolmogorov-Smirnov, false alarm 1e-4.
+    """
+    rng = np.random.default_rng(2)
+    n, k = 4000, 20
+    first, other = np.sort(rng.integers(0, k, (n, 2)), axis=1).T
+    rows = np.nonzero(first < other)[0]
+    places = np.sort(rng.random((n, k)), axis=1)
+    apart = (places[np.arange(n), other] - places[np.arange(n), first])[rows]
+    m = len(rows)
+    rank = np.concatenate([first[rows], other[rows]])
+    zero = np.zeros(2 * m, np.int64)
+    lines = Lines(zero, zero, rank, zero + k, zero.astype(bool))
+    response = np.concatenate([np.zeros(m), apart + SLACK])
+    found = _chances(np.zeros(2 * m), response, lines, np.arange(m), m + np.arange(m))
+    assert kstest(found, "uniform").pvalue > 1e-4
 
 
 def test_without_overtaking_there_is_one_place():

@@ -7,7 +7,6 @@ have about as many rows as one run. A slice is read from its place in every run 
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
@@ -75,7 +74,6 @@ class SortedRows:
         cuts = np.unique(keys[(np.arange(1, number) * len(keys)) // number])
         values = mapped(self._file, self.dtype)
         bounds = [self._bounds(values, run, cuts) for run in range(len(self._runs) - 1)]
-        release(values)
         for i in range(len(cuts) + 1):
             part = np.concatenate([values[where[i] : where[i + 1]] for where in bounds])
             release(values)
@@ -85,9 +83,10 @@ class SortedRows:
     def _bounds(self, values: np.ndarray, run: int, cuts: np.ndarray) -> list[int]:
         """Return where the slices begin in a run, and where the last one ends."""
         first, last = self._runs[run], self._runs[run + 1]
-        keys = values[self.key][first:last]
-        inner = [bisect.bisect_left(keys, cut) for cut in cuts.tolist()]
-        return [first, *(first + i for i in inner), last]
+        # read in one go: the pages around each step of a search in the file would all be mapped
+        inner = np.searchsorted(np.array(values[self.key][first:last]), cuts)
+        release(values)
+        return [first, *(first + inner).tolist(), last]
 
     def _in_memory(self) -> np.ndarray:
         rows = np.concatenate(self._parts)
