@@ -55,7 +55,10 @@ def test_a_log_larger_than_memory_gives_the_same_scenario_and_trace(name, tmp_pa
     log = read_access_log([path, path])
     assert not log.keys.is_distinct
     assert len(log.keys) > len(set(log.keys)) > 150
-    ours = from_log(log, None, 1)
+    seen = []
+    ours = from_log(log, None, 1, lambda *told: seen.append(told))
+    assert seen[-1] == ("solving the queues of the pods", len(log), len(log))
+    assert len(seen) > 16
     assert ours.scenario == plain.scenario
     told = [
         [re.sub("expected error [0-9.]+ ms.*pod works", "", note) for note in made.notes]

@@ -6,7 +6,7 @@ second of the end, where ends are placed; by what the pods' queues are solved by
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -67,7 +67,14 @@ class Sorted(NamedTuple):
     writers: int  # streams of lines
 
 
-def in_order(log: AccessLog, backend: str, places: int | None, *, recover: bool) -> Sorted:
+def in_order(
+    log: AccessLog,
+    backend: str,
+    places: int | None,
+    *,
+    recover: bool,
+    progress: Callable[[str, int, int | None], None] | None = None,
+) -> Sorted:
     """Return the requests of ``backend`` that reached a pod, by arrival, with their work.
 
     Requests of other backends to the same pods queue there too, and are part of the solution.
@@ -78,7 +85,10 @@ def in_order(log: AccessLog, backend: str, places: int | None, *, recover: bool)
         Requests that a pod works on at a time; None: found from the first lines.
     recover
         Whether to remove the queueing; False: the work is the response time.
+    progress
+        Called with what is done, how many of the lines, and of how many.
     """
+    done = 0
     facts = survey((end for (end,) in log.blocks("end")), log.starts.tolist())
     lines, writers = _by_second(log, facts)
     pods = np.zeros(len(log.upstreams) + 1, bool)  # the last one for -1
@@ -93,6 +103,9 @@ def in_order(log: AccessLog, backend: str, places: int | None, *, recover: bool)
     for part in lines.slices():
         requests, placed = _placed(part, facts)
         errors += float(placed.error.sum())
+        done += len(part)
+        if progress is not None:
+            progress("solving the queues of the pods", done, len(log))
         requests = requests[pods[part["upstream"]]]
         requests["wanted"] = part["backend"][pods[part["upstream"]]] == number
         unknown = np.isnan(requests["service"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +21,9 @@ from lbbench.inputs.access_log_queue import by_arrival, in_order
 from lbbench.inputs.calibration import FEW
 from lbbench.inputs.service_recovery import Recovered
 from lbbench.inputs.sorted_rows import SortedRows
+
+Progress = Callable[[str, int, int | None], None]
+"""Called as progress(what, lines done, lines in all)."""
 
 LEVEL = 6  # of gzip: a third of the time of 9 for a hundredth more bytes
 
@@ -61,7 +64,12 @@ class Requests:
             yield part
 
 
-def select(log: AccessLog, backend: str | None = None, places: int | None = None) -> Requests:
+def select(
+    log: AccessLog,
+    backend: str | None = None,
+    places: int | None = None,
+    progress: Progress | None = None,
+) -> Requests:
     """Return the requests of ``backend`` (None: the most frequent) that reached a pod.
 
     With `FEW` requests or more their work is recovered from the response times; ``places`` is what
@@ -84,7 +92,8 @@ def select(log: AccessLog, backend: str | None = None, places: int | None = None
         raise InputError(
             f"{log.files[0]}: no request for backend {name!r}; the log has {', '.join(by_backend)}"
         )
-    found = in_order(log, name, places, recover=by_backend[name] >= FEW)
+    recover = by_backend[name] >= FEW
+    found = in_order(log, name, places, recover=recover, progress=progress)
     fill, n_known = math.nan, 0
     bounds: list[float] = []
     logged = 0.0

@@ -14,7 +14,7 @@ import numpy as np
 
 from lbbench.inputs.access_log import AccessLog
 from lbbench.inputs.access_log_population import set_population
-from lbbench.inputs.access_log_requests import Requests, select, write_trace
+from lbbench.inputs.access_log_requests import Progress, Requests, select, write_trace
 from lbbench.inputs.calibration import (
     FEW,
     Bursts,
@@ -52,7 +52,12 @@ RECOVERED = (
 """What `tests/test_service_recovery.py` finds."""
 
 
-def from_log(log: AccessLog, backend: str | None = None, places: int | None = None) -> Imported:
+def from_log(
+    log: AccessLog,
+    backend: str | None = None,
+    places: int | None = None,
+    progress: Progress | None = None,
+) -> Imported:
     """Return the scenario and the trace of one backend of ``log``.
 
     Parameters
@@ -67,7 +72,7 @@ def from_log(log: AccessLog, backend: str | None = None, places: int | None = No
     InputError
         When no request reached a pod, or there is no such backend.
     """
-    chosen = select(log, backend, places)
+    chosen = select(log, backend, places, progress)
     few = len(chosen) < FEW
     imported = Imported({}, list(log.notes), list(log.skipped))
     imported.scenario |= {"schema": SCHEMA, "name": plain(chosen.backend), "path": "ingress"}

@@ -110,7 +110,7 @@ def _access_log(
     from lbbench.inputs.access_log_scenario import from_log
 
     places = None if concurrency is None else int(concurrency)
-    return from_log(read_access_log(paths, progress), backend, places)
+    return from_log(read_access_log(paths, progress), backend, places, progress)
 
 
 def _kubernetes(paths: list[str], _progress: Progress | None, **chosen: str) -> Imported:
