@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lbbench.errors import InputError, LbbenchError
-from lbbench.inputs.access_log import read_access_log
+from lbbench.inputs.access_log_reader import read_access_log
 from lbbench.inputs.combine import combine, read_earlier, scenario_from
 from lbbench.inputs.iptables import assemble, read_iptables
 from lbbench.inputs.iptables_rules import parse_rules

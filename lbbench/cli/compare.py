@@ -13,6 +13,7 @@ from lbbench.cli.options import (
     File,
     Json,
     Quiet,
+    Recorded,
     Replications,
     Seed,
     Set,
@@ -44,6 +45,7 @@ def compare(
         str | None, typer.Option(metavar="LEAF=X,Y", help="compare values of any leaf instead")
     ] = None,
     set_: Set = None,
+    trace: Recorded = None,
     seed: Seed = None,
     replications: Replications = None,
     engine: Engine = "fast",
@@ -65,6 +67,7 @@ def compare(
     Example:
       lbbench compare aks-ingress --balancers round_robin,ewma,least_conn
       lbbench compare my.yaml --balancers round_robin,my_lb.py:mine
+      lbbench compare my.yaml --trace my.trace.csv.gz --balancers round_robin,ewma
       lbbench compare aks-service --vary stages.azure_lb.distribution=Default,SourceIP
     """  # noqa: D301
     check_writable(json=json)
@@ -75,7 +78,7 @@ def compare(
     from lbbench.studies.compare import variants_of
     from lbbench.studies.machine import process_age
 
-    scenario = load(file, changes(set_, seed, replications))
+    scenario = load(file, changes(set_, seed, replications, trace))
     leaf, values = variants_of(scenario, balancers and _from_here(balancers), vary, DEFAULT)
     startup_s = process_age()
     with Bar(quiet=quiet) as bar:

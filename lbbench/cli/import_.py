@@ -68,6 +68,12 @@ def import_(
     rule: Annotated[
         str | None, typer.Option(metavar="NAME", help="azure: the load balancing rule, if several")
     ] = None,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="access-log: requests that a pod works on at a time, if known"
+        ),
+    ] = None,
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001
 ) -> None:
@@ -107,6 +113,7 @@ def import_(
             namespace=namespace,
             ingress=ingress,
             rule=rule,
+            concurrency=None if concurrency is None else str(concurrency),
         )
     text = dump(imported.scenario)
     if target is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -22,6 +23,14 @@ Replications = Annotated[
     int | None,
     typer.Option(metavar="N", help="independent runs, pooled (run.replications)", min=1),
 ]
+Recorded = Annotated[
+    Path | None,
+    typer.Option(
+        "--trace",
+        metavar="TRACE.csv.gz",
+        help="send these recorded requests in place of the scenario's traffic (traffic.trace)",
+    ),
+]
 Engine = Annotated[
     Literal["fast", "reference"],
     typer.Option(help="compiled, or the readable one in SimPy; the numbers are the same"),
@@ -37,9 +46,15 @@ BALANCER_FILE = re.compile(r"(?P<file>[^=:]+\.py):(?P<name>\w+)")
 
 
 def changes(
-    set_: list[str] | None, seed: int | None = None, replications: int | None = None
+    set_: list[str] | None,
+    seed: int | None = None,
+    replications: int | None = None,
+    trace: Path | None = None,
 ) -> list[str]:
-    """Return all changes to the scenario as ``PATH=VALUE`` texts."""
+    """Return all changes to the scenario as ``PATH=VALUE`` texts.
+
+    A ``trace`` is seen from the current folder; it replaces what else the traffic is made of.
+    """
     made = []
     for text in set_ or []:
         path, equals, value = text.partition("=")
@@ -48,6 +63,8 @@ def changes(
         made.append(f"run.seed={seed}")
     if replications is not None:
         made.append(f"run.replications={replications}")
+    if trace is not None:
+        made.append(f"traffic.trace={json.dumps(str(trace.absolute()), ensure_ascii=False)}")
     return made
 
 

@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from lbbench.cli.options import Debug, Engine, File, Json, Quiet, Replications, Seed, Set, changes
+from lbbench.cli.options import (
+    Debug,
+    Engine,
+    File,
+    Json,
+    Quiet,
+    Recorded,
+    Replications,
+    Seed,
+    Set,
+    changes,
+)
 from lbbench.cli.output import (
     Writer,
     check_folder,
@@ -23,6 +34,7 @@ def run(
     file: File,
     *,
     set_: Set = None,
+    trace: Recorded = None,
     seed: Seed = None,
     replications: Replications = None,
     engine: Engine = "fast",
@@ -46,6 +58,7 @@ def run(
     \b
     Example:
       lbbench run aks-ingress --set stages.ingress.balancer=ewma --seed 2
+      lbbench run my.yaml --trace my.trace.csv.gz --set cluster.pods=12
       lbbench run my.yaml --replications 10 --out results/mine --record requests.parquet
     """  # noqa: D301
     check_writable(json=json, record=record, hgrm=hgrm)
@@ -55,7 +68,7 @@ def run(
     from lbbench.studies.machine import process_age
     from lbbench.studies.run import replicate, sum_up, tallies, warmup_segments
 
-    scenario = load(file, changes(set_, seed, replications))
+    scenario = load(file, changes(set_, seed, replications, trace))
     startup_s = process_age()
     with Bar(quiet=quiet) as bar:
         done = replicate(scenario, engine=engine, progress=bar, record=record is not None)

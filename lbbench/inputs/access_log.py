@@ -1,32 +1,24 @@
-"""Import of an ingress-nginx access log: what was asked, which pods answered, how long it took.
+"""An ingress-nginx access log: what was asked, which pods answered, how long it took.
 
-Reads line by line with bounded memory for the text; what is kept are compact columns and the
-distinct clients, URIs and upstreams. Lines that cannot be read are counted and reported.
+Columns are in memory while they are short, else in a temporary file; clients and URIs likewise.
 """
 
 from __future__ import annotations
 
-from array import array
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from lbbench.errors import InputError
-from lbbench.inputs.access_log_line import DEFAULT_BACKEND, Line, epoch, key_of, last_attempt, parse
+from lbbench.inputs import columns
 from lbbench.inputs.iptables_rules import Skipped
-from lbbench.inputs.source import MOST_FOREIGN, STDIN, lines, listed, named
+from lbbench.inputs.texts import Texts
 
-Progress = Callable[[str, int, int | None], None]
-"""Called as progress(what, bytes read, bytes in all or None when unknown)."""
-
-SHOWN = 10  # lines that cannot be read and are listed; all are counted
-REPORT_EVERY = 4096  # lines between two reports of progress
-NO_UPSTREAM = -1
-FAILED = (499, 502, 503, 504)
-"""Statuses whose upstream time is no service time: client gone, refused, none there, timed out."""
+COLUMNS = (
+    "end", "fraction", "request_time", "service", "status", "attempts", "client", "key", "backend",
+    "upstream",
+)  # fmt: skip
+"""Names of the columns of an `AccessLog`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +30,7 @@ class AccessLog:
     """
 
     end: np.ndarray  # int64[n], whole seconds since 1970: when the line was written
+    fraction: np.ndarray  # float32[n], what the log says of the place in that second; NaN: nothing
     request_time: np.ndarray  # float64[n], seconds, NaN for "-"
     service: np.ndarray  # float64[n], seconds, NaN without an answer of an upstream
     status: np.ndarray  # int16[n], sent to the client
@@ -46,12 +39,15 @@ class AccessLog:
     key: np.ndarray  # int32[n], the URI
     backend: np.ndarray  # int32[n], namespace-service-port
     upstream: np.ndarray  # int32[n], of the attempt that counts, -1: none but the default backend
-    clients: tuple[str, ...]
-    keys: tuple[str, ...]
+    clients: Texts
+    keys: Texts
     backends: tuple[str, ...]
     upstreams: tuple[str, ...]  # addresses of pods, the controller's default backend left out
     starts: np.ndarray  # int64[files], first row of every file
     tried: dict[tuple[str, str], int]  # attempts by (backend, upstream)
+    answered: dict[
+        tuple[str, str], int
+    ]  # requests by (backend, upstream of the attempt that counts)
     failed: dict[tuple[str, str], int]  # those followed by another attempt or answered by FAILED
     older_lines: int  # in the format of 2018/19
     default_backend_lines: int
@@ -69,225 +65,21 @@ class AccessLog:
 
     def requests_by_upstream(self) -> dict[str, int]:
         """Return how many requests each upstream answered last, by address."""
-        rows = self.upstream[self.upstream >= 0]
-        counts = np.bincount(rows, minlength=len(self.upstreams))
-        return {name: int(n) for name, n in zip(self.upstreams, counts, strict=True)}
+        counts = dict.fromkeys(self.upstreams, 0)
+        for (_, upstream), n in self.answered.items():
+            counts[upstream] += n
+        return counts
 
     def requests_by_backend(self) -> dict[str, int]:
         """Return how many requests reached a pod of each backend, the most frequent first."""
-        rows = self.backend[self.upstream >= 0]
-        counts = np.bincount(rows, minlength=len(self.backends))
-        order = sorted(range(len(counts)), key=lambda i: -counts[i])
-        return {self.backends[i]: int(counts[i]) for i in order if counts[i]}
+        counts = dict.fromkeys(self.backends, 0)
+        for (backend, _), n in self.answered.items():
+            counts[backend] += n
+        return {
+            name: counts[name] for name in sorted(counts, key=lambda n: -counts[n]) if counts[name]
+        }
 
-
-def read_access_log(
-    paths: str | Path | Sequence[str | Path], progress: Progress | None = None
-) -> AccessLog:
-    """Return the requests in the access logs ``paths``; ``-`` is standard input, gzip is unpacked.
-
-    Raises
-    ------
-    InputError
-        When a file cannot be read, or none of its lines is an upstreaminfo line.
-    """
-    reader = _Reader()
-    for path in listed(paths):
-        before = len(reader.end)
-        reader.read(path, progress)
-        if len(reader.end) == before:
-            raise InputError(reader.nothing(named(path)))
-    return reader.result()
-
-
-class _Index:
-    """Numbers for texts, in order of appearance."""
-
-    def __init__(self) -> None:
-        self.number: dict[bytes, int] = {}
-
-    def __call__(self, text: bytes) -> int:
-        return self.number.setdefault(text, len(self.number))
-
-    def texts(self) -> tuple[str, ...]:
-        return tuple(text.decode("utf-8", "backslashreplace") for text in self.number)
-
-
-@dataclass(slots=True)
-class _Reader:
-    """Fills the columns line by line."""
-
-    end: array[int] = field(default_factory=lambda: array("q"))
-    request_time: array[float] = field(default_factory=lambda: array("d"))
-    service: array[float] = field(default_factory=lambda: array("d"))
-    status: array[int] = field(default_factory=lambda: array("h"))
-    attempts: array[int] = field(default_factory=lambda: array("B"))
-    client: array[int] = field(default_factory=lambda: array("i"))
-    key: array[int] = field(default_factory=lambda: array("i"))
-    backend: array[int] = field(default_factory=lambda: array("i"))
-    upstream: array[int] = field(default_factory=lambda: array("i"))
-    clients: _Index = field(default_factory=_Index)
-    keys: _Index = field(default_factory=_Index)
-    backends: _Index = field(default_factory=_Index)
-    upstreams: _Index = field(default_factory=_Index)
-    starts: list[int] = field(default_factory=list)
-    files: list[str] = field(default_factory=list)
-    tried: Counter[tuple[bytes, bytes]] = field(default_factory=Counter)
-    failed: Counter[tuple[bytes, bytes]] = field(default_factory=Counter)
-    older_lines: int = 0
-    default_lines: int = 0
-    multi_lines: int = 0
-    lost_blanks: int = 0
-    n_lines: int = 0
-    skipped: list[Skipped] = field(default_factory=list)
-    reasons: Counter[str] = field(default_factory=Counter)
-    stamp: bytes = b""
-    second: int = 0
-
-    def read(self, path: str | Path, progress: Progress | None) -> None:
-        """Add the lines of one file."""
-        name = named(path)
-        self.starts.append(len(self.end))
-        self.files.append(name)
-        for number, text in enumerate(_watched(path, progress), 1):
-            if not text.strip():
-                continue
-            self.n_lines += 1
-            line = parse(text)
-            reason = line if isinstance(line, str) else self.add(line)
-            if reason:
-                self.reasons[reason] += 1
-                if len(self.skipped) < SHOWN:
-                    self.skipped.append((name, number, reason))
-            if len(self.end) == self.starts[-1] and number >= MOST_FOREIGN:
-                break  # no access log: `nothing` says so
-
-    def add(self, line: Line) -> str:
-        """Add a line's request; return "" or why it cannot be read."""
-        if line.stamp != self.stamp:  # most lines share the second of the line before
-            try:
-                self.second = epoch(line.stamp)
-            except ValueError:
-                return "a time that does not exist"
-            self.stamp = line.stamp
-        attempts = line.attempts
-        counted = last_attempt(attempts)
-        if counted is None:
-            upstream, service = NO_UPSTREAM, float("nan")
-            self.default_lines += bool(attempts)
-        else:
-            upstream, service = self.upstreams(counted.address), counted.time
-            if line.status in FAILED or counted.status in _FAILED_TEXT:
-                service = float("nan")
-        self._count(line)
-        self.end.append(self.second)
-        self.request_time.append(line.request_time)
-        self.service.append(service)
-        self.status.append(line.status)
-        self.attempts.append(min(len(attempts), 255))
-        self.client.append(self.clients(line.client))
-        self.key.append(self.keys(key_of(line.request)))
-        self.backend.append(self.backends(line.backend))
-        self.upstream.append(upstream)
-        self.older_lines += line.older
-        self.lost_blanks += line.lost_blank
-        return ""
-
-    def _count(self, line: Line) -> None:
-        """Count tries and failures by upstream; a try before another one has failed."""
-        tries = [item for item in line.attempts if item.address != DEFAULT_BACKEND]
-        self.multi_lines += len(line.attempts) > 1
-        for position, item in enumerate(tries, 1):
-            self.tried[line.backend, item.address] += 1
-            if position < len(tries) or item.status in _FAILED_TEXT:
-                self.failed[line.backend, item.address] += 1
-
-    def nothing(self, name: str) -> str:
-        """Return the sentence for a file without a readable line."""
-        if not self.n_lines:
-            return f"{name}: is empty; write it with: kubectl logs POD-OF-THE-CONTROLLER"
-        reason, _ = self.reasons.most_common(1)[0]
-        first = next((item for item in self.skipped if item[0] == name), self.skipped[-1])
-        return (
-            f"{name}:{first[1]}: none of the {self.n_lines} lines is an access line of "
-            f"ingress-nginx in its upstreaminfo format ({reason}); give the log of the "
-            "controller's pod"
-        )
-
-    def result(self) -> AccessLog:
-        """Return the columns."""
-        upstreams = self.upstreams.texts()
-        return AccessLog(
-            end=np.array(self.end, np.int64),
-            request_time=np.array(self.request_time, np.float64),
-            service=np.array(self.service, np.float64),
-            status=np.array(self.status, np.int16),
-            attempts=np.array(self.attempts, np.uint8),
-            client=np.array(self.client, np.int32),
-            key=np.array(self.key, np.int32),
-            backend=np.array(self.backend, np.int32),
-            upstream=np.array(self.upstream, np.int32),
-            clients=self.clients.texts(),
-            keys=self.keys.texts(),
-            backends=self.backends.texts(),
-            upstreams=upstreams,
-            starts=np.array(self.starts, np.int64),
-            tried=_by_text(self.tried),
-            failed=_by_text(self.failed),
-            older_lines=self.older_lines,
-            default_backend_lines=self.default_lines,
-            multi_attempt_lines=self.multi_lines,
-            lost_blanks=self.lost_blanks,
-            files=tuple(self.files),
-            lines=self.n_lines,
-            n_skipped=sum(self.reasons.values()),
-            skipped=tuple(self.skipped),
-            notes=tuple(self._notes()),
-        )
-
-    def _notes(self) -> list[str]:
-        notes = [f"{len(self.end)} of {self.n_lines} lines read"]
-        skipped = sum(self.reasons.values())
-        if skipped:
-            why = ", ".join(f"{reason}: {n}" for reason, n in self.reasons.most_common())
-            first = ", ".join(f"{path}:{number}" for path, number, _ in self.skipped)
-            notes.append(f"lines that cannot be read: {skipped} ({why}); the first: {first}")
-        if self.lost_blanks:
-            notes.append(
-                "lines that have lost the blank between upstream status and request id, and were "
-                f"read all the same: {self.lost_blanks}"
-            )
-        if self.multi_lines:
-            notes.append(f"lines with several attempts: {self.multi_lines}")
-        if self.default_lines:
-            notes.append(
-                f"requests answered by the controller's default backend: {self.default_lines}"
-            )
-        return notes
-
-
-_FAILED_TEXT = frozenset(str(status).encode() for status in FAILED) | {b"-"}
-
-
-def _watched(path: str | Path, progress: Progress | None) -> Iterator[bytes]:
-    """Yield the lines of ``path`` and report how far they are."""
-    if progress is None:
-        yield from lines(path)
-        return
-    name = named(path)
-    plain = name != STDIN and not name.endswith(".gz") and Path(path).is_file()
-    total = Path(path).stat().st_size if plain else None
-    done = 0
-    for number, text in enumerate(lines(path)):
-        if number % REPORT_EVERY == 0:
-            progress(f"reading {name}", done, total)
-        done += len(text) + 1
-        yield text
-    progress(f"reading {name}", done, done)
-
-
-def _by_text(counts: Counter[tuple[bytes, bytes]]) -> dict[tuple[str, str], int]:
-    def text(name: bytes) -> str:
-        return name.decode("utf-8", "backslashreplace")
-
-    return {(text(a), text(b)): n for (a, b), n in counts.items()}
+    def blocks(self, *names: str) -> Iterator[list[np.ndarray]]:
+        """Yield the columns called ``names`` in pieces, one in memory at a time."""
+        for _, block in columns.blocks(*(getattr(self, name) for name in names)):
+            yield block

@@ -10,6 +10,7 @@ Present::
 2018/19 starts ``$the_real_ip - [$the_real_ip] - $remote_user [...`` and has no alternative name.
 Fields of the upstream hold one value per attempt, joined by ``, ``, and by `` : `` where nginx
 redirected internally. nginx writes quotes and control characters inside fields as ``\xHH``.
+Lines in other forms are read by `access_log_forms`.
 Source: kubernetes/ingress-nginx, docs/user-guide/nginx-configuration/log-format.md.
 """
 
@@ -19,7 +20,8 @@ import re
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
-LONGEST_S = 1e9  # seconds, 30 years: no request takes so long
+from lbbench.inputs.access_log_forms import Fields, from_combined, from_json
+
 LONGEST = 1 << 16  # bytes; nginx takes request lines of at most 8 KiB by default
 
 _QUOTED = rb'"((?:[^"\\]|\\.)*)"'
@@ -87,6 +89,7 @@ class Line(NamedTuple):
     attempts: tuple[Attempt, ...]  # empty when no upstream was asked
     older: bool  # 2018/19 format
     lost_blank: bool
+    form: str = "upstreaminfo"  # or "other"
 
 
 def parse(text: bytes) -> Line | str:
@@ -96,31 +99,39 @@ def parse(text: bytes) -> Line | str:
     match = LINE.match(text)
     if match is None:
         prefix = PREFIX.match(text)
-        match = LINE.match(text, prefix.end()) if prefix and prefix.end() else None
+        begin = prefix.end() if prefix else 0
+        match = LINE.match(text, begin) if begin else None
         if match is None:
-            return _why(text)
+            return _other_form(text[begin:]) or _why(text)
     client, real, stamp, request, status, _, _, duration, backend, other = match.groups()[:10]
     hosts, _, times, codes, _, lost = match.groups()[10:]
-    if b"," in hosts or b" : " in hosts:
-        attempts = _attempts(hosts, times, codes)
-    elif hosts == b"-":
-        attempts = ()
-    else:
-        attempts = (Attempt(hosts, _seconds(times), codes),)
-    took = _seconds(duration)
-    if took > LONGEST_S or any(item.time > LONGEST_S for item in attempts):
-        return "a time of more than 30 years"
     return Line(
         client,
         stamp,
         request,
         int(status),
-        took,
+        _seconds(duration),
         other or backend,
-        attempts,
+        _tries(hosts, times, codes),
         real is not None,
         lost is not None,
     )
+
+
+def _other_form(text: bytes) -> Line | str | None:
+    """Return a line of JSON or of the combined format, why it cannot be read, or None: neither."""
+    found = from_json(text) if text.startswith(b"{") else from_combined(text)
+    if not isinstance(found, Fields):
+        return found
+    took, tries = _seconds(found.took), _tries(found.hosts, found.times, found.codes)
+    head = (found.client, found.stamp, found.request, found.status, took, found.backend)
+    return Line(*head, tries, older=False, lost_blank=False, form="other")
+
+
+def _tries(hosts: bytes, times: bytes, codes: bytes) -> tuple[Attempt, ...]:
+    if b"," in hosts or b" : " in hosts:
+        return _attempts(hosts, times, codes)
+    return () if hosts == b"-" else (Attempt(hosts, _seconds(times), codes),)
 
 
 def _attempts(hosts: bytes, times: bytes, codes: bytes) -> tuple[Attempt, ...]:
@@ -146,8 +157,6 @@ def _why(text: bytes) -> str:
         return "a message of the controller, not of nginx"
     if re.match(rb"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[", text):
         return "a line of nginx's error log"
-    if text.startswith(b"{"):
-        return "JSON, not upstreaminfo"
     if re.match(rb'\S+ - .{0,256}\[\d\d/\w{3}/\d{4}:.{14}\] "', text):
         if not text.rstrip().endswith(b'"'):
             return "an access line without all the fields of upstreaminfo: cut off?"
@@ -155,8 +164,18 @@ def _why(text: bytes) -> str:
     return "not an access line"
 
 
-def epoch(stamp: bytes) -> int:
-    """Return ``22/Jan/2019:10:17:23 +0000`` as seconds since 1970.
+class Moment(NamedTuple):
+    """When a line was written."""
+
+    second: int  # since 1970
+    fraction: float  # of the second, NaN where the stamp has whole seconds
+    decimals: str  # what gave the fraction, "" for none
+
+
+def moment(stamp: bytes) -> Moment:
+    """Return the time that ``22/Jan/2019:10:17:23 +0000`` says.
+
+    Also ``2019-01-22T10:17:23.5+00:00`` and ``1548152243.500`` ($msec), whose decimals are kept.
 
     Raises
     ------
@@ -164,16 +183,29 @@ def epoch(stamp: bytes) -> int:
         When there is no such day, hour or month.
     """
     text = stamp.decode("ascii")
+    if text[2:3] != "/":
+        return _with_decimals(text)
     month = _MONTHS.get(text[3:6])
     if month is None:
         raise ValueError(text)
     zone = timezone(timedelta(hours=int(text[21:24]), minutes=int(text[21] + text[24:26])))
     clock = [int(part) for part in text[12:20].split(":")]
     # a leap second is written as :60
-    moment = datetime(int(text[7:11]), month, int(text[:2]), clock[0], clock[1], 0, tzinfo=zone)
+    minute = datetime(int(text[7:11]), month, int(text[:2]), clock[0], clock[1], 0, tzinfo=zone)
     if clock[2] > 60:
         raise ValueError(text)
-    return int(moment.timestamp()) + clock[2]
+    return Moment(int(minute.timestamp()) + clock[2], float("nan"), "")
+
+
+def _with_decimals(text: str) -> Moment:
+    """Return the time of an ISO 8601 or epoch stamp; the decimals are read as they stand."""
+    whole, point, rest = text.partition(".")
+    decimals = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    fraction = float(f"0.{decimals}") if point and decimals else float("nan")
+    if whole.isdecimal():
+        return Moment(int(whole), fraction, "msec" if decimals else "")
+    second = datetime.fromisoformat(whole + rest[len(decimals) :])
+    return Moment(int(second.timestamp()), fraction, "decimals of the time" if decimals else "")
 
 
 def key_of(request: bytes) -> bytes:

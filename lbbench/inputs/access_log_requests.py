@@ -8,29 +8,72 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from lbbench.errors import InputError
 from lbbench.inputs.access_log import AccessLog
-from lbbench.inputs.log_arrivals import Arrivals
+from lbbench.inputs.access_log_queue import by_arrival, in_order
+from lbbench.inputs.calibration import FEW
+from lbbench.inputs.service_recovery import Recovered
+from lbbench.inputs.sorted_rows import SortedRows
+
+Progress = Callable[[str, int, int | None], None]
+"""Called as progress(what, lines done, lines in all)."""
+
+LEVEL = 6  # of gzip: a third of the time of 9 for a hundredth more bytes
 
 
-class Requests(NamedTuple):
-    """The requests of one backend that reached a pod, in order of arrival."""
+@dataclass(frozen=True)
+class Requests:
+    """The requests of one backend that reached a pod; `slices` gives them in order of arrival."""
 
-    rows: np.ndarray  # int64[n], rows of the log
-    arrival: np.ndarray  # float64[n], seconds from the first one
-    work: np.ndarray  # float64[n], seconds, gaps filled
-    filled: int  # requests without a usable time
+    rows: SortedRows  # of `access_log_queue.REQUEST`
     backend: str
+    first: float  # arrival of the first one, seconds since 1970
+    span: float  # seconds from there to the last one
+    filled: int  # requests without a usable time
+    fill: float  # seconds of work of the first one with a usable time, 0 without any
+    logged: float  # mean logged response time, seconds, NaN without any
+    mean: float  # mean work, seconds
+    recovered: Recovered | None  # how the work was found; None: it is the logged response time
+    error: float  # expected mean absolute error of the log's arrivals, seconds
+    writers: int  # streams of lines (workers with buffers) that were told apart, at least
+
+    def __len__(self) -> int:
+        """Return the number of requests."""
+        return len(self.rows)
+
+    def slices(self) -> Iterator[np.ndarray]:
+        """Yield the requests, arrivals in seconds from the first one, work without gaps.
+
+        A request without a usable time gets the work of the one before it: it is as likely as any,
+        so mean and quantiles stay, which a constant would change.
+        """
+        before = self.fill
+        for part in by_arrival(self.rows):
+            part["arrival"] -= self.first
+            known = np.append(before, part["work"])
+            latest = np.maximum.accumulate(np.where(np.isnan(known), 0, np.arange(len(known))))
+            part["work"] = known[latest[1:]]
+            before = float(part["work"][-1])
+            yield part
 
 
-def select(log: AccessLog, arrivals: Arrivals, backend: str | None = None) -> Requests:
+def select(
+    log: AccessLog,
+    backend: str | None = None,
+    places: int | None = None,
+    progress: Progress | None = None,
+) -> Requests:
     """Return the requests of ``backend`` (None: the most frequent) that reached a pod.
+
+    With `FEW` requests or more their work is recovered from the response times; ``places`` is what
+    a pod works on at a time, None: found from the log.
 
     Raises
     ------
@@ -49,15 +92,33 @@ def select(log: AccessLog, arrivals: Arrivals, backend: str | None = None) -> Re
         raise InputError(
             f"{log.files[0]}: no request for backend {name!r}; the log has {', '.join(by_backend)}"
         )
-    wanted = (log.backend == log.backends.index(name)) & (log.upstream >= 0)
-    rows = np.nonzero(wanted)[0]
-    rows = rows[np.argsort(arrivals.time[rows], kind="stable")]
-    time = arrivals.time[rows]
-    work = log.service[rows].copy()
-    missing = np.isnan(work)
-    if missing.any():
-        work[missing] = float(np.median(work[~missing])) if not missing.all() else 0.0
-    return Requests(rows, time - time[0], work, int(missing.sum()), name)
+    recover = by_backend[name] >= FEW
+    found = in_order(log, name, places, recover=recover, progress=progress)
+    fill, n_known = math.nan, 0
+    bounds: list[float] = []
+    logged = 0.0
+    for part in by_arrival(found.requests):
+        bounds = [bounds[0] if bounds else float(part["arrival"][0]), float(part["arrival"][-1])]
+        known = part[~np.isnan(part["work"])]
+        logged += float(known["service"].sum())
+        n_known += len(known)
+        if math.isnan(fill) and len(known):
+            fill = float(known["work"][0])
+    chosen = Requests(
+        rows=found.requests,
+        backend=name,
+        first=bounds[0],
+        span=bounds[1] - bounds[0],
+        filled=len(found.requests) - n_known,
+        fill=0.0 if math.isnan(fill) else fill,
+        logged=logged / n_known if n_known else math.nan,
+        mean=math.nan,
+        recovered=found.recovered,
+        error=found.error,
+        writers=found.writers,
+    )
+    total = sum(float(part["work"].sum()) for part in chosen.slices())
+    return replace(chosen, mean=total / len(chosen))
 
 
 def write_trace(log: AccessLog, chosen: Requests, path: Path) -> None:
@@ -67,23 +128,28 @@ def write_trace(log: AccessLog, chosen: Requests, path: Path) -> None:
     """
     with (
         path.open("wb") as raw,
-        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed,
+        gzip.GzipFile("", "wb", LEVEL, fileobj=raw, mtime=0) as packed,
     ):
         for part in _csv(log, chosen):
-            packed.write(part.encode())
+            packed.write(part)
 
 
-def _csv(log: AccessLog, chosen: Requests) -> Iterator[str]:
-    class Line:
-        text = ""
+def _csv(log: AccessLog, chosen: Requests) -> Iterator[bytes]:
+    class Lines:
+        def __init__(self) -> None:
+            self.texts: list[str] = []
 
         def write(self, text: str) -> None:
-            self.text = text
+            self.texts.append(text)
 
-    line = Line()
-    writer = csv.writer(line, lineterminator="\n")
-    yield "arrival_s,client,key,work_s\n"
-    for row, arrival, work in zip(chosen.rows, chosen.arrival, chosen.work, strict=True):
-        client, key = log.clients[log.client[row]], log.keys[log.key[row]]
-        writer.writerow((f"{arrival:.6f}", client, key, f"{work:.6f}"))
-        yield line.text
+    yield b"arrival_s,client,key,work_s\n"
+    for part in chosen.slices():
+        lines = Lines()
+        writer = csv.writer(lines, lineterminator="\n")
+        columns = [part[name].tolist() for name in ("arrival", "client", "key", "work")]
+        for arrival, client, key, work in zip(*columns, strict=True):
+            row = (f"{arrival:.6f}", log.clients[client], log.keys[key], f"{work:.6f}")
+            writer.writerow(row)
+        yield "".join(lines.texts).encode()
+        log.clients.release()
+        log.keys.release()

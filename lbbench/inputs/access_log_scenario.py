@@ -13,22 +13,25 @@ from typing import Any
 import numpy as np
 
 from lbbench.inputs.access_log import AccessLog
-from lbbench.inputs.access_log_requests import Requests, select, write_trace
+from lbbench.inputs.access_log_population import set_population
+from lbbench.inputs.access_log_requests import Progress, Requests, select, write_trace
 from lbbench.inputs.calibration import (
     FEW,
     Bursts,
-    bursts,
-    is_uniform,
-    representatives,
-    zipf_exponent,
+    bursts_of,
+    representatives_of,
 )
 from lbbench.inputs.imported import SCHEMA, UTILISATION, Imported, ordered, plain, put
-from lbbench.inputs.log_arrivals import Arrivals, recover
-from lbbench.inputs.placement import in_pod_network, place
+from lbbench.inputs.placement import place
+from lbbench.inputs.service_recovery import Recovered
+from lbbench.inputs.sorted_rows import SortedRows, only, values_at
 from lbbench.model.units import write_rate, write_time
 
 BUSIEST = 0.8
 """Share of a pod's places that may be busy on average before the scenario gives it more places."""
+
+BUSIEST_RECOVERED = 0.95
+"""The same for times without queueing, which are no upper bound: pods may really be that busy."""
 
 SEED_WORKERS = 2
 """nginx takes one worker per CPU; the nodes of the preset seed have two."""
@@ -42,40 +45,52 @@ MEASURED = (
 )
 """What `tests/test_access_log.py` finds; printed because a user's log has no truth beside it."""
 
+RECOVERED = (
+    "on the same logs, 38 and 74 % waited: mean off by -2 and +1 %, p50 +4 and +4 %, p90 -6 and "
+    "-6 %, p99 -11 and -7 %, correlation per request 0.61 and 0.51"
+)
+"""What `tests/test_service_recovery.py` finds."""
 
-def from_log(log: AccessLog, backend: str | None = None) -> Imported:
+
+def from_log(
+    log: AccessLog,
+    backend: str | None = None,
+    places: int | None = None,
+    progress: Progress | None = None,
+) -> Imported:
     """Return the scenario and the trace of one backend of ``log``.
 
     Parameters
     ----------
     backend
         ``namespace-service-port``; None takes the one with most requests.
+    places
+        Requests that a pod works on at a time; None: found from the log.
 
     Raises
     ------
     InputError
         When no request reached a pod, or there is no such backend.
     """
-    arrivals = recover(log.end, log.request_time, log.starts)
-    chosen = select(log, arrivals, backend)
-    few = len(chosen.rows) < FEW
+    chosen = select(log, backend, places, progress)
+    few = len(chosen) < FEW
     imported = Imported({}, list(log.notes), list(log.skipped))
     imported.scenario |= {"schema": SCHEMA, "name": plain(chosen.backend), "path": "ingress"}
     _say_choice(imported, log, chosen)
     _pods(imported, log, chosen)
-    pace = bursts(chosen.arrival)
+    pace = bursts_of((part["arrival"] for part in chosen.slices()), len(chosen), chosen.span)
     _times(imported, chosen)
     if few:
         put(imported.scenario, "traffic.utilisation", UTILISATION)
         imported.notes.append(
-            f"{len(chosen.rows)} requests are a handful, too few for a rate (it takes {FEW}): "
+            f"{len(chosen)} requests are a handful, too few for a rate (it takes {FEW}): "
             f"utilisation {UTILISATION} is set; clients and keys keep their defaults"
         )
     else:
-        _arrivals(imported, arrivals, pace)
+        _arrivals(imported, chosen, pace)
         _places(imported, log, chosen, pace)
-        _population(imported, log, chosen)
-    _workers(imported, log, arrivals)
+        set_population(imported, log, chosen)
+    _workers(imported, log, chosen)
     imported.notes.append("connections are not logged: one request per connection is assumed")
     _observed(imported, log, chosen)
     where = log.files[0] if len(log.files) == 1 else f"{log.files[0]} and {len(log.files) - 1} more"
@@ -90,10 +105,10 @@ def _say_choice(imported: Imported, log: AccessLog, chosen: Requests) -> None:
     others = [
         f"{name} ({n})" for name, n in log.requests_by_backend().items() if name != chosen.backend
     ]
-    left_out = len(log) - len(chosen.rows)
+    left_out = len(log) - len(chosen)
     if left_out:
         imported.notes.append(
-            f"the scenario is of backend {chosen.backend}, {len(chosen.rows)} requests; "
+            f"the scenario is of backend {chosen.backend}, {len(chosen)} requests; "
             f"{left_out} others are left out"
             + (f", to be chosen with --backend: {', '.join(others)}" if others else "")
         )
@@ -121,14 +136,16 @@ def _pods(imported: Imported, log: AccessLog, chosen: Requests) -> None:
 
 def _by_pod(log: AccessLog, chosen: Requests) -> dict[str, int]:
     """Return the requests of every pod, by address in text order, which is the balancers'."""
-    numbers, counts = np.unique(log.upstream[chosen.rows], return_counts=True)
-    found = {log.upstreams[i]: int(n) for i, n in zip(numbers, counts, strict=True)}
+    found = {pod: n for (backend, pod), n in log.answered.items() if backend == chosen.backend}
     return dict(sorted(found.items()))
 
 
 def _times(imported: Imported, chosen: Requests) -> None:
     """Set the service time: the logged values, or slices of their distribution."""
-    values, shares = representatives(chosen.work)
+    work = SortedRows([("work", "f8")], "work")
+    for part in chosen.slices():
+        work.add(only(part, "work"))
+    values, shares = representatives_of((part["work"] for part in work.slices()), len(work))
     if values[-1] <= 0.0:
         imported.notes.append(
             "every upstream time is 0.000: the pods answer within the log's resolution of 1 ms; "
@@ -143,16 +160,50 @@ def _times(imported: Imported, chosen: Requests) -> None:
         "shares": [round(float(share), 12) for share in shares],
     }
     put(imported.scenario, "traffic.service_time", measured)
-    note = (
-        f"service times are the upstream response times, mean {chosen.work.mean():.4f} s: an upper "
-        "bound, they contain the queueing at the pods"
-    )
+    note = _told(chosen)
     if chosen.filled:
-        note += f"; {chosen.filled} requests without an answer take the median"
+        note += f"; {chosen.filled} requests without an answer take the time of the one before"
     imported.notes.append(note)
 
 
-def _arrivals(imported: Imported, arrivals: Arrivals, pace: Bursts) -> None:
+def _told(chosen: Requests) -> str:
+    """Return how the service times were found and how sure they are."""
+    found, mean = chosen.recovered, chosen.mean
+    if found is None:
+        return (
+            f"service times are the upstream response times, mean {mean:.4f} s: an upper bound, "
+            f"they contain the queueing at the pods (too few requests to remove it, it takes {FEW})"
+        )
+    how = _places_told(found)
+    place = "one request" if found.places == 1 else f"{found.places} requests"
+    return (
+        f"service times are the upstream response times without the queueing that the requests "
+        f"already at the same pod explain (FIFO, {place} at a time, {how}): mean {mean:.4f} s for "
+        f"{chosen.logged:.4f} s logged; {100 * found.waited:.1f} % of the requests had waited, "
+        f"theirs are inferred, the others' exact to 1 ms; expected error {1e3 * found.error:.1f} "
+        f"ms per request, {1e3 * found.mean_error:.1f} ms of the mean, both from the unknown "
+        f"places of ends inside their seconds, if a pod works on {found.places} at a time; "
+        f"{RECOVERED}; requests that reached the pods past this log (other controllers) are not "
+        "seen: their part of the queueing stays in the times"
+    )
+
+
+def _places_told(found: Recovered) -> str:
+    """Return what the number of places rests on."""
+    if found.found is None:
+        return "as given"
+    if found.places > 1:
+        return f"found from the log: some surely overtook {found.found.bound - 1} others at once"
+    told = "found from the log: none surely overtook another"
+    if found.found.by_means > 1:
+        told += (
+            f", though the mean times would suggest {found.found.by_means}; if you know better, "
+            "give --concurrency"
+        )
+    return told
+
+
+def _arrivals(imported: Imported, chosen: Requests, pace: Bursts) -> None:
     process: dict[str, Any] = {"process": "poisson", "rate": write_rate(float(f"{pace.rate:.6g}"))}
     if math.isnan(pace.dispersion):
         told = "the log is too short to tell bursts: Poisson is assumed"
@@ -169,7 +220,7 @@ def _arrivals(imported: Imported, arrivals: Arrivals, pace: Bursts) -> None:
     put(imported.scenario, "traffic.arrivals", process)
     imported.notes.append(
         f"rate {pace.rate:.4g}/s; arrivals = end - request time, the ends have whole seconds and "
-        f"are spread inside them by rank: expected error {arrivals.error:.3f} s per request, never "
+        f"are spread inside them by rank: expected error {chosen.error:.3f} s per request, never "
         f"above 1 s; {MEASURED}"
     )
     imported.notes.append(
@@ -179,47 +230,23 @@ def _arrivals(imported: Imported, arrivals: Arrivals, pace: Bursts) -> None:
 
 
 def _places(imported: Imported, log: AccessLog, chosen: Requests, pace: Bursts) -> None:
-    """Give the pods places enough for what was in flight on average (Little's law)."""
+    """Give the pods the places that were found, or enough for what was busy (Little's law)."""
     pods = len(_by_pod(log, chosen))
-    busy = pace.rate * float(chosen.work.mean()) / pods
-    if busy <= BUSIEST:
-        return
-    places = math.ceil(busy / BUSIEST)
-    put(imported.scenario, "cluster.pod.concurrency", places)
-    imported.notes.append(
-        f"{busy:.2f} requests were in flight per pod on average, queueing included: with one place "
-        f"each the scenario would be over capacity, so pods get concurrency {places}; set the real "
-        "one together with real service times"
-    )
-
-
-def _population(imported: Imported, log: AccessLog, chosen: Requests) -> None:
-    keys = np.bincount(log.key[chosen.rows])
-    put(imported.scenario, "traffic.keys", _popularity(keys[keys > 0]))
-    clients = np.bincount(log.client[chosen.rows])
-    inside = np.array([in_pod_network(name) for name in log.clients])
-    if inside[log.client[chosen.rows]].mean() > 0.5:
+    busy = pace.rate * chosen.mean / pods
+    known = chosen.recovered
+    places = known.places if known else 1
+    if busy > (BUSIEST if known is None else BUSIEST_RECOVERED) * places:
+        places = math.ceil(busy / BUSIEST)
         imported.notes.append(
-            "most client addresses are of the pod network: the sources are hidden by SNAT "
-            "(externalTrafficPolicy Cluster), so clients keep their default"
+            f"{busy:.2f} requests were in service per pod on average by these times: with fewer "
+            f"places the scenario would be over capacity, so pods get concurrency {places}; set "
+            "the real one together with real service times"
         )
-        return
-    put(imported.scenario, "traffic.clients", _popularity(clients[clients > 0]))
-    imported.notes.append(
-        f"{int((clients > 0).sum())} client addresses, {int((keys > 0).sum())} URIs; their "
-        "popularity is the likeliest Zipf exponent, or uniform where that fits"
-    )
+    if places > 1:
+        put(imported.scenario, "cluster.pod.concurrency", places)
 
 
-def _popularity(counts: np.ndarray) -> dict[str, Any]:
-    uniform = is_uniform(counts)
-    return {
-        "count": len(counts),
-        "popularity": "uniform" if uniform else {"zipf": zipf_exponent(counts)},
-    }
-
-
-def _workers(imported: Imported, log: AccessLog, arrivals: Arrivals) -> None:
+def _workers(imported: Imported, log: AccessLog, chosen: Requests) -> None:
     if log.older_lines > len(log) // 2:
         put(imported.scenario, "preset", "seed")
         put(imported.scenario, "cluster.ingress.workers", SEED_WORKERS)
@@ -228,31 +255,36 @@ def _workers(imported: Imported, log: AccessLog, arrivals: Arrivals) -> None:
             f"that time, {SEED_WORKERS} workers as on nodes with {SEED_WORKERS} CPUs); the number "
             "of workers is not logged, set cluster.ingress.workers to the CPUs of your nodes"
         )
-    elif arrivals.writers > 1:
-        put(imported.scenario, "cluster.ingress.workers", arrivals.writers)
+    elif chosen.writers > 1:
+        put(imported.scenario, "cluster.ingress.workers", chosen.writers)
         imported.notes.append(
-            f"the lines come in blocks of {arrivals.writers} buffers: at least so many workers"
+            f"the lines come in blocks of {chosen.writers} buffers: at least so many workers"
         )
     else:
         imported.notes.append("the number of workers is not logged: the default holds")
 
 
 def _observed(imported: Imported, log: AccessLog, chosen: Requests) -> None:
-    took = log.request_time[chosen.rows]
-    took = np.sort(took[~np.isnan(took)])
+    took, total = SortedRows([("request_time", "f8")], "request_time"), 0.0
+    for part in chosen.slices():
+        known = part[~np.isnan(part["request_time"])]
+        total += float(known["request_time"].sum())
+        took.add(only(known, "request_time"))
     latency: dict[str, str] = {}
-    if len(took):
-        latency["mean"] = write_time(round(float(took.mean()), 6))
-        for name, p in QUANTILES.items():
-            latency[name] = write_time(float(took[max(0, math.ceil(p * len(took)) - 1)]))
-        latency["max"] = write_time(float(took[-1]))
+    if n := len(took):
+        ranks = [max(0, math.ceil(p * n) - 1) for p in QUANTILES.values()]
+        *quantiles, longest = values_at(took, [*ranks, n - 1]).tolist()
+        latency["mean"] = write_time(round(total / n, 6))
+        for name, value in zip(QUANTILES, quantiles, strict=True):
+            latency[name] = write_time(value)
+        latency["max"] = write_time(longest)
     put(
         imported.scenario,
         "observed",
         {
             "pods": _by_pod(log, chosen),
             "latency": latency,
-            "requests": len(chosen.rows),
+            "requests": len(chosen),
             "note": f"access log, backend {chosen.backend}; latency is nginx's request time",
         },
     )

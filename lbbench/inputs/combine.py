@@ -260,12 +260,15 @@ def _cross_check(rules: RuleSet, chosen: Service, log: AccessLog, demand: Import
         if service.name != chosen.name and known & pods and known != pods:
             place = f"{service.place[0]}:{service.place[1]} ({service.name})"
             notes += _differences(place, known, log.files[0], pods)
-    inside = [name for name in log.clients if in_pod_network(name)]
-    if chosen.external_policy == "Local" and len(inside) > len(log.clients) / 2:
+    inside, first = 0, ""
+    for name in log.clients if chosen.external_policy == "Local" else ():
+        if in_pod_network(name):
+            inside, first = inside + 1, first or name
+    if inside > len(log.clients) / 2:
         notes.append(
             f"contradiction in the client addresses: {chosen.place[0]}:{chosen.place[1]} says "
             f"externalTrafficPolicy Local, which keeps them, {log.files[0]} has addresses of the "
-            f"pod network ({inside[0]}), as SNAT leaves them; Local is used"
+            f"pod network ({first}), as SNAT leaves them; Local is used"
         )
     return notes
 

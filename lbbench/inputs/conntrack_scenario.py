@@ -10,7 +10,7 @@ from ipaddress import ip_address
 
 import numpy as np
 
-from lbbench.inputs.calibration import FEW, is_uniform, zipf_exponent
+from lbbench.inputs.calibration import FEW, Counts, is_uniform, zipf_exponent
 from lbbench.inputs.conntrack import TIME_WAIT_S, Connections
 from lbbench.inputs.imported import SCHEMA, UTILISATION, Imported, plain, put
 from lbbench.inputs.placement import in_pod_network, place
@@ -149,6 +149,7 @@ def _clients(imported: Imported, found: Connections, chosen: str) -> None:
             f"popularity (it takes {FEW}): clients keep their default"
         )
         return
-    popularity = "uniform" if is_uniform(counts) else {"zipf": zipf_exponent(counts)}
+    names = Counts.of([counts])
+    popularity = "uniform" if is_uniform(names) else {"zipf": zipf_exponent(names)}
     put(imported.scenario, "traffic.clients", {"count": len(counts), "popularity": popularity})
     imported.notes.append(f"{len(counts)} client addresses")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import math
+from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -19,8 +20,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lbbench.errors import InputError
-from lbbench.inputs.access_log import Progress, read_access_log
 from lbbench.inputs.access_log_line import parse
+from lbbench.inputs.access_log_reader import Progress, read_access_log
 from lbbench.inputs.source import lines, named, read_text
 from lbbench.model.units import parse_rate
 
@@ -129,10 +130,15 @@ def _hour(place: str, cells: Sequence[str], columns: tuple[int, int, bool]) -> H
 
 def _of_log(path: str | Path, progress: Progress | None) -> Profile:
     log = read_access_log(path, progress)
-    first, last = int(log.end.min()), int(log.end.max())
-    counts = np.bincount((log.end - log.end.min() // HOUR * HOUR) // HOUR)
+    first, last = 1 << 62, 0
+    counted: Counter[int] = Counter()
+    for (end,) in log.blocks("end"):
+        first, last = min(first, int(end.min())), max(last, int(end.max()))
+        numbers, times = np.unique(end // HOUR, return_counts=True)
+        counted.update(dict(zip(numbers.tolist(), times.tolist(), strict=True)))
+    counts = [counted[number] for number in range(first // HOUR, last // HOUR + 1)]
     hours, notes = [], []
-    for i, n in enumerate(counts.tolist()):
+    for i, n in enumerate(counts):
         begin = (first // HOUR + i) * HOUR
         covered = min(begin + HOUR, last + 1) - max(begin, first)
         name = dt.datetime.fromtimestamp(begin, dt.UTC).strftime("%Y-%m-%d %H:%M")

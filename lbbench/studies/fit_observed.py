@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from lbbench.errors import InputError, LbbenchError
 from lbbench.inputs.source import STDIN, lines, named
 from lbbench.studies.run import Progress
+
+if TYPE_CHECKING:
+    from lbbench.inputs.access_log import AccessLog
 
 KINDS = ("counts", "access-log", "conntrack")
 SNIFFED = 20
@@ -111,7 +114,7 @@ def _counts(path: str, group: str | None, _progress: Progress | None) -> list[Ob
 
 
 def _access_log(path: str, group: str | None, progress: Progress | None) -> list[Observed]:
-    from lbbench.inputs.access_log import read_access_log
+    from lbbench.inputs.access_log_reader import read_access_log
 
     log = read_access_log(path, progress)
     by_backend = log.requests_by_backend()
@@ -123,9 +126,8 @@ def _access_log(path: str, group: str | None, progress: Progress | None) -> list
     if not by_backend:
         raise InputError(f"{log.files[0]}:1: no request reached a pod; nothing to compare")
     name = group or next(iter(by_backend))
-    rows = (log.backend == log.backends.index(name)) & (log.upstream >= 0)
-    used, target = np.unique(log.upstream[rows], return_inverse=True)
-    counts = {log.upstreams[i]: int(n) for i, n in zip(used, np.bincount(target), strict=True)}
+    counts = {pod: log.answered[name, pod] for pod in log.upstreams if (name, pod) in log.answered}
+    pairs = _pairs_of(log, name, list(counts))
     notes, refused = list(log.notes), dict[str, int]()
     for (backend, address), tries in log.tried.items():
         if backend == name and address not in counts:
@@ -134,15 +136,22 @@ def _access_log(path: str, group: str | None, progress: Progress | None) -> list
     others = [f"{other} ({n})" for other, n in by_backend.items() if other != name]
     if others:
         notes.append(f"the counts are of backend {name}; --group chooses: {', '.join(others)}")
-    pairs = _pairs(log.client[rows].astype(np.int64), target.astype(np.int64), len(used))
     return [Observed(name, log.files[0], "requests", counts, pairs, "ingress", notes, refused)]
 
 
-def _pairs(client: np.ndarray, target: np.ndarray, targets: int) -> Pairs:
-    """Return the pairs of rows of a log."""
-    key, count = np.unique(client * targets + target, return_counts=True)
-    numbers = np.unique(key // targets, return_inverse=True)[1]
-    return Pairs(numbers.astype(np.int64), key % targets, count)
+def _pairs_of(log: AccessLog, backend: str, pods: list[str]) -> Pairs:
+    """Return the pairs of clients and ``pods``; 16 bytes of memory per request."""
+    target_of = np.full(len(log.upstreams) + 1, -1)  # the last one for requests without any
+    target_of[[log.upstreams.index(pod) for pod in pods]] = np.arange(len(pods))
+    number = log.backends.index(backend)
+    clients, targets = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for client, upstream, of in log.blocks("client", "upstream", "backend"):
+        rows = (of == number) & (upstream >= 0)
+        clients.append(log.clients.identity(client[rows]))
+        targets.append(target_of[upstream[rows]])
+    dense = np.unique(np.concatenate(clients), return_inverse=True)[1]
+    key, count = np.unique(dense * len(pods) + np.concatenate(targets), return_counts=True)
+    return Pairs(key // len(pods), key % len(pods), count)
 
 
 def _conntrack(path: str, group: str | None, _progress: Progress | None) -> list[Observed]:

@@ -108,11 +108,16 @@ def _counts(paths: list[str], _progress: Progress | None, service: str | None = 
 
 
 def _access_log(
-    paths: list[str], progress: Progress | None, backend: str | None = None
+    paths: list[str],
+    progress: Progress | None,
+    backend: str | None = None,
+    concurrency: str | None = None,
 ) -> Imported:
-    from lbbench.inputs.access_log import read_access_log
+    from lbbench.inputs.access_log_reader import read_access_log
+    from lbbench.inputs.access_log_scenario import from_log
 
-    return scenario_from(log=read_access_log(paths, progress), backend=backend)
+    places = None if concurrency is None else int(concurrency)
+    return from_log(read_access_log(paths, progress), backend, places, progress)
 
 
 def _kubernetes(paths: list[str], _progress: Progress | None, **chosen: str) -> Imported:
@@ -148,6 +153,7 @@ OPTIONS = {
     "namespace": ("kubernetes",),
     "ingress": ("kubernetes",),
     "rule": ("azure",),
+    "concurrency": ("access-log",),
 }
 """The kinds that an option of ``lbbench import`` belongs to."""
 

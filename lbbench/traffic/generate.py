@@ -197,6 +197,13 @@ class Traffic:
                 f"{path.name} has {there} requests, run.requests asks for {asked}: all are played"
             )
             self.notes = (*self.notes, text)
+        late = len(recorded.arrival) - there
+        if late and asked is None:
+            text = (
+                f"{path.name}: {late} of {len(recorded.arrival)} requests arrive after "
+                f"run.duration = {self.duration:g} s and are left out"
+            )
+            self.notes = (*self.notes, text)
         self._recorded, self.population = replayed(shown, self.columns, self.streams)
         if self.duration is None:
             self.n_requests = len(shown.arrival)

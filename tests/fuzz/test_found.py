@@ -10,7 +10,7 @@ import pytest
 from hostile import bomb
 
 from lbbench.errors import InputError, LbbenchError, printable
-from lbbench.inputs.access_log_line import parse as parse_log_line
+from lbbench.inputs.access_log_reader import read_access_log
 from lbbench.inputs.conntrack_line import parse as parse_flow
 from lbbench.inputs.documents import Text, read_documents
 from lbbench.inputs.source import LONGEST_LINE, lines, read_text
@@ -65,14 +65,17 @@ def test_two_flows_in_a_line_are_not_counted_as_one():
     assert parse_flow(FLOW * 40) == "more than one flow in a line: has it lost its line ends?"
 
 
-def test_a_time_that_overflows_is_no_time():
+def test_a_time_that_overflows_is_no_time(tmp_path: Path):
     """A response time of 400 digits became infinite, and so did the mean."""
     line = (
         b'1.1.1.1 - - [22/Jan/2019:10:17:23 +0000] "GET / HTTP/1.1" 200 1 "-" "-" 1 0.1 [a-b-80] '
-        b"[] 10.0.0.1:80 1 %s 200 a"
+        b"[] 10.0.0.1:80 1 %s 200 a\n"
     )
-    assert not isinstance(parse_log_line(line % b"0.1"), str)
-    assert parse_log_line(line % (b"9" * 400)) == "a time of more than 30 years"
+    path = tmp_path / "access.log"
+    path.write_bytes(line % b"0.1" + line % (b"9" * 400))
+    log = read_access_log(path)
+    assert len(log.end) == 1
+    assert log.skipped == ((str(path), 2, "a time of more than 30 years"),)
 
 
 def test_a_long_label_is_written_so_that_it_reads_back(imported, tmp_path: Path):
