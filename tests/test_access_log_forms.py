@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from test_access_log import DATA, PRESENT
 
 from lbbench.errors import InputError
-from lbbench.inputs.access_log_line import Line, moment, parse
-from lbbench.inputs.access_log_reader import read_access_log
-from lbbench.inputs.access_log_requests import select
+from lbbench.inputs.access_log.line import Line, moment, parse
+from lbbench.inputs.access_log.reader import read_access_log
+from lbbench.inputs.access_log.requests import select
 
 LOG = DATA / "logs" / "round_robin_dead_endpoint" / "access.log.gz"
 HEAD = b'203.0.113.7 - - [25/Nov/2026:04:22:24 +0000] "GET /a?b=1 HTTP/1.1" 200 6 "-" "curl/8"'

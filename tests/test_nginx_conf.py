@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbbench.errors import InputError
-from lbbench.inputs.nginx_conf import read_nginx_conf
-from lbbench.inputs.nginx_text import DEEPEST, parse_nginx
+from lbbench.inputs.nginx_conf.reader import read_nginx_conf
+from lbbench.inputs.nginx_conf.text import DEEPEST, parse_nginx
 from lbbench.model.check import build
 
 DATA = Path(__file__).parent / "data" / "nginx"

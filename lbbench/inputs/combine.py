@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from lbbench.errors import InputError
-from lbbench.inputs.access_log import AccessLog
-from lbbench.inputs.access_log_scenario import from_log
+from lbbench.inputs.access_log.log import AccessLog
+from lbbench.inputs.access_log.scenario import from_log
 from lbbench.inputs.imported import UTILISATION, Imported, drop, leaf, ordered, put
-from lbbench.inputs.iptables_scenario import from_rules
+from lbbench.inputs.iptables.scenario import from_rules
 from lbbench.inputs.placement import in_pod_network
 from lbbench.inputs.reconcile import (
     fit_probabilities,
@@ -60,9 +60,9 @@ def scenario_from(
     into
         The YAML file of an earlier import.
     service, path
-        See `lbbench.inputs.iptables_scenario.from_rules`.
+        See `lbbench.inputs.iptables.scenario.from_rules`.
     backend
-        See `lbbench.inputs.access_log_scenario.from_log`.
+        See `lbbench.inputs.access_log.scenario.from_log`.
 
     Raises
     ------

@@ -67,19 +67,19 @@ def read_input(
 
 
 def _iptables(paths: list[str], _progress: Progress | None, service: str | None = None) -> Imported:
-    from lbbench.inputs.iptables import read_iptables
+    from lbbench.inputs.iptables.reader import read_iptables
 
     return scenario_from(read_iptables(paths), service=service)
 
 
 def _nftables(paths: list[str], _progress: Progress | None, service: str | None = None) -> Imported:
-    from lbbench.inputs.nftables import read_nftables
+    from lbbench.inputs.nftables.reader import read_nftables
 
     return scenario_from(read_nftables(paths), service=service)
 
 
 def _ipvs(paths: list[str], _progress: Progress | None, service: str | None = None) -> Imported:
-    from lbbench.inputs.ipvs import read_ruleset
+    from lbbench.inputs.ipvs.reader import read_ruleset
 
     return scenario_from(read_ruleset(paths), service=service)
 
@@ -87,8 +87,8 @@ def _ipvs(paths: list[str], _progress: Progress | None, service: str | None = No
 def _conntrack(
     paths: list[str], _progress: Progress | None, service: str | None = None
 ) -> Imported:
-    from lbbench.inputs.conntrack import read_conntrack
-    from lbbench.inputs.conntrack_scenario import from_conntrack
+    from lbbench.inputs.conntrack.reader import read_conntrack
+    from lbbench.inputs.conntrack.scenario import from_conntrack
 
     return from_conntrack(read_conntrack(paths), service)
 
@@ -96,7 +96,7 @@ def _conntrack(
 def _nginx_conf(
     paths: list[str], _progress: Progress | None, backend: str | None = None
 ) -> Imported:
-    from lbbench.inputs.nginx_conf import read_nginx_conf
+    from lbbench.inputs.nginx_conf.reader import read_nginx_conf
 
     return read_nginx_conf(paths, backend)
 
@@ -113,23 +113,23 @@ def _access_log(
     backend: str | None = None,
     concurrency: str | None = None,
 ) -> Imported:
-    from lbbench.inputs.access_log_reader import read_access_log
-    from lbbench.inputs.access_log_scenario import from_log
+    from lbbench.inputs.access_log.reader import read_access_log
+    from lbbench.inputs.access_log.scenario import from_log
 
     places = None if concurrency is None else int(concurrency)
     return from_log(read_access_log(paths, progress), backend, places, progress)
 
 
 def _kubernetes(paths: list[str], _progress: Progress | None, **chosen: str) -> Imported:
-    from lbbench.inputs.kubernetes_objects import read_kubernetes
-    from lbbench.inputs.kubernetes_scenario import from_cluster
+    from lbbench.inputs.kubernetes.objects import read_kubernetes
+    from lbbench.inputs.kubernetes.scenario import from_cluster
 
     return from_cluster(read_kubernetes(paths), **chosen)
 
 
 def _azure(paths: list[str], _progress: Progress | None, rule: str | None = None) -> Imported:
-    from lbbench.inputs.azure import read_azure
-    from lbbench.inputs.azure_scenario import from_azure
+    from lbbench.inputs.azure.reader import read_azure
+    from lbbench.inputs.azure.scenario import from_azure
 
     return from_azure(read_azure(paths), rule)
 
