@@ -72,6 +72,7 @@ class Fields(NamedTuple):
     hosts: bytes  # one or several, joined by ", " or " : "
     times: bytes
     codes: bytes
+    has_codes: bool  # False: upstream statuses are not logged, ``codes`` ends in the response's
 
 
 def from_json(text: bytes) -> Fields | str:
@@ -106,8 +107,10 @@ def from_combined(text: bytes) -> Fields | str | None:
 def _by_shape(rest: bytes) -> dict[str, bytes]:
     """Return the fields after the user agent that their shape tells; nothing when it does not."""
     hosts = ADDRESSES.findall(rest)
+    # a list is the upstream's, whose rounded sum may be longer than the request
     longest = sorted(
-        (item for item in DURATIONS.findall(rest) if item.strip(b"-")), key=_total, reverse=True
+        (item for item in DURATIONS.findall(rest) if item.strip(b"-")),
+        key=lambda item: (re.search(SEPARATED, item) is not None, -_total(item)),
     )
     if len(hosts) != 1 or len(longest) != 2:
         return {}
@@ -116,7 +119,7 @@ def _by_shape(rest: bytes) -> dict[str, bytes]:
         "request_time": longest[0],
         "upstream_response_time": longest[1],
         "upstream_addr": hosts[0],
-        "upstream_status": codes[-1] if codes else b"-",
+        **({"upstream_status": codes[-1]} if codes else {}),
     }
 
 
@@ -154,10 +157,16 @@ def _fields(given: Mapping[str, bytes]) -> Fields | str:
         request = of("method", b"GET") + b" " + of("uri") + b" HTTP/1.1"
     other = of("other", b"-")
     backend = other if other != b"-" else of("backend", UNNAMED)
-    codes = of("codes")
     if backend == b"-":
         backend = UNNAMED
-    return Fields(client, stamp, request, int(status[:3]), took, backend, hosts, times, codes)
+    codes = of("codes", b"")
+    has_codes = codes != b""
+    if not has_codes:
+        # what the client got is what the last attempt answered; nginx tries again after failures
+        before = len(re.findall(SEPARATED, hosts))
+        codes = b"-, " * before + status[:3]
+    head = (client, stamp, request, int(status[:3]), took, backend)
+    return Fields(*head, hosts, times, codes, has_codes)
 
 
 def _text(value: Any) -> bytes:

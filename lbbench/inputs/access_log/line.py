@@ -90,6 +90,7 @@ class Line(NamedTuple):
     older: bool  # 2018/19 format
     lost_blank: bool
     form: str = "upstreaminfo"  # or "other"
+    has_codes: bool = True  # the statuses of the attempts are logged
 
 
 def parse(text: bytes) -> Line | str:
@@ -125,7 +126,9 @@ def _other_form(text: bytes) -> Line | str | None:
         return found
     took, tries = _seconds(found.took), _tries(found.hosts, found.times, found.codes)
     head = (found.client, found.stamp, found.request, found.status, took, found.backend)
-    return Line(*head, tries, older=False, lost_blank=False, form="other")
+    return Line(
+        *head, tries, older=False, lost_blank=False, form="other", has_codes=found.has_codes
+    )
 
 
 def _tries(hosts: bytes, times: bytes, codes: bytes) -> tuple[Attempt, ...]:

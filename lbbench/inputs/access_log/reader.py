@@ -87,6 +87,7 @@ class _Reader:
     default_lines: int = 0
     multi_lines: int = 0
     lost_blanks: int = 0
+    without_codes: int = 0
     n_lines: int = 0
     skipped: list[Skipped] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -146,6 +147,7 @@ class _Reader:
         self.upstream.append(upstream)
         self.older_lines += line.older
         self.lost_blanks += line.lost_blank
+        self.without_codes += not line.has_codes
         if len(self.end) % ROWS == 0:
             self._spill()
         return ""
@@ -210,6 +212,11 @@ class _Reader:
             notes.append(
                 "lines that have lost the blank between upstream status and request id, and were "
                 f"read all the same: {self.lost_blanks}"
+            )
+        if self.without_codes:
+            notes.append(
+                "lines without upstream status: the response's counts for the last attempt, the "
+                f"attempts before it have failed: {self.without_codes}"
             )
         if self.multi_lines:
             notes.append(f"lines with several attempts: {self.multi_lines}")

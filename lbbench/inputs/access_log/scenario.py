@@ -147,10 +147,12 @@ def _times(imported: Imported, chosen: Requests) -> None:
         work.add(only(part, "work"))
     values, shares = representatives_of((part["work"] for part in work.slices()), len(work))
     if values[-1] <= 0.0:
-        imported.notes.append(
-            "every upstream time is 0.000: the pods answer within the log's resolution of 1 ms; "
-            "0.5 ms is assumed"
+        told = (
+            "every upstream time is 0.000: the pods answer within the log's resolution of 1 ms"
+            if chosen.filled < len(work)
+            else "no answered request has a logged upstream time"
         )
+        imported.notes.append(f"{told}; 0.5 ms is assumed")
         short = {"distribution": "deterministic", "mean": "0.5ms"}
         put(imported.scenario, "traffic.service_time", short)
         return
