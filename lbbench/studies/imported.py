@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lbbench.errors import LbbenchError
 from lbbench.inputs.combine import merge, read_earlier, scenario_from
@@ -21,11 +21,19 @@ TRIAL_REQUESTS = 100_000
 SHOWN = 4  # files that a message names
 
 
+MOST_MEMBERS = 500_000
+"""Clients and URIs that the short run has at most: a run holds the address of every client."""
+
+
 class Trial(NamedTuple):
-    """A short run of an imported scenario, or why there is none."""
+    """A short run of an imported scenario, or why there is none.
+
+    ``remark``: what the run has otherwise than the scenario.
+    """
 
     result: Result | None
     reason: str
+    remark: str = ""
 
 
 def read_input(
@@ -166,8 +174,23 @@ def trial(
         return Trial(None, "")
     run_keys = {**(imported.scenario.get("run") or {}), "requests": TRIAL_REQUESTS}
     run_keys.pop("duration", None)
+    traffic, remark = _bounded(imported.scenario.get("traffic") or {})
+    short = {**imported.scenario, "run": run_keys, "traffic": traffic}
     try:
-        scenario = build({**imported.scenario, "run": run_keys}, place="the imported scenario")
-        return Trial(run(scenario, engine=engine, progress=progress), "")
+        scenario = build(short, place="the imported scenario")
+        return Trial(run(scenario, engine=engine, progress=progress), "", remark)
     except LbbenchError as error:
         return Trial(None, str(error))
+
+
+def _bounded(traffic: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return the traffic of the short run, and what of it is less than the scenario's."""
+    made, said = dict(traffic), []
+    for part, what in (("clients", "clients"), ("keys", "URIs")):
+        given: dict[str, Any] = traffic.get(part) or {}
+        n = given.get("count", 0)
+        if isinstance(n, int) and n > MOST_MEMBERS:
+            made[part] = {**given, "count": MOST_MEMBERS}
+            said.append(f"{MOST_MEMBERS} of the {n} {what}")
+    remark = f"the short run has the most popular {' and '.join(said)}" if said else ""
+    return made, remark
