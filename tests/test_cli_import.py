@@ -136,7 +136,7 @@ def test_the_short_run_has_no_more_members_than_it_can_hold(command, tmp_path: P
     monkeypatch.setattr(imported, "MOST_MEMBERS", 2)
     path = tmp_path / "a.log"
     line = (
-        '10.0.{}.{} - - [25/Nov/2026:04:22:{:02}  +0000] "GET /{} HTTP/1.1" 200 6 "-" "-" 9 0.011 '
+        '10.0.{}.{} - - [25/Nov/2026:04:22:{:02} +0000] "GET /{} HTTP/1.1" 200 6 "-" "-" 9 0.011 '
     )
     line += "[a-b-80] [] 10.244.0.5:80 6 0.010 200 x\n"
     lines = [line.format(i // 250, i % 250, i // 10, i % 40) for i in range(300)]

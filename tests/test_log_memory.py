@@ -1,4 +1,4 @@
-"""Memory of an import does not grow with the log: a four times longer one, each in a process of its own."""
+"""Memory of an import does not grow with the log: two lengths, each in its own process."""
 
 from __future__ import annotations
 
