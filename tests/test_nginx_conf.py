@@ -132,7 +132,7 @@ def test_settings_without_an_upstream_are_read(conf):
         (b"", ":1: no directive"),
         (b"http\x00{", "binary"),
         ("http {}".encode("utf-16"), "UTF-16"),
-        (b"hello\n", ":1: truncated input: hello has no ;"),
+        (b"hello\n", ":1: truncated input: hello has no end"),
         (b"\n\nhttp {\n upstream a {\n server 1.1.1.1;\n", ":4: truncated input: the block"),
         (b"http {\n log_format 'x\n", ":2: a quote without its partner"),
         (b"}\n", ":1: a } without its {"),

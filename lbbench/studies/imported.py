@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lbbench.errors import LbbenchError
+from lbbench.errors import InputError, LbbenchError
 from lbbench.inputs.combine import merge, read_earlier, scenario_from
 from lbbench.inputs.imported import Imported
+from lbbench.inputs.likely import hint
 from lbbench.inputs.source import named
 from lbbench.model.check import build
+from lbbench.model.mistakes import near
 from lbbench.model.result import Result
 from lbbench.studies.run import Engine, Progress, run
 
@@ -57,7 +59,10 @@ def read_input(
         When a file cannot be read or used, the kind is unknown, or an option belongs to another.
     """
     if kind not in KINDS:
-        raise LbbenchError(f"import {kind}: is no kind of input; there are {', '.join(KINDS)}")
+        meant = near(kind, KINDS)
+        raise LbbenchError(
+            f"import {kind}: is no kind of input; {meant or 'there are ' + ', '.join(KINDS)}"
+        )
     given = {name: value for name, value in chosen.items() if value is not None}
     for name, value in given.items():
         if kind not in OPTIONS[name]:
@@ -65,7 +70,10 @@ def read_input(
             raise LbbenchError(
                 f"--{name} {value}: belongs to {owners}, not to {kind}; leave it out"
             )
-    new = KINDS[kind](list(paths), progress, **given)
+    try:
+        new = KINDS[kind](list(paths), progress, **given)
+    except InputError as error:
+        raise InputError(f"{error}{hint(paths[0], kind) if len(paths) == 1 else ''}") from error
     imported = new if into is None else merge(read_earlier(into), new)
     shown = ", ".join(named(path) for path in paths[:SHOWN]) + (
         "" if len(paths) <= SHOWN else ", ..."

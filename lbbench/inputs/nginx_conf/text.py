@@ -172,7 +172,7 @@ class _Parser:
             what = "truncated input: the block that begins here is not closed"
             raise _wrong(path, self.lines[-1], what)
         if self.words:
-            raise _wrong(path, self.began, f"truncated input: {self.words[0][:40]} has no ;")
+            raise _wrong(path, self.began, f"truncated input: {self.words[0][:40]} has no end")
         if not self.found.count:
             raise _wrong(path, 1, "no directive in it: it is empty, or holds comments only")
         return self.found
