@@ -84,9 +84,7 @@ def test_the_generated_file_gives_settings_and_says_where_the_rest_is():
     assert scenario.cluster.ingress.workers == 2
     assert (stage.keepalive.upstream, stage.keepalive.upstream_requests) == (320, 10_000)
     assert (stage.keepalive.upstream_timeout, stage.timeouts.read) == (60.0, 120.0)
-    assert any(
-        "ingress-nginx.conf:47: the balancer and the pods are in Lua" in n for n in imported.notes
-    )
+    assert any("ingress-nginx.conf:47: the balancer is in Lua" in n for n in imported.notes)
 
 
 def test_defaults_of_nginx_hold_where_nothing_is_written(conf):

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from lbbench.errors import InputError, LbbenchError
 from lbbench.inputs.combine import merge, read_earlier, scenario_from
+from lbbench.inputs.defaults import defaults_note
 from lbbench.inputs.imported import Imported
 from lbbench.inputs.likely import hint
 from lbbench.inputs.source import named
@@ -78,7 +79,8 @@ def read_input(
     shown = ", ".join(named(path) for path in paths[:SHOWN]) + (
         "" if len(paths) <= SHOWN else ", ..."
     )
-    build(imported.scenario, place=f"the scenario of {shown}")
+    note = defaults_note(build(imported.scenario, place=f"the scenario of {shown}"))
+    imported.notes += [] if note is None else [note]
     return imported
 
 

@@ -244,7 +244,7 @@ def _places(imported: Imported, log: AccessLog, chosen: Requests, pace: Bursts) 
             f"places the scenario would be over capacity, so pods get concurrency {places}; set "
             "the real one together with real service times"
         )
-    if places > 1:
+    if places > 1 or known is not None:  # one place that the log tells is no default
         put(imported.scenario, "cluster.pod.concurrency", places)
 
 

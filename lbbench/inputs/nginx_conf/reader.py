@@ -66,11 +66,17 @@ def read_nginx_conf(
         )
         lua = text.within(index, *LUA)
         if lua:
-            imported.notes.append(
-                f"{text.path}:{lua[0].line}: the balancer and the pods are in Lua, not in here: "
-                "the scenario's default balancer holds until stages.ingress.balancer is set (the "
-                "ConfigMap's load-balance) and pods are imported with --into"
-            )
+            where = f"{text.path}:{lua[0].line}"
+            imported.notes += [
+                (
+                    f"{where}: the balancer is in Lua, not in here: the default holds until "
+                    "stages.ingress.balancer is set (the ConfigMap's load-balance)"
+                ),
+                (
+                    f"{where}: the pods are in Lua, not in here: their default holds until they "
+                    "are imported with --into"
+                ),
+            ]
         else:
             _method(imported, text, index)
             _servers(imported, text, index)
