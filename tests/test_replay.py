@@ -411,8 +411,8 @@ def test_asking_for_more_requests_than_were_recorded_is_told(tmp_path):
             (
                 "trace.csv: 2 columns are not used: Client, work; did you mean client and work_s?",
                 (
-                    "trace.csv has no work_s and no client: service times and clients are drawn from "
-                    "the scenario"
+                    "trace.csv has no work_s and no client: service times and clients are drawn "
+                    "from the scenario"
                 ),
             ),
         ),
@@ -444,8 +444,8 @@ def test_what_replications_of_a_trace_cover_is_told(tmp_path):
     notes = traffic_of(written(tmp_path, BOTH), run={"replications": 3}).notes
     assert notes == (
         (
-            "the same requests in each replication: the interval covers the draws of the balancers, "
-            "not other traffic"
+            "the same requests in each replication: the interval covers the draws of the "
+            "balancers, not other traffic"
         ),
     )
     bare = written(tmp_path, "arrival_s,client,key\n1,a,/x\n")

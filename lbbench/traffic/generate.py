@@ -221,8 +221,8 @@ def _left_to_draw(name: str, drawn: Mapping[str, str]) -> Iterator[str]:
     """Say which columns the trace leaves to the scenario: their names, and what they hold."""
     if drawn:
         yield (
-            f"{name} has no {' and no '.join(drawn)}: {_enumerated(list(drawn.values()))} are drawn "
-            f"from the scenario"
+            f"{name} has no {' and no '.join(drawn)}: {_enumerated(list(drawn.values()))} are "
+            f"drawn from the scenario"
         )
 
 
@@ -245,7 +245,8 @@ def _length(name: str, scenario: Scenario, recorded: int, shown: int) -> Iterato
     replaced = scenario.place_of("traffic", "trace").startswith("--set")
     of_its_own = not scenario.place_of("run", "requests").startswith("--set")
     if run.requests is not None and run.requests > recorded and not (replaced and of_its_own):
-        yield f"{name} has {recorded} requests, run.requests asks for {run.requests}: all are played"
+        asked = f"run.requests asks for {run.requests}"
+        yield f"{name} has {recorded} requests, {asked}: all are played"
 
 
 def _repeated(drawn: list[str]) -> str:
