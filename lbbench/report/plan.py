@@ -141,7 +141,7 @@ def _asked(document: Row) -> str:
         f"{words.figure(item['metric'], item['limit'])}"
         for item in document["objectives"]
     )
-    survive = f", also without the largest {document['survive']}" if document["survive"] else ""
+    survive = f", also without {words.LOSS[document['survive']]}" if document["survive"] else ""
     rate = "" if document["for"] == "rate" else f" {document['load']}"
     return (
         f"{document['name']}: {limits}{rate}{survive}; the decision is right "
