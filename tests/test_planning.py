@@ -182,6 +182,19 @@ def test_one_less_of_listed_pods_is_what_was_decided_of_them():
     assert minus["metrics"] == {"latency.mean": below["estimate"]}
 
 
+@pytest.mark.usefixtures("made_up")
+def test_one_node_less_is_what_was_decided_of_it():
+    """Nodes of one pod each: without the last node it is the number below."""
+    less = least_pods(2000.0, 0.0061) - 1
+    limit = 0.0025 / (1.0 - 2000.0 * 0.0025 / less) * 1.0005
+    cluster = {"cluster.nodes": 2, "cluster.pods": 2, "cluster.ingress.replicas": "per_node"}
+    asked = {"latency.mean": f"{1000.0 * limit:.6f}ms"}
+    plan = planned(poisson(**cluster), for_="nodes", objective=asked)
+    minus = plan.to_dict()["n_minus_1"]
+    assert plan.undecided == (less, less + 1)
+    assert (minus["lost"], minus["met"]) == (f"node-{less}", False)
+
+
 def entry(*replicas: str, zones: bool = False):
     """Return the random scenario on two nodes, listed as an import does, replicas on these."""
     nodes = [{"name": f"node-{i}", **({"zone": f"z{i}"} if zones else {})} for i in range(2)]
@@ -229,6 +242,7 @@ def test_the_command_ends_with_one_where_no_number_survives(command, tmp_path):
     ended = command("plan", path, "--slo", "latency.mean=1s", "--survive", "node", *RUN)
     assert ended.code == 1, ended.err
     assert "add one on another node" in " ".join(ended.out.split())
+    assert "not met (no cluster)" in ended.out
 
 
 @pytest.mark.usefixtures("made_up")

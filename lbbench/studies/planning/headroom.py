@@ -132,26 +132,27 @@ def _decided(planner: Planner, number: int, lost: str) -> Judged | None:
 
 
 def _is_one_less(subject: Subject, number: int, lost: Lost, unit: Unit) -> bool:
-    """Tell whether the cluster without a pod is that of the number below.
+    """Tell whether the cluster without a pod (or node) is that of the number below.
 
-    So it is without the last pod, whether pods are listed or counted, as long as those that stay
-    stay where they are.
+    So it is without the last one, listed or counted, where those that stay are where they were.
     """
-    if subject.kind != "pods" or unit != "pod" or number < 2 or lost.scenario is None:
+    if (subject.kind, unit) not in (("pods", "pod"), ("nodes", "node")) or number < 2:
         return False
-    if isinstance(subject.base.cluster.pods, int) and isinstance(
-        subject.base.cluster.placement, str
-    ):
+    cluster = subject.base.cluster
+    if unit == "pod" and isinstance(cluster.pods, int) and isinstance(cluster.placement, str):
         return True  # equal pods, dealt out anew
-    return _placed(subject.at(number - 1)) == _placed(lost.scenario)
+    assert lost.scenario is not None
+    try:
+        return _placed(subject.at(number - 1)) == _placed(lost.scenario)
+    except ScenarioError:
+        return False
 
 
-def _placed(scenario: Scenario) -> list[tuple[str, str, float, int]]:
-    """Return the pods of a scenario with their nodes and what they can do, by name."""
+def _placed(scenario: Scenario) -> tuple[list[tuple[str, float, int]], list[str]]:
+    """Return the nodes of all pods with what the pods can do, and those of the replicas."""
     top = topology(scenario)
-    return sorted(
-        (pod.name, top.nodes[pod.node].name, pod.speed, pod.concurrency) for pod in top.pods
-    )
+    pods = [(top.nodes[pod.node].name, pod.speed, pod.concurrency) for pod in top.pods]
+    return sorted(pods), sorted(top.nodes[item.node].name for item in top.replicas)
 
 
 def _judged(
