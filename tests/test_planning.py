@@ -166,33 +166,38 @@ def test_one_less_is_never_said_to_hold_where_it_was_not_decided_so():
     assert minus["headroom"] < 1.0
 
 
-@pytest.mark.usefixtures("made_up")
-def test_one_less_of_listed_pods_is_what_was_decided_of_them():
-    """Listed pods as counted ones: without the last it is the number below, and its verdict."""
+LUCKY = 4
+"""Replication n has the noise of n ^ LUCKY: 0 and 1 that of 4 and 5, 0.7 % below the mean."""
+
+
+@pytest.fixture
+def lucky(monkeypatch):
+    """Let runs be those of `made_up` in another order, the first two look good."""
+
+    def run(task):
+        made = mm1_sample(task._replace(replication=task.replication ^ LUCKY))
+        return made._replace(replication=task.replication)
+
+    monkeypatch.setattr(driver, "sample", run)
+
+
+@pytest.mark.parametrize("for_", ["pods", "nodes"])
+@pytest.mark.usefixtures("lucky")
+def test_one_listed_pod_or_node_less_is_what_was_decided_of_it(for_):
+    """Two lucky replications find one less met, 64 leave it open: the table says what these do."""
     less = least_pods(2000.0, 0.0061) - 1
-    limit = 0.0025 / (1.0 - 2000.0 * 0.0025 / less) * 1.0005  # few replications find it met
+    limit = 0.0025 / (1.0 - 2000.0 * 0.0025 / less) * 1.0005
+    cluster = {"cluster.nodes": 2, "cluster.pods": 2, "cluster.ingress.replicas": "per_node"}
+    if for_ == "pods":
+        cluster = {"cluster.pods": [{"name": f"web-{i}", "node": "node-0"} for i in range(3)]}
     asked = {"latency.mean": f"{1000.0 * limit:.6f}ms"}
-    pods = [{"name": f"web-{i}", "node": "node-0"} for i in range(3)]
-    plan = planned(poisson(**{"cluster.pods": pods}), objective=asked)
+    plan = planned(poisson(**cluster), for_=for_, objective=asked)
     minus = plan.to_dict()["n_minus_1"]
     assert plan.undecided == (less, less + 1)
     below = next(item for item in plan.to_dict()["evidence"] if item["value"] == less)
     assert minus["met"] is False
     assert minus["headroom"] < 1.0
     assert minus["metrics"] == {"latency.mean": below["estimate"]}
-
-
-@pytest.mark.usefixtures("made_up")
-def test_one_node_less_is_what_was_decided_of_it():
-    """Nodes of one pod each: without the last node it is the number below."""
-    less = least_pods(2000.0, 0.0061) - 1
-    limit = 0.0025 / (1.0 - 2000.0 * 0.0025 / less) * 1.0005
-    cluster = {"cluster.nodes": 2, "cluster.pods": 2, "cluster.ingress.replicas": "per_node"}
-    asked = {"latency.mean": f"{1000.0 * limit:.6f}ms"}
-    plan = planned(poisson(**cluster), for_="nodes", objective=asked)
-    minus = plan.to_dict()["n_minus_1"]
-    assert plan.undecided == (less, less + 1)
-    assert (minus["lost"], minus["met"]) == (f"node-{less}", False)
 
 
 def entry(*replicas: str, zones: bool = False):
