@@ -85,7 +85,8 @@ def _touches(ends: Sequence[float], limit: float | None, write: Callable[[float]
 
 def _apart(ends: Sequence[float], limit: float | None) -> list[str]:
     """Return ends with the fewest digits that tell them from the limit, up to nine."""
-    for many in range(4, 10):
+    whole = len(f"{max(ends):.0f}")  # no exponent
+    for many in range(max(4, whole), max(10, whole + 1)):
         write = f"{{:,.{many}g}}".format
         if not _touches(ends, limit, write):
             break
