@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import islice
+from pathlib import Path
 
 from lbbench.errors import LbbenchError
 from lbbench.inputs.source import STDIN, lines, named
@@ -25,10 +26,13 @@ _SIGNS = {
 
 
 def likely_kind(path: str) -> str:
-    """Return the kind of input that a file looks like, "" when nothing tells (or for stdin)."""
+    """Return the kind of input that a file looks like.
+
+    "" when nothing tells, or for what can be read once only: standard input, a pipe.
+    """
     from lbbench.inputs.access_log.line import parse
 
-    if named(path) == STDIN:
+    if named(path) == STDIN or not Path(path).is_file():
         return ""
     try:
         first = [line[:WIDTH] for line in islice(lines(path), SEEN) if line.strip()]
