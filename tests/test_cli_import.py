@@ -111,7 +111,7 @@ def test_quiet_only_writes(command, tmp_path: Path):
         (("access-log", LOG, "--service", "default/whereami:"), "belongs to iptables"),
         (("iptables", RULES, "--backend", "x"), "belongs to access-log"),
         (("iptables", RULES, "--service", "nothing"), "nothing"),
-        (("nginx", LOG), "import nginx: is no kind of input; there are iptables, nftables, ipvs"),
+        (("nginx", LOG), "import nginx: is no kind of input; did you mean nginx.conf?"),
     ],
 )
 def test_a_failed_import_creates_nothing(command, tmp_path: Path, arguments, message: str):

@@ -32,11 +32,11 @@ def likely_kind(path: str) -> str:
     """
     from lbbench.inputs.access_log.line import parse
 
-    if named(path) == STDIN or not Path(path).is_file():
-        return ""
     try:
+        if named(path) == STDIN or not Path(path).is_file():
+            return ""
         first = [line[:WIDTH] for line in islice(lines(path), SEEN) if line.strip()]
-    except LbbenchError:
+    except (LbbenchError, OSError, ValueError):  # a name too long, or with a NUL
         return ""
     if any(not isinstance(parse(line), str) for line in first):
         return "access-log"
