@@ -22,9 +22,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbbench.errors import InputError
-from lbbench.inputs.access_log_reader import read_access_log
-from lbbench.inputs.access_log_requests import select
-from lbbench.inputs.access_log_scenario import MEASURED, from_log
+from lbbench.inputs.access_log.arrivals import recover
+from lbbench.inputs.access_log.reader import read_access_log
+from lbbench.inputs.access_log.requests import select
+from lbbench.inputs.access_log.scenario import MEASURED, from_log
 from lbbench.inputs.calibration import (
     Counts,
     bursts,
@@ -32,7 +33,6 @@ from lbbench.inputs.calibration import (
     representatives,
     zipf_exponent,
 )
-from lbbench.inputs.log_arrivals import recover
 from lbbench.model.check import build
 from lbbench.traffic.recorded import read_trace
 

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from test_access_log import DATA, PRESENT
 
 from lbbench.errors import InputError
-from lbbench.inputs.access_log_line import Line, moment, parse
-from lbbench.inputs.access_log_reader import read_access_log
-from lbbench.inputs.access_log_requests import select
+from lbbench.inputs.access_log.line import Line, moment, parse
+from lbbench.inputs.access_log.reader import read_access_log
+from lbbench.inputs.access_log.requests import select
+from lbbench.inputs.access_log.scenario import from_log
 
 LOG = DATA / "logs" / "round_robin_dead_endpoint" / "access.log.gz"
 HEAD = b'203.0.113.7 - - [25/Nov/2026:04:22:24 +0000] "GET /a?b=1 HTTP/1.1" 200 6 "-" "curl/8"'
@@ -69,6 +70,48 @@ def test_a_real_log_says_the_same_in_every_form(tmp_path, form):
         assert np.array_equal(getattr(ours, name), getattr(plain, name), equal_nan=True)
     assert ours.upstreams == plain.upstreams
     assert list(ours.tried.values()) == list(plain.tried.values())
+
+
+def without_status(line):
+    """Write an upstreaminfo line as JSON without ``upstream_status``."""
+    found = json.loads(as_json(line))
+    del found["upstream_status"]
+    return json.dumps(found).encode()
+
+
+def without_labelled_status(line):
+    """Write an upstreaminfo line as combined with labels, without ``us``."""
+    return re.sub(rb' us="[^"]*"', b"", as_labelled(line))
+
+
+def by_shape(line):
+    """Write an upstreaminfo line as combined with fields of no name, without their status."""
+    client, stamp, request, status, took, _, hosts, times, _ = FIELDS.fullmatch(line).groups()
+    head = b'%s - - [%s] "%s" %s 6 "-" "-"' % (client, stamp, request, status)
+    return head + b' "%s" "%s" "%s"' % (took, times, hosts)
+
+
+@pytest.mark.parametrize("form", [without_status, without_labelled_status, by_shape])
+def test_a_status_that_is_not_logged_is_no_failure(tmp_path, form):
+    """The same service times, and failed attempts as where it is logged; a note says so.
+
+    All requests of that log were answered at last, and tried again only after a failure, so that
+    the response's status for the last attempt is the truth. Told by shape, the longer time is the
+    request's, which rounding makes the shorter by 1 ms now and then.
+    """
+    rounding = 0.0011 if form is by_shape else 0.0
+    lines = gzip.decompress(LOG.read_bytes()).splitlines()
+    path = tmp_path / "other.log"
+    path.write_bytes(b"\n".join(map(form, lines)))
+    ours, plain = read_access_log(path), read_access_log(LOG)
+    assert len(ours) == len(plain)
+    np.testing.assert_allclose(ours.service, plain.service, rtol=0.0, atol=rounding)
+    assert list(ours.failed.values()) == list(plain.failed.values())
+    assert any("lines without upstream status" in note for note in ours.notes)
+    assert not any("without upstream status" in note for note in plain.notes)
+    if not rounding:
+        found, wanted = (from_log(log).scenario["traffic"] for log in (ours, plain))
+        assert found["service_time"] == wanted["service_time"]
 
 
 def test_json_by_variables_or_collectors_names():

@@ -9,9 +9,9 @@ import pytest
 from test_access_log import F19, PRESENT, SEED
 
 from lbbench.errors import InputError
-from lbbench.inputs.access_log_line import LONGEST, moment, parse
-from lbbench.inputs.access_log_reader import read_access_log
-from lbbench.inputs.access_log_scenario import from_log
+from lbbench.inputs.access_log.line import LONGEST, moment, parse
+from lbbench.inputs.access_log.reader import read_access_log
+from lbbench.inputs.access_log.scenario import from_log
 
 
 def test_fields_of_a_present_line():

@@ -4,8 +4,8 @@ import pytest
 from test_combine import DATA
 
 from lbbench.errors import InputError
-from lbbench.inputs.azure import node_of, pool_nodes, read_azure
-from lbbench.inputs.azure_scenario import default_ports, from_azure
+from lbbench.inputs.azure.reader import node_of, pool_nodes, read_azure
+from lbbench.inputs.azure.scenario import default_ports, from_azure
 from lbbench.model.check import build
 
 FILES = DATA / "files"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from lbbench.inputs.azure import read_azure
-from lbbench.inputs.azure_scenario import from_azure
+from lbbench.inputs.azure.reader import read_azure
+from lbbench.inputs.azure.scenario import from_azure
 from lbbench.inputs.imported import Imported
 from lbbench.model.check import build
 

@@ -111,7 +111,7 @@ def test_quiet_only_writes(command, tmp_path: Path):
         (("access-log", LOG, "--service", "default/whereami:"), "belongs to iptables"),
         (("iptables", RULES, "--backend", "x"), "belongs to access-log"),
         (("iptables", RULES, "--service", "nothing"), "nothing"),
-        (("nginx", LOG), "import nginx: is no kind of input; there are iptables, nftables, ipvs"),
+        (("nginx", LOG), "import nginx: is no kind of input; did you mean nginx.conf?"),
     ],
 )
 def test_a_failed_import_creates_nothing(command, tmp_path: Path, arguments, message: str):
@@ -120,6 +120,33 @@ def test_a_failed_import_creates_nothing(command, tmp_path: Path, arguments, mes
     assert says_one_sentence(ended)
     assert message in ended.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_without_an_ending_names_both_files(command, tmp_path: Path):
+    """`-o new` writes new.yaml and new.trace.csv.gz, which a run takes as they are."""
+    ended = command("import", "access-log", LOG, "-o", tmp_path / "new", "-q")
+    assert ended.code == 0, ended.err
+    assert {item.name for item in tmp_path.iterdir()} == {"new.yaml", "new.trace.csv.gz"}
+
+
+def test_the_short_run_has_no_more_members_than_it_can_hold(command, tmp_path: Path, monkeypatch):
+    """A log of ever more clients takes no more memory; the table says what was left out."""
+    from lbbench.studies import imported
+
+    monkeypatch.setattr(imported, "MOST_MEMBERS", 2)
+    path = tmp_path / "a.log"
+    line = (
+        '10.0.{}.{} - - [25/Nov/2026:04:22:{:02} +0000] "GET /{} HTTP/1.1" 200 6 "-" "-" 9 0.011 '
+    )
+    line += "[a-b-80] [] 10.244.0.5:80 6 0.010 200 x\n"
+    lines = [line.format(i // 250, i % 250, i // 10, i % 40) for i in range(300)]
+    path.write_text("".join(lines), encoding="utf-8")
+    ended = command("import", "access-log", path, "-o", tmp_path / "a.yaml")
+    assert ended.code == 0, ended.err
+    assert "the short run has the most popular 2 of the 300 clients and 2 of the 40 URIs" in (
+        " ".join(ended.out.split())
+    )
+    assert load(tmp_path / "a.yaml").traffic.clients.count == 300
 
 
 def test_the_file_of_a_scenario_is_yaml(command, tmp_path: Path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from command import says_one_sentence
 
 from lbbench.inputs.yaml import load
 from lbbench.studies.imported import KINDS, Trial
@@ -34,6 +35,23 @@ def test_every_kind_becomes_a_scenario(command, tmp_path: Path, kind: str):
     assert ended.code == 0, ended.err
     load(path)
     assert "utilisation 0.8 is assumed" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("iptables", "files/F08_iptables_L_nv.txt"),
+        ("nftables", "nft/kube-proxy.nft"),
+        ("nginx.conf", "nginx/plain.conf"),
+        ("access-log", "logs/round_robin_dead_endpoint/access.log.gz"),
+        ("kubernetes", "pasted.txt"),
+    ],
+)
+def test_a_file_read_as_another_kind_is_told(command, kind: str, name: str):
+    """`import ipvs` of anything else says what it looks like, with the command."""
+    ended = command("import", "ipvs", DATA / name)
+    assert says_one_sentence(ended)
+    assert f"it looks like another kind: lbbench import {kind} {DATA / name}" in ended.err
 
 
 def test_imports_of_different_kinds_are_put_together(command, tmp_path: Path):

@@ -9,6 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from lbbench.cli.app import app
+from lbbench.cli.options import changes
+from lbbench.inputs.yaml import load
+from lbbench.traffic.generate import Traffic
 
 LOG = Path(__file__).parent / "data" / "logs" / "ewma" / "access.log.gz"
 LINES = 10_882
@@ -95,11 +98,52 @@ def test_what_a_shorter_run_leaves_out_is_said(command, imported):
 
 
 def test_a_trace_that_is_not_there_is_one_sentence(command, imported, tmp_path: Path):
-    """The path is seen from the current folder, and named; nothing is run."""
-    ended = command("run", imported[0], "--trace", tmp_path / "no: such.csv.gz")
+    """The path is seen from the current folder, and named as typed; nothing is run."""
+    for name in ("run", "compare"):
+        ended = command(name, imported[0], "--trace", "sub/no: such.csv.gz")
+        assert ended.code == 2
+        assert ended.err == ("--trace sub/no: such.csv.gz: there is no such file; check the path\n")
+    ended = command("run", imported[0], "--set", f"traffic.trace={tmp_path}/nosuch.csv")
     assert ended.code == 2
-    assert "no: such.csv.gz: there is no such trace" in ended.err
+    assert "nosuch.csv: there is no such trace; the path is relative to the scenario's" in ended.err
     assert ended.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("command_", "option", "change", "sentence"),
+    [
+        ("run", "--set", "traffic.arrivals.rate=50/s", "--set traffic.arrivals.rate"),
+        ("compare", "--set", "traffic.utilisation=0.5", "--set traffic.utilisation"),
+        ("compare", "--vary", "traffic.utilisation=0.5,0.8", "--vary traffic.utilisation"),
+    ],
+)
+def test_arrivals_beside_a_trace_are_refused_by_what_was_typed(
+    command, tmp_path: Path, command_, option, change, sentence
+):
+    """`--trace` replaces them; a comparison of rates would leave the trace out without a word."""
+    trace = tmp_path / "t.csv"
+    trace.write_text("arrival_s,work_s\n1,0.1\n")
+    ended = command(command_, "aks-ingress", "--trace", trace, option, change)
+    assert ended.code == 2
+    assert ended.err == f"--trace replaces the arrivals; leave out {sentence}\n"
+    ended = command("run", "aks-ingress", "--trace", trace, "--set", "traffic.trace=other.csv")
+    assert ended.code == 2
+    assert ended.err == "--trace and --set traffic.trace both name a trace; leave out one\n"
+
+
+def test_requests_that_nobody_asked_for_are_no_warning(tmp_path: Path):
+    """aks-ingress has `run.requests` of its own; what `--set` asks for beyond the trace is told."""
+    trace = tmp_path / "t.csv"
+    trace.write_text("arrival_s,client,key,work_s\n1,a,/x,0.1\n2,b,/y,0.1\n")
+    made = changes(None, trace=trace)
+    assert Traffic(load("aks-ingress", made)).notes == ()
+    made = changes(["run.requests=5"], trace=trace)
+    assert Traffic(load("aks-ingress", made)).notes == (
+        "t.csv has 2 requests, run.requests asks for 5: all are played",
+    )
+    path = tmp_path / "own.yaml"
+    path.write_text("{traffic: {trace: t.csv}, run: {requests: 5}}\n")
+    assert "run.requests asks for 5" in Traffic(load(path)).notes[0]
 
 
 def test_given_concurrency_is_used_and_belongs_to_access_logs(command, tmp_path: Path):

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from lbbench.errors import InputError, LbbenchError
-from lbbench.inputs.access_log_reader import read_access_log
+from lbbench.inputs.access_log.reader import read_access_log
 from lbbench.inputs.combine import combine, read_earlier, scenario_from
-from lbbench.inputs.iptables import assemble, read_iptables
-from lbbench.inputs.iptables_rules import parse_rules
-from lbbench.inputs.iptables_scenario import from_rules, to_scenario
+from lbbench.inputs.iptables.reader import assemble, read_iptables
+from lbbench.inputs.iptables.rules import parse_rules
+from lbbench.inputs.iptables.scenario import from_rules, to_scenario
 from lbbench.inputs.placement import place
 from lbbench.inputs.yaml import dump
 from lbbench.model.check import build

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbbench.errors import InputError
-from lbbench.inputs.conntrack import read_conntrack
-from lbbench.inputs.conntrack_line import Entry, parse
-from lbbench.inputs.conntrack_scenario import from_conntrack
+from lbbench.inputs.conntrack.line import Entry, parse
+from lbbench.inputs.conntrack.reader import read_conntrack
+from lbbench.inputs.conntrack.scenario import from_conntrack
 from lbbench.model.check import build
 
 DATA = Path(__file__).parent / "data"

@@ -7,7 +7,7 @@ import kubectl
 import pytest
 
 from lbbench.errors import InputError
-from lbbench.inputs.kubernetes_objects import read_kubernetes
+from lbbench.inputs.kubernetes.objects import read_kubernetes
 
 WHOLE = kubectl.as_list(kubectl.cluster()).encode()
 BOMB = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from lbbench.balancers.iptables import threshold
 from lbbench.errors import InputError
-from lbbench.inputs.iptables import read_iptables
-from lbbench.inputs.iptables_scenario import to_scenario
+from lbbench.inputs.iptables.reader import read_iptables
+from lbbench.inputs.iptables.scenario import to_scenario
 from lbbench.model.check import build
 from lbbench.model.topology import topology
 from lbbench.packetwalk.rules import thresholds

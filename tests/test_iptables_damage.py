@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from test_iptables_import import WORDS, written
 
 from lbbench.errors import InputError
-from lbbench.inputs.iptables import read_iptables
-from lbbench.inputs.iptables_rules import parse_rules
-from lbbench.inputs.iptables_scenario import from_rules
+from lbbench.inputs.iptables.reader import read_iptables
+from lbbench.inputs.iptables.rules import parse_rules
+from lbbench.inputs.iptables.scenario import from_rules
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbbench.errors import InputError
-from lbbench.inputs.iptables import assemble, read_iptables
-from lbbench.inputs.iptables_rules import parse_rules, read_rules
-from lbbench.inputs.probabilities import format_of
+from lbbench.inputs.iptables.probabilities import format_of
+from lbbench.inputs.iptables.reader import assemble, read_iptables
+from lbbench.inputs.iptables.rules import parse_rules, read_rules
 from lbbench.inputs.ruleset import RuleSet
 
 FILES = Path(__file__).parent / "data" / "files"

@@ -3,10 +3,10 @@
 import pytest
 from test_iptables_import import FILES, by_name, written
 
-from lbbench.inputs.iptables import assemble, read_iptables
-from lbbench.inputs.iptables_listing import count_of
-from lbbench.inputs.iptables_rules import parse_rules
-from lbbench.inputs.iptables_scenario import from_rules
+from lbbench.inputs.iptables.listing import count_of
+from lbbench.inputs.iptables.reader import assemble, read_iptables
+from lbbench.inputs.iptables.rules import parse_rules
+from lbbench.inputs.iptables.scenario import from_rules
 
 
 def listed(lines, *, verbose=False, numbers=False, numeric_protocol=False):

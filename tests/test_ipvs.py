@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbbench.errors import InputError
-from lbbench.inputs.iptables_scenario import from_rules
-from lbbench.inputs.ipvs import gather, read_ruleset
-from lbbench.inputs.ipvs_text import parse_ipvs
+from lbbench.inputs.iptables.scenario import from_rules
+from lbbench.inputs.ipvs.reader import gather, read_ruleset
+from lbbench.inputs.ipvs.text import parse_ipvs
 from lbbench.model.check import build
 
 DATA = Path(__file__).parent / "data" / "ipvs"

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from test_combine import DATA
 
 from lbbench.errors import InputError
-from lbbench.inputs.kubernetes_choice import services
-from lbbench.inputs.kubernetes_endpoints import endpoints_of
-from lbbench.inputs.kubernetes_objects import read_kubernetes
-from lbbench.inputs.kubernetes_scenario import from_cluster
+from lbbench.inputs.kubernetes.choice import services
+from lbbench.inputs.kubernetes.endpoints import endpoints_of
+from lbbench.inputs.kubernetes.objects import read_kubernetes
+from lbbench.inputs.kubernetes.scenario import from_cluster
 from lbbench.model.check import build
 from lbbench.model.topology import topology
 

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from test_access_log import DATA, PRESENT, REAL
 
 from lbbench.errors import InputError
-from lbbench.inputs import access_log, access_log_reader, columns, sorted_rows, texts
-from lbbench.inputs.access_log_reader import read_access_log
-from lbbench.inputs.access_log_scenario import from_log
-from lbbench.inputs.columns import Column
-from lbbench.inputs.sorted_rows import SortedRows, runs, values_at
-from lbbench.inputs.texts import Texts
+from lbbench.inputs.access_log import columns, reader, sorted_rows, texts
+from lbbench.inputs.access_log.columns import Column
+from lbbench.inputs.access_log.log import COLUMNS
+from lbbench.inputs.access_log.reader import read_access_log
+from lbbench.inputs.access_log.scenario import from_log
+from lbbench.inputs.access_log.sorted_rows import SortedRows, runs, values_at
+from lbbench.inputs.access_log.texts import Texts
 
 
 def test_a_long_log_is_the_same_through_the_file(tmp_path, monkeypatch):
@@ -26,11 +27,11 @@ def test_a_long_log_is_the_same_through_the_file(tmp_path, monkeypatch):
     stamps = [f":{i // 60:02}:{i % 60:02} +0000".encode() for i in range(500)]
     path.write_bytes(b"\n".join(PRESENT.replace(b":22:24 +0000", stamp) for stamp in stamps))
     plain = read_access_log(path)
-    monkeypatch.setattr(access_log_reader, "ROWS", 64)
+    monkeypatch.setattr(reader, "ROWS", 64)
     spilled = read_access_log(path)
     assert isinstance(spilled.end.base, memoryview)  # of the mapped file
     assert len(spilled) == len(plain) == 500
-    for name in access_log.COLUMNS:
+    for name in COLUMNS:
         assert getattr(spilled, name).dtype == getattr(plain, name).dtype
         assert np.array_equal(getattr(spilled, name), getattr(plain, name), equal_nan=True)
     assert from_log(spilled).scenario == from_log(plain).scenario
@@ -48,7 +49,7 @@ def test_a_log_larger_than_memory_gives_the_same_scenario_and_trace(name, tmp_pa
     """
     path = DATA / "logs" / name / "access.log.gz"
     plain = from_log(read_access_log([path, path]), None, 1)
-    for module, what in ((access_log_reader, "ROWS"), (sorted_rows, "RUN")):
+    for module, what in ((reader, "ROWS"), (sorted_rows, "RUN")):
         monkeypatch.setattr(module, what, 640)
     monkeypatch.setattr(texts, "MOST_TEXTS", 50)
     monkeypatch.setattr(columns.blocks, "__kwdefaults__", {"rows": 640})

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbbench.errors import InputError
-from lbbench.inputs.iptables_scenario import from_rules
-from lbbench.inputs.nft_services import seconds
-from lbbench.inputs.nft_text import parse_nft, read_nft, split_elements
-from lbbench.inputs.nft_translated import as_iptables
-from lbbench.inputs.nftables import gather, read_nftables
+from lbbench.inputs.iptables.scenario import from_rules
+from lbbench.inputs.nftables.reader import gather, read_nftables
+from lbbench.inputs.nftables.services import seconds
+from lbbench.inputs.nftables.text import parse_nft, read_nft, split_elements
+from lbbench.inputs.nftables.translated import as_iptables
 from lbbench.model.check import build
 
 DATA = Path(__file__).parent / "data"

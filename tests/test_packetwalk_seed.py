@@ -15,7 +15,7 @@ from test_packetwalk import (
     texts,
 )
 
-from lbbench.inputs.access_log_line import parse
+from lbbench.inputs.access_log.line import parse
 from lbbench.packetwalk import walk
 from lbbench.packetwalk.hop import Flow
 from lbbench.packetwalk.seed import PRESETS, seed_ingress, seed_lb

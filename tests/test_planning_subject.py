@@ -14,7 +14,7 @@ from lbbench.model.check import build
 from lbbench.model.topology import capacity, topology
 from lbbench.studies.planning.growth import apportioned
 from lbbench.studies.planning.judging import Objective
-from lbbench.studies.planning.loss import check_loss, without_largest
+from lbbench.studies.planning.loss import check_loss, losses
 from lbbench.studies.planning.plan import plan
 from lbbench.studies.planning.reasons import floor_of
 from lbbench.studies.planning.subject import nice_below, resolved, subject_of
@@ -174,14 +174,14 @@ def test_the_largest_is_lost_and_of_equal_ones_the_last():
         ("node", "west", ["web-a"]),
         ("zone", "zone 2", ["web-a"]),
     ):
-        lost = without_largest(scenario, unit)
+        lost = losses(scenario, unit)[0]
         assert lost.name == name
         assert lost.scenario is not None
         assert [pod.name for pod in topology(lost.scenario).pods] == left
         assert addresses(lost.scenario) == ["10.1.0.1:80"]
     equal = build({"cluster": {"pods": 4}, "traffic": {"arrivals": {"rate": "1/s"}}})
-    assert without_largest(equal, "pod").name == "pod-3"
-    one_more = without_largest(equal, "node")  # two pods on node-0, one on each other
+    assert losses(equal, "pod")[0].name == "pod-3"
+    one_more = losses(equal, "node")[0]  # two pods on node-0, one on each other
     assert one_more.name == "node-0"
     assert one_more.scenario is not None
     left = topology(one_more.scenario)
@@ -201,7 +201,7 @@ def test_changes_of_what_is_lost_are_lost_as_well():
             ],
         }
     )
-    lost = without_largest(scenario, "pod")
+    lost = losses(scenario, "pod")[0]
     assert lost.name == "pod-2"
     assert lost.scenario is not None
     assert [change.pod for change in lost.scenario.timeline] == ["pod-0"]
@@ -209,7 +209,7 @@ def test_changes_of_what_is_lost_are_lost_as_well():
 
 def test_without_the_last_pod_nothing_is_left():
     """The loss of everything leaves no scenario."""
-    assert without_largest(clockwork(**{"cluster.pods": 1}), "pod").scenario is None
+    assert losses(clockwork(**{"cluster.pods": 1}), "pod")[0].scenario is None
 
 
 @pytest.mark.parametrize(

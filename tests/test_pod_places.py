@@ -13,10 +13,10 @@ import pytest
 from logged import write_log
 from scipy.stats import kstest
 
-from lbbench.inputs.access_log_reader import read_access_log
-from lbbench.inputs.access_log_requests import select
-from lbbench.inputs.pod_places import CLOCK as SLACK
-from lbbench.inputs.pod_places import Lines, _chances, judge_places
+from lbbench.inputs.access_log.pod_places import CLOCK as SLACK
+from lbbench.inputs.access_log.pod_places import Lines, _chances, judge_places
+from lbbench.inputs.access_log.reader import read_access_log
+from lbbench.inputs.access_log.requests import select
 
 REALITY = Path(__file__).parent / "reality"
 RUNS = sorted(path.name for path in REALITY.iterdir() if path.is_dir())

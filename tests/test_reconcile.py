@@ -4,12 +4,12 @@ import kubectl
 import pytest
 from test_combine import DATA, seed_rules
 
-from lbbench.inputs.azure import read_azure
-from lbbench.inputs.azure_scenario import from_azure
+from lbbench.inputs.azure.reader import read_azure
+from lbbench.inputs.azure.scenario import from_azure
 from lbbench.inputs.combine import merge
-from lbbench.inputs.iptables_scenario import from_rules
-from lbbench.inputs.kubernetes_objects import read_kubernetes
-from lbbench.inputs.kubernetes_scenario import from_cluster
+from lbbench.inputs.iptables.scenario import from_rules
+from lbbench.inputs.kubernetes.objects import read_kubernetes
+from lbbench.inputs.kubernetes.scenario import from_cluster
 from lbbench.model.check import build
 
 F16 = DATA / "files" / "F16_az_lb_tables.txt"

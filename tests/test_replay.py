@@ -130,7 +130,10 @@ def test_both_spellings_of_the_columns_are_the_same_trace(tmp_path):
 def test_columns_that_are_not_used_are_counted_and_named(tmp_path):
     """Unknown columns are ignored and reported; the entry node too unless the scenario names it."""
     traffic = traffic_of(written(tmp_path, SHORT.replace("src", "source")))
-    assert traffic.notes == ("trace.csv: 2 columns are not used: source, dst",)
+    assert traffic.notes == (
+        "trace.csv: 2 columns are not used: source, dst; did you mean src?",
+        "trace.csv has no client: clients are drawn from the scenario",
+    )
     assert traffic_of(written(tmp_path, BOTH)).notes == ()
 
 
@@ -143,6 +146,7 @@ def test_rows_out_of_order_are_sorted_stably_and_reported(tmp_path):
     assert [traffic.population.keys[k] for k in found.key] == ["/b", "/d", "/a", "/c", "/e"]
     assert traffic.notes == (
         "2 of 5 rows arrive before a row above them; all are sorted by arrival",
+        "trace.csv has no client: clients are drawn from the scenario",
     )
 
 
@@ -286,6 +290,12 @@ def test_windows_line_ends_blanks_and_a_byte_order_mark_are_read(tmp_path):
     assert found.notes == ()
 
 
+LOGGED = (
+    '10.0.0.1 - - [17/May/2024:10:05:03 +0000] "GET / HTTP/1.1" 200 12 "-" "Moz"\n'
+    '10.0.0.1 - - [17/May/2024:10:05:04 +0000] "GET / HTTP/1.1" 200 12 "-" "K, like, G"\n'
+)
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -293,18 +303,32 @@ def test_windows_line_ends_blanks_and_a_byte_order_mark_are_read(tmp_path):
         ("arrival_s,work_s\n", r"trace\.csv: holds no requests"),
         ("time,work_s\n1,1\n", r"no column arrival_s or t_us; .* its columns are: time, work_s"),
         ("arrival_s,work_s\n1,1\nx,1\n", r"trace\.csv:3: arrival_s = 'x' is no number"),
-        ("arrival_s,work_s\n1,1\n,1\n2\n", r"trace\.csv:3: arrival_s = '' is no number"),
+        ("arrival_s,work_s\n1,1\n,1\n2,1\n", r"trace\.csv:3: arrival_s = '' is no number"),
         ("arrival_s,work_s\n-1,1\n", r"trace\.csv:2: arrival_s = '-1' is negative"),
         (
             "arrival_s,work_s\n1,1\n2,nan\n3,inf\n",
             r":3: work_s = 'nan' \(and 1 more\) is no number",
         ),
         ("arrival_s,work_s\n1,1\n2,-0.5\n", r"trace\.csv:3: work_s = '-0\.5' is negative"),
-        ("arrival_s,work_s\n1,1\n2\n", r"trace\.csv:3: work_s = '' is no number"),
+        ("arrival_s,work_s\n1,1\n2,\n", r"trace\.csv:3: work_s = '' is no number"),
+        ("arrival_s,work_s\n1,1\n\n2\n", r"trace\.csv:4: 1 column where the head has 2"),
+        (
+            "arrival_s,client,key,work_s\n1.0,2\n",
+            r"trace\.csv:2: 2 columns where the head has 4",
+        ),
+        ("arrival_s,work_s,key\n1,1,\n2,1\n", r"trace\.csv:3: 2 columns where the head has 3"),
         ("arrival_s,work_s\n1,1\n2,1,3\n", r"trace\.csv:3: 3 values under 2 columns; quote"),
         ("arrival_s,client\n1,a\n2,\n", r"trace\.csv:3: client = '' is missing"),
         ("arrival_s,t_us\n1,1\n", r":1: columns arrival_s and t_us both give the arrival"),
-        ("arrival_s;work_s\n1;1\n", r"no column arrival_s or t_us"),
+        ("arrival_s;work_s\n1;1\n", r"trace\.csv:1: the columns are separated by semicolons"),
+        ("arrival_s;work_s\n0,1;0,2\n", r"trace\.csv:1: the columns are separated by semicolons"),
+        ("t_us\tsvc_us\n1\t1\n", r"trace\.csv:1: the columns are separated by tabs"),
+        ("0.0,10.1.0.1,/a,0.1\n1,10.1.0.1,/a,0.1\n", r"trace\.csv:1: is a row, there is no head"),
+        ("0.0,0.0\n1,1,1\n", r"trace\.csv:1: is a row, there is no head"),
+        ("0.0;a;0.1\n1;a;0.1\n", r"trace\.csv:1: is a row, there is no head"),
+        ("arrival,work\n1,1\n", r"columns are: arrival, work; rename arrival to arrival_s$"),
+        (LOGGED, r"trace\.csv:1: '10\.0\.0\.1 - - \[17/May/2024:10:05:03 \+0\.\.\.' is no head"),
+        ('{"time": 1, "status": 200}\n' * 2, r"trace\.csv:1: '{\"time.* is no head of columns"),
     ],
 )
 def test_a_trace_that_makes_no_sense_is_refused_with_its_line(tmp_path, text, sentence):
@@ -355,3 +379,78 @@ def test_asking_for_more_requests_than_were_recorded_is_told(tmp_path):
     traffic = traffic_of(path, run={"requests": 5})
     assert traffic.n_requests == 2
     assert "has 2 requests, run.requests asks for 5" in traffic.notes[-1]
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "notes"),
+    [
+        ("arrival_s,client,key,work_s", "1,a,/x,0.1", ()),
+        (
+            "arrival_s,client,key",
+            "1,a,/x",
+            ("trace.csv has no work_s: service times are drawn from the scenario",),
+        ),
+        (
+            "arrival_s,key,work_s",
+            "1,/x,0.1",
+            ("trace.csv has no client: clients are drawn from the scenario",),
+        ),
+        (
+            "arrival_s",
+            "1",
+            (
+                (
+                    "trace.csv has no work_s and no client and no key: service times, clients and "
+                    "keys are drawn from the scenario"
+                ),
+            ),
+        ),
+        (
+            "arrival_s,Client,key,work",
+            "1,a,/x,0.1",
+            (
+                "trace.csv: 2 columns are not used: Client, work; did you mean client and work_s?",
+                (
+                    "trace.csv has no work_s and no client: service times and clients are drawn "
+                    "from the scenario"
+                ),
+            ),
+        ),
+    ],
+)
+def test_what_is_drawn_in_place_of_a_column_is_told(tmp_path, head, row, notes):
+    """Nothing in the figures shows that service times are not the recorded ones, so a note does."""
+    assert traffic_of(written(tmp_path, f"{head}\n{row}\n")).notes == notes
+
+
+def test_keys_that_nothing_reads_are_not_told(tmp_path):
+    """Without `key`, and without anything that reads keys, none are drawn."""
+    path = written(tmp_path, "arrival_s,client,work_s\n1,a,0.1\n")
+    made = Scenario.model_validate({"traffic": {"trace": path.name}}).in_folder(tmp_path)
+    assert Traffic(made, keys=False).notes == ()
+    assert Traffic(made).notes == ("trace.csv has no key: keys are drawn from the scenario",)
+
+
+def test_requests_that_are_left_out_are_told(tmp_path):
+    """`run.requests` cuts a trace with a note, as `run.duration` does."""
+    notes = traffic_of(written(tmp_path, BOTH), run={"requests": 2}).notes
+    assert notes == (
+        "trace.csv: 1 of 3 requests come after the first run.requests = 2 and are left out",
+    )
+
+
+def test_what_replications_of_a_trace_cover_is_told(tmp_path):
+    """The same requests each time; where something is drawn, only the same arrivals."""
+    notes = traffic_of(written(tmp_path, BOTH), run={"replications": 3}).notes
+    assert notes == (
+        (
+            "the same requests in each replication: the interval covers the draws of the "
+            "balancers, not other traffic"
+        ),
+    )
+    bare = written(tmp_path, "arrival_s,client,key\n1,a,/x\n")
+    notes = traffic_of(bare, run={"replications": 3}).notes
+    assert notes[-1] == (
+        "the same arrivals in each replication: the interval covers the draws of the balancers "
+        "and service times, not other traffic"
+    )

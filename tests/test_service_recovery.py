@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_access_log import REAL, Truth
 
-from lbbench.inputs.access_log_requests import select
-from lbbench.inputs.access_log_scenario import RECOVERED, from_log
-from lbbench.inputs.log_arrivals import recover, redraw
-from lbbench.inputs.pod_places import Lines
-from lbbench.inputs.service_recovery import recover_work
+from lbbench.inputs.access_log.arrivals import recover, redraw
+from lbbench.inputs.access_log.pod_places import Lines
+from lbbench.inputs.access_log.requests import select
+from lbbench.inputs.access_log.scenario import RECOVERED, from_log
+from lbbench.inputs.access_log.service_recovery import recover_work
 
 LEVELS = (0.5, 0.9, 0.99)
 CLOCK = 1e-3  # seconds, one step of $upstream_response_time

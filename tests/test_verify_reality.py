@@ -24,6 +24,14 @@ def test_recorded_runs_pass(command):
     assert ended.out.splitlines()[-1].startswith("31 measures of 3 recorded runs, all pass.")
 
 
+@pytest.mark.long
+def test_every_recorded_run_passes(command):
+    """The whole reduced set, with the 200 replications of a proper ensemble."""
+    ended = command("verify", "--reality", REALITY)
+    assert ended.code == 0, ended.out
+    assert "all pass." in ended.out.splitlines()[-1]
+
+
 def test_the_document_has_a_row_per_measure(command):
     """Fields of the contract for each; five statistics with an ensemble, the exact ones without."""
     folder = REALITY / FEW[2]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_packetwalk import LINE_LB, NODE_0, scenario, texts
 
-from lbbench.inputs.access_log_line import parse
+from lbbench.inputs.access_log.line import parse
 from lbbench.model.check import build
 from lbbench.packetwalk import walk
 from lbbench.packetwalk.scenario_site import site_of

@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.reality.bed import make_bed
 from benchmarks.reality.counting import counted
 from lbbench.errors import RunError
-from lbbench.inputs.iptables import read_iptables
+from lbbench.inputs.iptables.reader import read_iptables
 from lbbench.model.addresses import split_address
 from lbbench.model.scenario import Scenario
 from lbbench.packetwalk.ruleset import restore_text

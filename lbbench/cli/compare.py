@@ -19,6 +19,7 @@ from lbbench.cli.options import (
     Set,
     changes,
     from_here,
+    refuse_beside_trace,
 )
 from lbbench.cli.output import (
     Writer,
@@ -78,6 +79,7 @@ def compare(
     from lbbench.studies.compare import variants_of
     from lbbench.studies.machine import process_age
 
+    refuse_beside_trace(trace, vary, "--vary")
     scenario = load(file, changes(set_, seed, replications, trace))
     leaf, values = variants_of(scenario, balancers and _from_here(balancers), vary, DEFAULT)
     startup_s = process_age()

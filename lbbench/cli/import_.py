@@ -37,7 +37,7 @@ def import_(
         typer.Option(
             "-o",
             "--output",
-            metavar="NAME.yaml",
+            metavar="NAME[.yaml]",
             help="write the scenario there (an access log also writes NAME.trace.csv.gz)",
         ),
     ] = None,
@@ -92,6 +92,8 @@ def import_(
       lbbench import kubernetes all.json --into my.yaml
       az network lb list -g MC_GROUP | lbbench import azure - --into my.yaml
     """  # noqa: D301
+    if output is not None and not output.suffix:
+        output = output.with_name(f"{output.name}.yaml")
     target = output or into
     if target is not None and target.suffix not in (".yaml", ".yml"):
         raise InputError(f"{target}: a scenario's file ends in .yaml; give such a name")

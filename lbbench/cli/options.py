@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from lbbench.errors import InputError, RunError
+
 File = Annotated[
     str, typer.Argument(metavar="FILE", help="scenario file, or the name of a shipped one")
 ]
@@ -54,7 +56,17 @@ def changes(
     """Return all changes to the scenario as ``PATH=VALUE`` texts.
 
     A ``trace`` is seen from the current folder; it replaces what else the traffic is made of.
+
+    Raises
+    ------
+    InputError, RunError
+        When there is no such trace, or a change gives the arrivals that it replaces.
     """
+    if trace is not None:
+        for text in set_ or []:
+            refuse_beside_trace(trace, text, "--set")
+        if _is_missing(trace):
+            raise InputError(f"--trace {trace}: there is no such file; check the path")
     made = []
     for text in set_ or []:
         path, equals, value = text.partition("=")
@@ -66,6 +78,24 @@ def changes(
     if trace is not None:
         made.append(f"traffic.trace={json.dumps(str(trace.absolute()), ensure_ascii=False)}")
     return made
+
+
+def refuse_beside_trace(trace: Path | None, change: str | None, option: str) -> None:
+    """Refuse ``PATH=VALUE`` of ``option`` that says when requests arrive, which a trace does."""
+    path = (change or "").partition("=")[0].strip()
+    if trace is None:
+        return
+    if path == "traffic.trace":
+        raise RunError(f"--trace and {option} traffic.trace both name a trace; leave out one")
+    if path == "traffic.utilisation" or f"{path}.".startswith("traffic.arrivals."):
+        raise RunError(f"--trace replaces the arrivals; leave out {option} {path}")
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        return not path.exists()
+    except OSError:  # whoever reads it says why
+        return False
 
 
 def from_here(value: str) -> str:

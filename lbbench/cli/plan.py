@@ -30,7 +30,7 @@ def plan(
     ] = "pods",
     survive: Annotated[
         Literal["node", "pod", "zone"] | None,
-        typer.Option(help="met without the largest of these as well"),
+        typer.Option(help="met without the largest pod, or any one node or zone, as well"),
     ] = None,
     balancers: Annotated[
         str | None, typer.Option(metavar="A,B,C", help="a plan for each; else the file's own")

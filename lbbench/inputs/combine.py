@@ -7,15 +7,21 @@ know a key and differ, the newer import wins, what contradicts is said with both
 from __future__ import annotations
 
 import copy
-import re
 from pathlib import Path
 from typing import Any
 
 from lbbench.errors import InputError
-from lbbench.inputs.access_log import AccessLog
-from lbbench.inputs.access_log_scenario import from_log
+from lbbench.inputs.access_log.log import AccessLog
+from lbbench.inputs.access_log.scenario import from_log
+from lbbench.inputs.contradictions import (
+    addresses,
+    contradictions,
+    place_of,
+    pods_differ,
+    two_services,
+)
 from lbbench.inputs.imported import UTILISATION, Imported, drop, leaf, ordered, put
-from lbbench.inputs.iptables_scenario import from_rules
+from lbbench.inputs.iptables.scenario import from_rules
 from lbbench.inputs.placement import in_pod_network
 from lbbench.inputs.reconcile import (
     fit_probabilities,
@@ -41,6 +47,17 @@ SETTLED = ("schema", "name", "observed", "cluster.nodes")
 WHOLE = ("traffic.service_time", "traffic.arrivals", "stages.kube_proxy", "observed")
 """Tables that belong together: they are taken from one side, never mixed."""
 
+ANSWERED = {
+    "not in the rules": "cluster.pods",
+    "rules tell no rate": "traffic.service_time",
+    "the pods are in Lua": "cluster.pods",
+    "the pods are unknown": "cluster.pods",
+    "the balancer is in Lua": "stages.ingress.balancer",
+    "the number of workers is not logged: the default holds": "cluster.ingress.workers",
+    "one replica per node is assumed": "cluster.ingress.replicas",
+}
+"""Words of a note about something missing, and the key that answers it."""
+
 
 def scenario_from(
     rules: RuleSet | None = None,
@@ -60,9 +77,9 @@ def scenario_from(
     into
         The YAML file of an earlier import.
     service, path
-        See `lbbench.inputs.iptables_scenario.from_rules`.
+        See `lbbench.inputs.iptables.scenario.from_rules`.
     backend
-        See `lbbench.inputs.access_log_scenario.from_log`.
+        See `lbbench.inputs.access_log.scenario.from_log`.
 
     Raises
     ------
@@ -112,7 +129,7 @@ def merge(earlier: Imported, new: Imported) -> Imported:
     if {path_of(merged), path_of(added)} == {"ingress", "service"}:
         said += _to_ingress(merged, added, earlier, new)
     said += settle_nodes(
-        merged, added, _place(earlier, "cluster.nodes"), _place(new, "cluster.nodes")
+        merged, added, place_of(earlier, "cluster.nodes"), place_of(new, "cluster.nodes")
     )
     whole = WHOLE if one_table(merged, added) else tuple(set(WHOLE) - {"stages.kube_proxy"})
     _settle_load(merged, added)
@@ -121,15 +138,12 @@ def merge(earlier: Imported, new: Imported) -> Imported:
         old = leaf(merged, key)
         value = joined_nodes(old, told) if key == "cluster.nodes" and old is not None else told
         if key not in SETTLED and old not in (None, value):
-            said.append(
-                f"contradiction in {key}: {_place(earlier, key)} has {_short(old)}, "
-                f"{_place(new, key)} has {_short(value)}; the latter is used"
-            )
+            said += contradictions(key, old, value, earlier, new)
         if key != "name" or "name" not in merged:
             put(merged, key, value)
     _keep_nodes(merged)
     said += fit_probabilities(merged)
-    notes = [*earlier.notes, *new.notes, *said]
+    notes = [*two_services(earlier, new), *earlier.notes, *new.notes, *said]
     return Imported(
         scenario=ordered(merged),
         notes=[note for note in dict.fromkeys(notes) if not _overtaken(note, merged)],
@@ -174,18 +188,18 @@ def _to_ingress(
     of_service, side = (merged, earlier) if path_of(merged) == "service" else (added, new)
     told = [
         (
-            f"{_place(side, 'stages')}: rules of a service that is no ingress controller: nginx "
+            f"{place_of(side, 'stages')}: rules of a service that is no ingress controller: nginx "
             "dials its pods itself, so policy and probabilities are not used and the replicas of "
             "the controller keep their default; import the controller's service with --service"
         )
     ]
     pods, seen = leaf(merged, "cluster.pods"), leaf(added, "cluster.pods")
     if isinstance(pods, list) and isinstance(seen, list) and pods != seen:
-        told += _differences(
-            _place(earlier, "cluster.pods"),
-            _addresses(pods),
-            _place(new, "cluster.pods"),
-            _addresses(seen),
+        told += pods_differ(
+            place_of(earlier, "cluster.pods"),
+            addresses(pods),
+            place_of(new, "cluster.pods"),
+            addresses(seen),
         )
         if of_service is added:
             drop(added, "cluster.pods")
@@ -254,12 +268,12 @@ def _keep_nodes(tree: dict[str, Any]) -> None:
 def _cross_check(rules: RuleSet, chosen: Service, log: AccessLog, demand: Imported) -> list[str]:
     """Return what the rules and the log say differently."""
     notes: list[str] = []
-    pods = _addresses(demand.scenario["cluster"]["pods"])
+    pods = addresses(demand.scenario["cluster"]["pods"])
     for service in rules.services:
         known = set(service.addresses)
         if service.name != chosen.name and known & pods and known != pods:
             place = f"{service.place[0]}:{service.place[1]} ({service.name})"
-            notes += _differences(place, known, log.files[0], pods)
+            notes += pods_differ(place, known, log.files[0], pods)
     inside, first = 0, ""
     for name in log.clients if chosen.external_policy == "Local" else ():
         if in_pod_network(name):
@@ -273,26 +287,9 @@ def _cross_check(rules: RuleSet, chosen: Service, log: AccessLog, demand: Import
     return notes
 
 
-def _differences(place: str, known: set[str], other: str, seen: set[str]) -> list[str]:
-    notes = []
-    if seen - known:
-        notes.append(
-            f"contradiction in the pods: {other} has {_some(seen - known)}, which {place} does not "
-            "list; the pods of the log are used"
-        )
-    if known - seen:
-        notes.append(
-            f"contradiction in the pods: {place} lists {_some(known - seen)}, to which {other} has "
-            "no answered request; the pods of the log are used"
-        )
-    return notes
-
-
 def _overtaken(note: str, merged: dict[str, Any]) -> bool:
     """Tell whether a note about something missing is answered by the other import."""
-    if "not in the rules" in note and leaf(merged, "cluster.pods") is not None:
-        return True
-    if "rules tell no rate" in note and leaf(merged, "traffic.service_time") is not None:
+    if any(words in note and leaf(merged, key) is not None for words, key in ANSWERED.items()):
         return True
     if "tell no rate" in note or "tells no rate" in note:
         return _has_rate(merged)
@@ -301,25 +298,3 @@ def _overtaken(note: str, merged: dict[str, Any]) -> bool:
     if f"utilisation {UTILISATION} is set" in note:
         return leaf(merged, "traffic.utilisation") != UTILISATION
     return False
-
-
-def _addresses(pods: list[dict[str, Any]]) -> set[str]:
-    return {str(item["address"]) for item in pods if "address" in item}
-
-
-def _place(side: Imported, key: str) -> str:
-    while key:
-        if key in side.sources:
-            return side.sources[key]
-        key = key.rpartition(".")[0]
-    return "the earlier import"
-
-
-def _short(value: Any) -> str:
-    text = re.sub(r"\s+", " ", str(value))
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _some(names: set[str]) -> str:
-    ordered = sorted(names)
-    return ", ".join(ordered[:5]) + (f" and {len(ordered) - 5} more" if len(ordered) > 5 else "")

@@ -15,9 +15,8 @@ from pathlib import Path
 
 from lbbench.errors import InputError
 from lbbench.inputs.imported import SCHEMA, UTILISATION, Imported, plain, put
-from lbbench.inputs.iptables_rules import Skipped
 from lbbench.inputs.placement import place
-from lbbench.inputs.source import lines, listed, named
+from lbbench.inputs.source import Skipped, lines, listed, named
 from lbbench.model.addresses import split_address
 
 LARGEST = 10**15

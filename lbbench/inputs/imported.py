@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lbbench.inputs.iptables_rules import Skipped
+from lbbench.inputs.source import Skipped
 
 SCHEMA = "lbbench.scenario/1"
 ORDER = ("schema", "name", "preset", "path", "cluster", "stages", "traffic", "observed", "run")

@@ -20,8 +20,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lbbench.errors import InputError
-from lbbench.inputs.access_log_line import parse
-from lbbench.inputs.access_log_reader import Progress, read_access_log
+from lbbench.inputs.access_log.line import parse
+from lbbench.inputs.access_log.reader import Progress, read_access_log
 from lbbench.inputs.source import lines, named, read_text
 from lbbench.model.units import parse_rate
 

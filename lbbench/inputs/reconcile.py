@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from lbbench.inputs.contradictions import some
 from lbbench.inputs.imported import drop, leaf, put
 from lbbench.model.natural import natural
 
@@ -43,7 +44,7 @@ def settle_nodes(
     if is_real(merged) and is_real(added):
         return _lacking(merged, added, place, new_place)
     if not (is_real(merged) or is_real(added)):
-        return []
+        return _counted(merged, added, place, new_place)
     known, guessed = (merged, added) if is_real(merged) else (added, merged)
     of_known, of_guess = (place, new_place) if known is merged else (new_place, place)
     told: list[str] = []
@@ -52,7 +53,7 @@ def settle_nodes(
         if isinstance(listed, list) and isinstance(sure, list):
             told += _differing(key, listed, sure, of_guess, of_known)
             drop(guessed, key)
-    told += _renamed(known, guessed, of_known)
+    told += _renamed(known, guessed, of_known, of_guess)
     drop(guessed, "cluster.nodes")
     return told
 
@@ -109,7 +110,7 @@ def _lacking(merged: dict[str, Any], added: dict[str, Any], place: str, new: str
     parts = []
     for here, there, side in ((names[0], names[1], new), (names[1], names[0], place)):
         if here - there:
-            parts.append(f"{side} lacks {_some(here - there)}")
+            parts.append(f"{side} lacks {some(here - there)}")
     return [f"contradiction in cluster.nodes: {', '.join(parts)}; all of both are used"]
 
 
@@ -121,18 +122,36 @@ def _differing(
     told = []
     if seen - right:
         told.append(
-            f"contradiction in {key}: {guess} has {_some(seen - right)}, which {known} does not "
+            f"contradiction in {key}: {guess} has {some(seen - right)}, which {known} does not "
             "list; the latter is used"
         )
     if right - seen:
         told.append(
-            f"contradiction in {key}: {known} lists {_some(right - seen)}, of which {guess} has "
+            f"contradiction in {key}: {known} lists {some(right - seen)}, of which {guess} has "
             "nothing; the former is used"
         )
     return told
 
 
-def _renamed(known: dict[str, Any], guessed: dict[str, Any], place: str) -> list[str]:
+def _counted(merged: dict[str, Any], added: dict[str, Any], place: str, new: str) -> list[str]:
+    """Return what is said when one side counts fewer nodes than the other guessed."""
+    sides = [(leaf(merged, "cluster.nodes"), place), (leaf(added, "cluster.nodes"), new)]
+    for (count, counting), (listed, guessing) in (sides, sides[::-1]):
+        if isinstance(count, int) and isinstance(listed, list) and count < len(listed):
+            names = {str(item["name"]) for item in listed}
+            return [
+                (
+                    f"contradiction in cluster.nodes: {guessing} has pods of {len(names)} nodes "
+                    f"({some(names)}), {counting} counts {count}; all {len(names)} are used: "
+                    "import the nodes of all pools"
+                )
+            ]
+    return []
+
+
+def _renamed(
+    known: dict[str, Any], guessed: dict[str, Any], place: str, of_guess: str
+) -> list[str]:
     """Put pods whose nodes were guessed on known nodes, in the order of both."""
     lists = [part for key in LISTS if isinstance(part := leaf(guessed, key), list)]
     used = {str(item["node"]) for part in lists for item in part if item.get("node")}
@@ -147,11 +166,14 @@ def _renamed(known: dict[str, Any], guessed: dict[str, Any], place: str) -> list
             moved = [{**i, "node": to[str(i["node"])]} if i.get("node") else i for i in part]
             put(guessed, key, moved)
     pairs = ", ".join(f"{old} is {new}" for old, new in list(to.items())[:5])
+    told = []
+    if len(names) > len(real):
+        told.append(
+            f"contradiction in cluster.nodes: {of_guess} has pods of {len(names)} nodes "
+            f"({some(used)}), {place} lists only {len(real)} ({some(set(real))}); the latter is "
+            "used, so that pods of several nodes share one: import the nodes of all pools"
+        )
     return [
-        f"{place} knows the nodes but not which pods they carry: {pairs} (assumed, in their order)"
+        *told,
+        f"{place} knows the nodes but not which pods they carry: {pairs} (assumed, in their order)",
     ]
-
-
-def _some(names: set[str]) -> str:
-    ordered = sorted(names)
-    return ", ".join(ordered[:5]) + (f" and {len(ordered) - 5} more" if len(ordered) > 5 else "")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lbbench.errors import InputError
-from lbbench.inputs.iptables_rules import Place, Skipped
+from lbbench.inputs.source import Place, Skipped
 
 COMPLETE = 1e-6
 """How far shares may be from 1 in a whole chain; printed decimals are finer than that."""

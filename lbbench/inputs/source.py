@@ -16,6 +16,12 @@ from typing import BinaryIO
 
 from lbbench.errors import InputError
 
+Place = tuple[str, int]
+"""A line: file and number, counted from 1."""
+
+Skipped = tuple[str, int, str]
+"""A line that was not used: file, number, reason."""
+
 PIECE = 1 << 20  # bytes read at once
 PACKED = 1 << 16  # bytes unpacked at once: each of many small members copies what is behind it
 LONGEST_LINE = 1 << 20

@@ -27,6 +27,10 @@ STAGES = {
 }
 
 
+FEW = 20
+"""Independent draws for each target below which a difference of half a share is within chance."""
+
+
 def show(report: FitReport, console: Console) -> None:
     """Print one block per group."""
     for number, group in enumerate(report.groups):
@@ -78,6 +82,11 @@ def verdict_text(group: GroupFit) -> str:
             return (
                 f"This can still be chance (p {p_value(found.p_corrected)} as uneven, "
                 f"{p_value(found.p_low)} as even{times}): more counts would tell."
+            )
+        if found.effective < FEW * found.targets:
+            return (
+                f"This can be chance (p {p_value(found.p_corrected)}{times}): so few would show "
+                "large differences only."
             )
         return f"This is chance (p {p_value(found.p_corrected)}{times})."
     if group.verdict == "too even":

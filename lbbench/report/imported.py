@@ -38,6 +38,8 @@ def show(imported: Imported, trial: Trial, console: Console, written: Sequence[s
         if Observed.of(trial.result).latency:
             console.print(latency_table(trial.result))
             console.print()
+    if trial.remark:
+        console.print(Text(trial.remark))
     if trial.reason:
         console.print(Text(f"not simulated for comparison: {trial.reason}"))
     for path in written:

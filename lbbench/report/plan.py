@@ -100,7 +100,7 @@ def evidence_table(document: Row, item: Row) -> Grid:
             _figure(metric, row["estimate"]),
             _span(metric, row["ci95"]),
             _figure(metric, row["limit"]),
-            row["verdict"] + (" (over capacity)" if row["because"] else ""),
+            row["verdict"] + _because(row["because"]),
             count(row["replications"]),
         ]
         if lost:
@@ -141,12 +141,20 @@ def _asked(document: Row) -> str:
         f"{words.figure(item['metric'], item['limit'])}"
         for item in document["objectives"]
     )
-    survive = f", also without the largest {document['survive']}" if document["survive"] else ""
+    survive = f", also without {words.LOSS[document['survive']]}" if document["survive"] else ""
     rate = "" if document["for"] == "rate" else f" {document['load']}"
     return (
         f"{document['name']}: {limits}{rate}{survive}; the decision is right "
         f"with {100 * document['confidence']:.0f} %, by intervals wider than those shown"
     )
+
+
+def _because(said: str | None) -> str:
+    """Return in two words why no run was needed; a cluster may have nothing left as well."""
+    if not said:
+        return ""
+    is_full = "over capacity" in said or " times what " in said
+    return " (over capacity)" if is_full else " (no cluster)"
 
 
 def _value(value: float | None) -> str:

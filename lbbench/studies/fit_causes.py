@@ -312,7 +312,7 @@ def _clustered(given: Counted) -> Iterator[_Shape]:
     counts, expected, _ = given
     score, worth = log_likelihood_clustered(counts, expected)
     score -= 0.5 * math.log(float(counts.sum()))
-    what = "connection (or client)" if worth < 1.5 else f"{worth:.0f} connections (or clients)"
+    what = "one connection (or client)" if worth < 1.5 else f"{worth:.0f} connections (or clients)"
     yield _Shape(
         "few long-lived connections",
         f"the counts scatter as if only {what} had been placed by chance, each with many requests",

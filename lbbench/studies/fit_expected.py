@@ -84,9 +84,9 @@ def _written(given: str, table: Mapping[str, int]) -> dict[str, float]:
 def _from_file(path: str, table: Mapping[str, int]) -> tuple[dict[str, float], str]:
     """Return the shares in a file of rules or counts, and what it was taken for."""
     from lbbench.inputs.counts import read_counts
-    from lbbench.inputs.iptables import read_iptables
-    from lbbench.inputs.ipvs import read_ruleset
-    from lbbench.inputs.nftables import read_nftables
+    from lbbench.inputs.iptables.reader import read_iptables
+    from lbbench.inputs.ipvs.reader import read_ruleset
+    from lbbench.inputs.nftables.reader import read_nftables
 
     rules: dict[str, Callable[[str], RuleSet]] = {
         "iptables": read_iptables,

@@ -13,7 +13,7 @@ from lbbench.inputs.source import STDIN, lines, named
 from lbbench.studies.run import Progress
 
 if TYPE_CHECKING:
-    from lbbench.inputs.access_log import AccessLog
+    from lbbench.inputs.access_log.log import AccessLog
 
 KINDS = ("counts", "access-log", "conntrack")
 SNIFFED = 20
@@ -73,7 +73,8 @@ def _kind_of(path: str) -> str:
     """Return what a file is by its first lines."""
     if named(path) == STDIN:
         return "counts"
-    from lbbench.inputs import access_log_line, conntrack_line
+    from lbbench.inputs.access_log import line as access_log_line
+    from lbbench.inputs.conntrack import line as conntrack_line
 
     logs = tables = seen = 0
     for raw in lines(path):
@@ -114,7 +115,7 @@ def _counts(path: str, group: str | None, _progress: Progress | None) -> list[Ob
 
 
 def _access_log(path: str, group: str | None, progress: Progress | None) -> list[Observed]:
-    from lbbench.inputs.access_log_reader import read_access_log
+    from lbbench.inputs.access_log.reader import read_access_log
 
     log = read_access_log(path, progress)
     by_backend = log.requests_by_backend()
@@ -155,7 +156,7 @@ def _pairs_of(log: AccessLog, backend: str, pods: list[str]) -> Pairs:
 
 
 def _conntrack(path: str, group: str | None, _progress: Progress | None) -> list[Observed]:
-    from lbbench.inputs.conntrack import read_conntrack
+    from lbbench.inputs.conntrack.reader import read_conntrack
 
     found = read_conntrack(path)
     service = found.chosen(group)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from lbbench.errors import LbbenchError
+from lbbench.errors import InputError, LbbenchError
 from lbbench.inputs.combine import merge, read_earlier, scenario_from
+from lbbench.inputs.defaults import defaults_note
 from lbbench.inputs.imported import Imported
+from lbbench.inputs.likely import hint
 from lbbench.inputs.source import named
 from lbbench.model.check import build
+from lbbench.model.mistakes import near
 from lbbench.model.result import Result
 from lbbench.studies.run import Engine, Progress, run
 
@@ -21,11 +24,19 @@ TRIAL_REQUESTS = 100_000
 SHOWN = 4  # files that a message names
 
 
+MOST_MEMBERS = 500_000
+"""Clients and URIs that the short run has at most: a run holds the address of every client."""
+
+
 class Trial(NamedTuple):
-    """A short run of an imported scenario, or why there is none."""
+    """A short run of an imported scenario, or why there is none.
+
+    ``remark``: what the run has otherwise than the scenario.
+    """
 
     result: Result | None
     reason: str
+    remark: str = ""
 
 
 def read_input(
@@ -49,7 +60,10 @@ def read_input(
         When a file cannot be read or used, the kind is unknown, or an option belongs to another.
     """
     if kind not in KINDS:
-        raise LbbenchError(f"import {kind}: is no kind of input; there are {', '.join(KINDS)}")
+        meant = near(kind, KINDS)
+        raise LbbenchError(
+            f"import {kind}: is no kind of input; {meant or 'there are ' + ', '.join(KINDS)}"
+        )
     given = {name: value for name, value in chosen.items() if value is not None}
     for name, value in given.items():
         if kind not in OPTIONS[name]:
@@ -57,29 +71,33 @@ def read_input(
             raise LbbenchError(
                 f"--{name} {value}: belongs to {owners}, not to {kind}; leave it out"
             )
-    new = KINDS[kind](list(paths), progress, **given)
+    try:
+        new = KINDS[kind](list(paths), progress, **given)
+    except InputError as error:
+        raise InputError(f"{error}{hint(paths[0], kind) if len(paths) == 1 else ''}") from error
     imported = new if into is None else merge(read_earlier(into), new)
     shown = ", ".join(named(path) for path in paths[:SHOWN]) + (
         "" if len(paths) <= SHOWN else ", ..."
     )
-    build(imported.scenario, place=f"the scenario of {shown}")
+    note = defaults_note(build(imported.scenario, place=f"the scenario of {shown}"))
+    imported.notes += [] if note is None else [note]
     return imported
 
 
 def _iptables(paths: list[str], _progress: Progress | None, service: str | None = None) -> Imported:
-    from lbbench.inputs.iptables import read_iptables
+    from lbbench.inputs.iptables.reader import read_iptables
 
     return scenario_from(read_iptables(paths), service=service)
 
 
 def _nftables(paths: list[str], _progress: Progress | None, service: str | None = None) -> Imported:
-    from lbbench.inputs.nftables import read_nftables
+    from lbbench.inputs.nftables.reader import read_nftables
 
     return scenario_from(read_nftables(paths), service=service)
 
 
 def _ipvs(paths: list[str], _progress: Progress | None, service: str | None = None) -> Imported:
-    from lbbench.inputs.ipvs import read_ruleset
+    from lbbench.inputs.ipvs.reader import read_ruleset
 
     return scenario_from(read_ruleset(paths), service=service)
 
@@ -87,8 +105,8 @@ def _ipvs(paths: list[str], _progress: Progress | None, service: str | None = No
 def _conntrack(
     paths: list[str], _progress: Progress | None, service: str | None = None
 ) -> Imported:
-    from lbbench.inputs.conntrack import read_conntrack
-    from lbbench.inputs.conntrack_scenario import from_conntrack
+    from lbbench.inputs.conntrack.reader import read_conntrack
+    from lbbench.inputs.conntrack.scenario import from_conntrack
 
     return from_conntrack(read_conntrack(paths), service)
 
@@ -96,7 +114,7 @@ def _conntrack(
 def _nginx_conf(
     paths: list[str], _progress: Progress | None, backend: str | None = None
 ) -> Imported:
-    from lbbench.inputs.nginx_conf import read_nginx_conf
+    from lbbench.inputs.nginx_conf.reader import read_nginx_conf
 
     return read_nginx_conf(paths, backend)
 
@@ -113,23 +131,23 @@ def _access_log(
     backend: str | None = None,
     concurrency: str | None = None,
 ) -> Imported:
-    from lbbench.inputs.access_log_reader import read_access_log
-    from lbbench.inputs.access_log_scenario import from_log
+    from lbbench.inputs.access_log.reader import read_access_log
+    from lbbench.inputs.access_log.scenario import from_log
 
     places = None if concurrency is None else int(concurrency)
     return from_log(read_access_log(paths, progress), backend, places, progress)
 
 
 def _kubernetes(paths: list[str], _progress: Progress | None, **chosen: str) -> Imported:
-    from lbbench.inputs.kubernetes_objects import read_kubernetes
-    from lbbench.inputs.kubernetes_scenario import from_cluster
+    from lbbench.inputs.kubernetes.objects import read_kubernetes
+    from lbbench.inputs.kubernetes.scenario import from_cluster
 
     return from_cluster(read_kubernetes(paths), **chosen)
 
 
 def _azure(paths: list[str], _progress: Progress | None, rule: str | None = None) -> Imported:
-    from lbbench.inputs.azure import read_azure
-    from lbbench.inputs.azure_scenario import from_azure
+    from lbbench.inputs.azure.reader import read_azure
+    from lbbench.inputs.azure.scenario import from_azure
 
     return from_azure(read_azure(paths), rule)
 
@@ -166,8 +184,23 @@ def trial(
         return Trial(None, "")
     run_keys = {**(imported.scenario.get("run") or {}), "requests": TRIAL_REQUESTS}
     run_keys.pop("duration", None)
+    traffic, remark = _bounded(imported.scenario.get("traffic") or {})
+    short = {**imported.scenario, "run": run_keys, "traffic": traffic}
     try:
-        scenario = build({**imported.scenario, "run": run_keys}, place="the imported scenario")
-        return Trial(run(scenario, engine=engine, progress=progress), "")
+        scenario = build(short, place="the imported scenario")
+        return Trial(run(scenario, engine=engine, progress=progress), "", remark)
     except LbbenchError as error:
         return Trial(None, str(error))
+
+
+def _bounded(traffic: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return the traffic of the short run, and what of it is less than the scenario's."""
+    made, said = dict(traffic), []
+    for part, what in (("clients", "clients"), ("keys", "URIs")):
+        given: dict[str, Any] = traffic.get(part) or {}
+        n = given.get("count", 0)
+        if isinstance(n, int) and n > MOST_MEMBERS:
+            made[part] = {**given, "count": MOST_MEMBERS}
+            said.append(f"{MOST_MEMBERS} of the {n} {what}")
+    remark = f"the short run has the most popular {' and '.join(said)}" if said else ""
+    return made, remark

@@ -9,7 +9,7 @@ A closed loop has no blocks: its users (`Users`) bring their rows one chunk afte
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from lbbench.traffic.arrivals import Diurnal, Modulated, Process, Renewal, Steps
 from lbbench.traffic.closed import Users, rate_bound
 from lbbench.traffic.columns import columns_of
 from lbbench.traffic.gaps import connection_blocks
-from lbbench.traffic.recorded import read_trace
+from lbbench.traffic.recorded import Recorded, read_trace
 from lbbench.traffic.replay import replayed
 from lbbench.traffic.service import ServiceTime, always
 from lbbench.traffic.sessions import Jars, session_lives
@@ -177,6 +177,17 @@ class Traffic:
             )
             self.notes = (text,)
 
+    def _drawn(self, recorded: Recorded) -> dict[str, str]:
+        """Return what is drawn in place of columns that are not there; keys only if they matter."""
+        drawn = {}
+        if recorded.work is None:
+            drawn["work_s"] = "service times"
+        if recorded.client is None:
+            drawn["client"] = "clients"
+        if recorded.key is None and self.columns.with_keys:
+            drawn["key"] = "keys"
+        return drawn
+
     def _play_back(self, scenario: Scenario) -> None:
         path = scenario.folder / str(scenario.traffic.trace)
         recorded = read_trace(path, node_column=scenario.stages.azure_lb.fixed)
@@ -190,26 +201,66 @@ class Traffic:
         shown = recorded.until(self.n_requests, self.duration)
         if not len(shown.arrival):
             raise InputError(f"{path}: no request arrives before run.duration = {self.duration} s")
-        self.notes = shown.notes
-        asked, there = scenario.run.requests, len(shown.arrival)
-        if asked is not None and asked > there:
-            text = (
-                f"{path.name} has {there} requests, run.requests asks for {asked}: all are played"
-            )
-            self.notes = (*self.notes, text)
-        late = len(recorded.arrival) - there
-        if late and asked is None:
-            text = (
-                f"{path.name}: {late} of {len(recorded.arrival)} requests arrive after "
-                f"run.duration = {self.duration:g} s and are left out"
-            )
-            self.notes = (*self.notes, text)
+        drawn = self._drawn(recorded)
+        self.notes = (
+            *shown.notes,
+            *_left_to_draw(path.name, drawn),
+            *_length(path.name, scenario, len(recorded.arrival), len(shown.arrival)),
+        )
+        if scenario.run.replications > 1 or scenario.run.precision is not None:
+            self.notes = (*self.notes, _repeated(list(drawn.values())))
         self._recorded, self.population = replayed(shown, self.columns, self.streams)
         if self.duration is None:
             self.n_requests = len(shown.arrival)
         else:
             rate = len(shown.arrival) / self.duration
             self.population = self.population._replace(rate=rate)
+
+
+def _left_to_draw(name: str, drawn: Mapping[str, str]) -> Iterator[str]:
+    """Say which columns the trace leaves to the scenario: their names, and what they hold."""
+    if drawn:
+        yield (
+            f"{name} has no {' and no '.join(drawn)}: {_enumerated(list(drawn.values()))} are "
+            f"drawn from the scenario"
+        )
+
+
+def _length(name: str, scenario: Scenario, recorded: int, shown: int) -> Iterator[str]:
+    """Say where the length of the run is not that of the trace.
+
+    Fewer requests than a file asks of its own traffic are as wanted when `--trace` replaces it.
+    """
+    run, left = scenario.run, recorded - shown
+    if left and run.requests is not None:
+        yield (
+            f"{name}: {left} of {recorded} requests come after the first run.requests = "
+            f"{run.requests} and are left out"
+        )
+    elif left:
+        yield (
+            f"{name}: {left} of {recorded} requests arrive after run.duration = "
+            f"{run.duration:g} s and are left out"
+        )
+    replaced = scenario.place_of("traffic", "trace").startswith("--set")
+    of_its_own = not scenario.place_of("run", "requests").startswith("--set")
+    if run.requests is not None and run.requests > recorded and not (replaced and of_its_own):
+        asked = f"run.requests asks for {run.requests}"
+        yield f"{name} has {recorded} requests, {asked}: all are played"
+
+
+def _repeated(drawn: list[str]) -> str:
+    """Say what the interval from replications of one trace does not cover."""
+    same = "arrivals" if drawn else "requests"
+    return (
+        f"the same {same} in each replication: the interval covers the draws of "
+        f"{_enumerated(['the balancers', *drawn])}, not other traffic"
+    )
+
+
+def _enumerated(words: Sequence[str]) -> str:
+    """Return words as "a, b and c"."""
+    return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
 
 
 def refuse_contradictions(scenario: Scenario) -> None:

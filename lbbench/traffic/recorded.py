@@ -17,9 +17,11 @@ text (keys always as text).
 from __future__ import annotations
 
 import csv
+import difflib
 import gzip
 import ipaddress
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
@@ -46,6 +48,10 @@ COLUMNS = {
 MICROSECONDS = 1e6
 NOTHING = ("-",)  # what logs write where there is no value; an empty value is none anyway
 FIRST_ROW = 2  # line number of the first row
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+LONGEST_NAME = 40  # characters; more, or quotes and brackets, is text of another format
+NO_NAME = re.compile(r"""["'\[\]{}=]""")
+NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?(e-?[0-9]+)?(_duplicated_[0-9]+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -115,9 +121,15 @@ def read_trace(path: Path, *, node_column: str | None = None) -> Recorded:
     arrival = table.seconds("arrival")
     if arrival is None:
         wanted = " or ".join(COLUMNS["arrival"])
+        hints = (
+            f"rename {name} to {hit}"
+            for name, hit in table.near_misses()
+            if hit in COLUMNS["arrival"]
+        )
         raise InputError(
             f"{path}: no column {wanted}; a trace needs the time of arrival, "
             f"its columns are: {', '.join(table.names) or 'none'}"
+            + "".join(f"; {hint}" for hint in hints)
         )
     client, client_texts = table.numbered("client")
     connection, connection_texts = table.numbered("connection", nothing=NOTHING)
@@ -160,6 +172,7 @@ class _Table:
         frame = _read(path)
         names = [name.strip() for name in frame.columns]
         self.names = tuple(names)
+        _refuse_head(path, names)
         frame.columns = [f"{i} {name}" for i, name in enumerate(names)]
         text = frame.select(pl.all().str.strip_chars().replace("", None))
         rows = text.with_row_index("line", FIRST_ROW)
@@ -168,6 +181,8 @@ class _Table:
             raise InputError(f"{path}: holds no requests; expected a head line and rows under it")
         self.lines = rows["line"].to_numpy()
         self.columns = rows.drop("line")
+        if self.columns[:, -1].has_nulls():  # missing or empty: the frame does not tell which
+            _refuse_short(path)
         self.used: set[str] = set()
 
     def column(self, what: str) -> tuple[str, pl.Series] | None:
@@ -233,13 +248,25 @@ class _Table:
         self._refuse(name, texts, texts.is_null().to_numpy(), "is missing")
         return number_values(texts)
 
+    def near_misses(self) -> Iterator[tuple[str, str]]:
+        """Yield (name, the column that may be meant) of unknown columns, if that one is missing."""
+        known = {name: names for names in COLUMNS.values() for name in names}
+        given = {names for name, names in known.items() if name in self.names}
+        missing = {name for name, names in known.items() if names not in given}
+        for name in self.names:
+            hits = difflib.get_close_matches(name.lower(), sorted(missing), n=1)
+            if hits and name not in known:
+                yield name, hits[0]
+
     def notes(self) -> list[str]:
         """Return a sentence on the columns that are not used, if there are any."""
         unused = [name for name in self.names if name not in self.used]
         if not unused:
             return []
         plural = "columns are" if len(unused) > 1 else "column is"
-        return [f"{self.path.name}: {len(unused)} {plural} not used: {', '.join(unused)}"]
+        said = f"{self.path.name}: {len(unused)} {plural} not used: {', '.join(unused)}"
+        hits = [hit for _, hit in self.near_misses() if hit not in COLUMNS["node"]]
+        return [f"{said}; did you mean {' and '.join(hits)}?" if hits else said]
 
     def _refuse(self, name: str, texts: pl.Series, bad: np.ndarray, why: str) -> None:
         rows = np.flatnonzero(bad)
@@ -329,12 +356,50 @@ def _read(path: Path) -> pl.DataFrame:
         _explain(path, error)
 
 
+def _refuse_head(path: Path, names: Sequence[str]) -> None:
+    """Refuse a first line that is no head of a CSV file: other separators, a row, other text."""
+    head = ",".join(names)
+    expected = "a trace begins with a line such as arrival_s,client,key,work_s"
+    known = {name for names in COLUMNS.values() for name in names}
+    if known.intersection(names):
+        return
+    for separator, called in SEPARATORS.items():
+        parts = [part.strip() for part in head.split(separator)]
+        if len(parts) > 1 and known.intersection(parts):
+            raise InputError(f"{path}:1: the columns are separated by {called}; a trace has commas")
+    cells = [cell.strip() for cell in re.split(r"[,;\t|]", head)]
+    if any(NUMBER.fullmatch(cell) for cell in cells):
+        raise InputError(f"{path}:1: is a row, there is no head; {expected}")
+    if any(len(name) > LONGEST_NAME or NO_NAME.search(name) for name in names):
+        shown = head if len(head) <= LONGEST_NAME else f"{head[: LONGEST_NAME - 3]}..."
+        raise InputError(
+            f"{path}:1: {shown!r} is no head of columns; {expected}, "
+            f"which lbbench import access-log makes of a log"
+        )
+
+
+def _refuse_short(path: Path) -> None:
+    """Refuse the first row that has fewer values than the head; blank lines are no rows."""
+    with _opened(path) as stream:
+        rows = csv.reader(stream)
+        width = len(next(rows, []))
+        for row in rows:
+            if len(row) < width and any(value.strip() for value in row):
+                columns = "column" if len(row) == 1 else "columns"
+                raise InputError(
+                    f"{path}:{rows.line_num}: {len(row)} {columns} where the head has {width}; "
+                    f"give every row all of them, or leave values empty between commas"
+                )
+
+
 def _explain(path: Path, error: Exception) -> NoReturn:
     """Raise InputError with the first line that cannot be read."""
     try:
         with _opened(path) as stream:
             rows = csv.reader(stream)
-            width = len(next(rows, []))
+            head = next(rows, [])
+            width = len(head)
+            _refuse_head(path, [name.strip().removeprefix("\ufeff") for name in head])
             for row in rows:
                 if len(row) > width:
                     raise InputError(

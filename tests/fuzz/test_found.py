@@ -10,8 +10,8 @@ import pytest
 from hostile import bomb
 
 from lbbench.errors import InputError, LbbenchError, printable
-from lbbench.inputs.access_log_reader import read_access_log
-from lbbench.inputs.conntrack_line import parse as parse_flow
+from lbbench.inputs.access_log.reader import read_access_log
+from lbbench.inputs.conntrack.line import parse as parse_flow
 from lbbench.inputs.documents import Text, read_documents
 from lbbench.inputs.source import LONGEST_LINE, lines, read_text
 from lbbench.inputs.yaml import dump, load

@@ -14,6 +14,7 @@ from lbbench.report.page.of_comparison import short
 from lbbench.report.page.reproduce import question_of, steps
 from lbbench.report.page.words import figure_name, limit_text, listed
 from lbbench.report.units import count, percent, seconds
+from lbbench.studies.planning.words import LOSS
 
 UNITS = {"pods": "pods", "nodes": "nodes", "rate": "requests/s", "concurrency": "places"}
 
@@ -104,7 +105,7 @@ def _sure(document: Block, blocks: Sequence[Block]) -> list[str]:
 
 
 def _one_less(block: Block, document: Block) -> str:
-    """Return what the answer holds without its largest pod, node or zone."""
+    """Return what the answer holds without the pod, node or zone whose loss is worst."""
     minus = block["n_minus_1"]
     name, lost = short(_name(block, document)), minus.get("lost") or "its largest part"
     text = f"{name} without {lost}: the objectives {'hold' if minus.get('met') else 'do not hold'}"
@@ -119,7 +120,7 @@ def _facts(document: Block) -> list[tuple[str, str]]:
     found = [
         ("looked for", _unit(document)),
         ("objectives", listed(limits) or "none"),
-        ("also without", f"the largest {document['survive']}" if document.get("survive") else "-"),
+        ("also without", LOSS[document["survive"]] if document.get("survive") else "-"),
     ]
     if document.get("rate_per_s") is not None and document["for"] != "rate":
         found.append(("rate", f"{document['rate_per_s']:,.4g}/s"))

@@ -8,7 +8,7 @@ from lbbench.errors import LbbenchError
 from lbbench.model.scenario import Scenario
 from lbbench.studies.content import as_text, content_of, point_data
 from lbbench.studies.planning.loads import overload
-from lbbench.studies.planning.loss import Unit, without_largest
+from lbbench.studies.planning.loss import Unit, losses
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,11 @@ def case_of(number: int, scenario: Scenario, survive: Unit | None) -> Case:
     """Return the case of a value's scenario."""
     clusters: list[tuple[str | None, Scenario]] = [(None, scenario)]
     if survive is not None:
-        lost = without_largest(scenario, survive)
-        if lost.scenario is None:
-            return Case(number, (), (f"without {lost.name} nothing is left", lost.name))
-        clusters.append((lost.name, lost.scenario))
+        for lost in losses(scenario, survive):
+            if lost.scenario is None:
+                said = f"without {lost.name} no {lost.missing} is left"
+                return Case(number, (), (said, lost.name))
+            clusters.append((lost.name, lost.scenario))
     for name, each in clusters:
         reason = overload(each)
         if reason is not None:

@@ -211,7 +211,7 @@ def sentence(planner: Planner, balancer: str, found: Found) -> str:
         pods = len(subject.at(found.number).cluster.pod_names())
         answer += f" ({words.amount('pods', pods)})"
     at = "" if subject.kind == "rate" else f" {words.load(subject.load)}"
-    lost = "" if planner.survive is None else f", also without its largest {planner.survive}"
+    lost = "" if planner.survive is None else f", also without {words.LOSS[planner.survive]}"
     said = f"{answer} with {name}{lost}: {_figures(found.decided[found.number])}{at}"
     nearest = _nearest(subject, found)
     if nearest is None:
@@ -244,4 +244,4 @@ def _figure(item: Reading) -> str:
     text = f"{words.short_metric(item.metric)} {words.figure(item.metric, item.estimate)}"
     if item.ci95 is None:
         return text
-    return f"{text} (95 % {words.span(item.metric, *item.ci95)})"
+    return f"{text} (95 % {words.span(item.metric, *item.ci95, item.limit)})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from typing import Any
 
@@ -11,13 +12,13 @@ from lbbench.model.topology import capacity, topology
 from lbbench.model.units import write_rate
 from lbbench.studies.planning.case import Cluster, cluster_of
 from lbbench.studies.planning.driver import Need
-from lbbench.studies.planning.judging import Judged, judge, level_of
+from lbbench.studies.planning.judging import Judged, Reading, judge, level_of
 from lbbench.studies.planning.loads import overload
-from lbbench.studies.planning.loss import Unit, without_largest
+from lbbench.studies.planning.loss import Lost, Unit, losses
 from lbbench.studies.planning.planner import Planner
 from lbbench.studies.planning.search import least_far, steps_nearby
 from lbbench.studies.planning.subject import RATE, Subject
-from lbbench.studies.planning.verdicts import is_within
+from lbbench.studies.planning.verdicts import badness, is_within
 
 REPLICATIONS = 2
 
@@ -28,70 +29,100 @@ MOST = 10 * PARTS
 
 
 def minus_one(planner: Planner, number: int) -> Generator[Need, None, dict[str, Any]]:
-    """Return what the answer does without its largest pod (or node, zone).
+    """Return what the answer does without the pod (or node, zone) whose loss is the worst.
 
     ``lost`` names it; ``met`` whether the estimates of the objectives are within their limits
     (where that cluster was decided: what was decided), ``metrics`` holds them; ``headroom`` is
-    the greatest load, relative to the planned one, at which they still are, in steps of 2 %;
-    None where there is no rate to vary.
+    the greatest load, relative to the planned one, at which they still are, whichever is lost, in
+    steps of 2 %; None where there is no rate to vary.
     """
     subject = planner.subject
     unit: Unit = planner.survive or ("node" if subject.kind == "nodes" else "pod")
     found: dict[str, Any] = {"lost": None, "met": False, "headroom": 0.0, "metrics": {}}
     try:
-        lost = without_largest(subject.at(number), unit)
+        given = losses(subject.at(number), unit)
     except ScenarioError as error:
         said = str(error).partition("\n")[0]
         return {**found, "lost": f"the largest {unit}", "because": f"what is left is none: {said}"}
-    found["lost"] = lost.name
-    if lost.scenario is None:
-        return found
-    rate, scenario = subject.rate_at(number), lost.scenario
-    known: dict[int, bool] = {}
-    decided = _decided(planner, number, lost.name)
-    if decided is not None:
-        known[PARTS] = decided.verdict == "met"
-        found["metrics"] = {item.metric: item.estimate for item in decided.readings}
-    elif _is_one_less(subject, unit):
-        scenario = subject.at(number - 1)  # the same cluster, whose runs are there
-        below = planner.decided.get(number - 1)
-        if below is not None:  # the estimates of few replications must not say otherwise
-            known[PARTS] = below.verdict == "met"
-            readings = below.parts[0][1].readings if below.parts else ()
-            found["metrics"] = {item.metric: item.estimate for item in readings}
-
-    def fits(part: int) -> Generator[Need, None, bool]:
-        """Tell whether the load of ``part`` parts is within the limits."""
-        if part not in known:
-            each = scenario
-            if part != PARTS:
-                each = scenario.with_({RATE: write_rate(rate * part / PARTS)})
-            judged = yield from _judged(planner, each, lost.name, part)
-            known[part] = (
-                judged is not None
-                and not judged.overloaded
-                and all(is_within(item) for item in judged.readings)
-            )
-            if part == PARTS and judged is not None:
-                found["metrics"] = {item.metric: item.estimate for item in judged.readings}
-        return known[part]
-
-    found["met"] = yield from fits(PARTS)
+    if given[0].scenario is None:
+        return {**found, "lost": given[0].name}
+    left = [_Left(planner, number, lost, unit) for lost in given]
+    for each in left:
+        yield from each.fits(PARTS)
+    left.sort(key=_Left.badness, reverse=True)
+    found["lost"], found["metrics"] = left[0].lost.name, left[0].metrics
+    found["met"] = all(each.known[PARTS] for each in left)
     if subject.load.kind != "open":
         found["headroom"] = None
         return found
     # What is left carries about its share of the load: most searches end next to that.
     whole = capacity(topology(subject.at(number)), 1.0)
-    guess = max(int(PARTS * capacity(topology(scenario), 1.0) / whole), 1)
+    guess = max(int(PARTS * capacity(topology(left[0].scenario), 1.0) / whole), 1)
     search = least_far(guess, most=MOST, steps=steps_nearby())
     try:
         part = next(search)
         while True:
-            fitting = yield from fits(part)
+            fitting = True
+            for each in left:
+                fitting = fitting and (yield from each.fits(part))
             part = search.send(not fitting)
     except StopIteration as end:
         found["headroom"] = ((end.value or MOST + 1) - 1) / PARTS
     return found
+
+
+class _Left:
+    """What is left of the answer after one loss, at several loads."""
+
+    def __init__(self, planner: Planner, number: int, lost: Lost, unit: Unit) -> None:
+        assert lost.scenario is not None
+        self.planner, self.lost, self.scenario = planner, lost, lost.scenario
+        self.rate = planner.subject.rate_at(number)
+        self.known: dict[int, bool] = {}
+        self.readings: tuple[Reading, ...] = ()
+        self.decide(number, unit)
+
+    @property
+    def metrics(self) -> dict[str, float | None]:
+        """The estimates at the planned load."""
+        return {item.metric: item.estimate for item in self.readings}
+
+    def decide(self, number: int, unit: Unit) -> None:
+        """Take over what was decided of this cluster, at the answer or at the number below.
+
+        The estimates of few replications must not say otherwise.
+        """
+        decided = _decided(self.planner, number, self.lost.name)
+        if decided is not None:
+            self.known[PARTS] = decided.verdict == "met"
+            self.readings = decided.readings
+        elif _is_one_less(self.planner.subject, number, self.lost, unit):
+            self.scenario = self.planner.subject.at(number - 1)  # the same, whose runs are there
+            below = self.planner.decided.get(number - 1)
+            if below is not None:
+                self.known[PARTS] = below.verdict == "met"
+                self.readings = below.parts[0][1].readings if below.parts else ()
+
+    def badness(self) -> tuple[bool, float]:
+        """Return how bad the loss is at the planned load: missed or not, and by how much."""
+        beyond = max((badness(item) for item in self.readings), default=math.inf)
+        return not self.known[PARTS], beyond
+
+    def fits(self, part: int) -> Generator[Need, None, bool]:
+        """Tell whether the load of ``part`` parts is within the limits."""
+        if part not in self.known:
+            each = self.scenario
+            if part != PARTS:
+                each = each.with_({RATE: write_rate(self.rate * part / PARTS)})
+            judged = yield from _judged(self.planner, each, self.lost.name, part)
+            self.known[part] = (
+                judged is not None
+                and not judged.overloaded
+                and all(is_within(item) for item in judged.readings)
+            )
+            if part == PARTS and judged is not None:
+                self.readings = judged.readings
+        return self.known[part]
 
 
 def _decided(planner: Planner, number: int, lost: str) -> Judged | None:
@@ -100,18 +131,28 @@ def _decided(planner: Planner, number: int, lost: str) -> Judged | None:
     return next((judged for cluster, judged in parts if cluster.lost == lost), None)
 
 
-def _is_one_less(subject: Subject, unit: Unit) -> bool:
-    """Tell whether the cluster without its largest pod is that of the number below.
+def _is_one_less(subject: Subject, number: int, lost: Lost, unit: Unit) -> bool:
+    """Tell whether the cluster without a pod (or node) is that of the number below.
 
-    Pods that are listed, or placed as a list says, go in another order than they are lost.
+    So it is without the last one, listed or counted, where those that stay are where they were.
     """
+    if (subject.kind, unit) not in (("pods", "pod"), ("nodes", "node")) or number < 2:
+        return False
     cluster = subject.base.cluster
-    return (
-        subject.kind == "pods"
-        and unit == "pod"
-        and isinstance(cluster.pods, int)
-        and isinstance(cluster.placement, str)
-    )
+    if unit == "pod" and isinstance(cluster.pods, int) and isinstance(cluster.placement, str):
+        return True  # equal pods, dealt out anew
+    assert lost.scenario is not None
+    try:
+        return _placed(subject.at(number - 1)) == _placed(lost.scenario)
+    except ScenarioError:
+        return False
+
+
+def _placed(scenario: Scenario) -> tuple[list[tuple[str, float, int]], list[str]]:
+    """Return the nodes of all pods with what the pods can do, and those of the replicas."""
+    top = topology(scenario)
+    pods = [(top.nodes[pod.node].name, pod.speed, pod.concurrency) for pod in top.pods]
+    return sorted(pods), sorted(top.nodes[item.node].name for item in top.replicas)
 
 
 def _judged(

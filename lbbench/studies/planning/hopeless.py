@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lbbench.errors import RunError
+from lbbench.errors import RunError, ScenarioError
 from lbbench.studies.planning import reasons, words
 from lbbench.studies.planning.erlang import cluster_at
 from lbbench.studies.planning.judging import LOOKS, Judged, Reading, needs
+from lbbench.studies.planning.loss import sole_ingress
 from lbbench.studies.planning.verdicts import Decided, badness, is_within, readings_of
 
 if TYPE_CHECKING:
@@ -67,6 +68,22 @@ def hopeless(planner: Planner, number: int) -> str | None:
                 f"{planner.why_not(now)}"
             )
     return None
+
+
+def without_ingress(planner: Planner) -> str | None:
+    """Return why no value survives a loss that takes every ingress replica; None: one may."""
+    subject = planner.subject
+    if planner.survive is None:
+        return None
+    try:
+        numbers = (subject.own, subject.most) if subject.kind == "nodes" else (subject.own,)
+        said = [sole_ingress(subject.at(number), planner.survive) for number in numbers]
+    except ScenarioError:  # no such cluster: the search says so
+        return None
+    if None in said:
+        return None
+    what = "rate" if subject.kind == "rate" else f"number of {words.MANY[subject.kind]}"
+    return f"no {what} helps: {said[0]}"
 
 
 def _before(planner: Planner, number: int, *, is_open: bool) -> Decided | None:

@@ -1,4 +1,4 @@
-"""The cluster without its largest node, pod or zone: missing for good, nothing comes back.
+"""The cluster without a node, pod or zone: missing for good, nothing comes back.
 
 What is left keeps its names and addresses, so hashes see what they saw; an ingress replica goes
 with its node. Changes of the timeline that name what is missing go, too.
@@ -27,10 +27,13 @@ class Lost(NamedTuple):
         What is missing: ``node-2``, ``pod-9``, ``zone 3``.
     scenario
         What is left; None when that is no cluster.
+    missing
+        What such a cluster has none of: ``node``, ``pod``, ``ingress replica``.
     """
 
     name: str
     scenario: Scenario | None
+    missing: str | None = None
 
 
 def check_loss(scenario: Scenario, unit: str | None) -> None:
@@ -88,40 +91,121 @@ def refuse_scale(scenario: Scenario, asked: str, undone: str) -> None:
             )
 
 
-def without_largest(scenario: Scenario, unit: Unit) -> Lost:
-    """Return ``scenario`` without its largest ``unit`` by capacity; of equal ones the last."""
+def losses(scenario: Scenario, unit: Unit) -> tuple[Lost, ...]:
+    """Return ``scenario`` without every ``unit`` whose loss may be the worst, one of equal ones.
+
+    A unit takes pods, ingress replicas and the nodes they stand on away: one that takes no more of
+    anything than another is passed by, and of equal ones the last counts. So it is most often a
+    single one, the largest. Where pods take what comes to their own node or zone, sizes of those
+    are compared apart. Those that leave nothing come first, then the largest by capacity.
+    """
     top = topology(scenario)
+    weights = _weights(scenario, top, unit)
+    names = list(reversed(weights))
+    kept: list[str] = []
+    for name in sorted(names, key=lambda name: weights[name].takes, reverse=True):
+        if not any(weights[name].is_within(weights[other]) for other in kept):
+            kept.append(name)
+    found = [_lost(scenario, top, unit, name) for name in kept]
+    return tuple(sorted(found, key=lambda lost: lost.scenario is not None))
+
+
+def sole_ingress(scenario: Scenario, unit: Unit) -> str | None:
+    """Return which node or zone holds every ingress replica, as a sentence; None: none does."""
+    top = topology(scenario)
+    if unit == "pod" or not top.replicas:
+        return None
+    is_node = unit == "node"
+    holders = {
+        top.nodes[item.node].name if is_node else f"zone {top.nodes[item.node].zone}"
+        for item in top.replicas
+    }
+    if len(holders) > 1:
+        return None
+    many = len(top.replicas)
+    what = "the only ingress replica" if many == 1 else f"all {many} ingress replicas"
+    where = "on another node" if is_node else "in another zone"
+    return f"{holders.pop()} holds {what}; add one {where}"
+
+
+class _Weight(NamedTuple):
+    """What goes with a unit; ``place``: only those of one place are compared."""
+
+    takes: tuple[float, int, int]  # capacity of its pods, ingress replicas, nodes of theirs
+    place: float
+
+    def is_within(self, other: _Weight) -> bool:
+        """Tell whether ``other`` takes at least as much of everything away."""
+        pairs = zip(self.takes, other.takes, strict=True)
+        return self.place == other.place and all(mine <= its for mine, its in pairs)
+
+
+def _weights(scenario: Scenario, top: Topology, unit: Unit) -> dict[str, _Weight]:
+    """Return what goes with each unit, in the order in which the scenario has them."""
+
+    def of(which: Callable[[PodInfo], bool]) -> float:
+        return math.fsum(pod.speed * pod.concurrency for pod in top.pods if which(pod))
+
+    kube = scenario.stages.kube_proxy
+    nodes = range(len(top.nodes))
+    by_node = [of(lambda pod, i=i: pod.node == i) for i in nodes]  # type: ignore[misc]
+    by_zone = {
+        zone: math.fsum(by_node[i] for i in nodes if top.nodes[i].zone == zone)
+        for zone in {node.zone for node in top.nodes}
+    }
+
+    def place(node: int) -> float:
+        """Return the capacity of what shares the traffic of a node; 0: of all."""
+        if kube.topology == "zone" and unit != "zone":
+            return by_zone[top.nodes[node].zone]
+        is_local = scenario.path == "service" and kube.external_traffic_policy == "Local"
+        return by_node[node] if unit == "pod" and (is_local or kube.topology == "node") else 0.0
+
     if unit == "pod":
-        key: Callable[[PodInfo], str] = lambda pod: pod.name  # noqa: E731
-        names = [pod.name for pod in top.pods]
-    elif unit == "node":
-        key = lambda pod: top.nodes[pod.node].name  # noqa: E731
-        names = [node.name for node in top.nodes]
-    else:
-        key = lambda pod: top.nodes[pod.node].zone  # noqa: E731
-        names = list(dict.fromkeys(node.zone for node in top.nodes))
-    work = {name: [0.0] for name in names}
-    for pod in top.pods:
-        work[key(pod)].append(pod.speed * pod.concurrency)
-    sums = {name: math.fsum(parts) for name, parts in work.items()}
-    largest = max(reversed(names), key=sums.__getitem__)
-    pods = {pod.name for pod in top.pods if key(pod) == largest}
-    nodes = set()
+        return {
+            pod.name: _Weight((pod.speed * pod.concurrency, 0, 0), place(pod.node))
+            for pod in top.pods
+        }
+    held = [sum(item.node == i for item in top.replicas) for i in nodes]
     if unit == "node":
-        nodes = {largest}
-    elif unit == "zone":
-        nodes = {node.name for node in top.nodes if node.zone == largest}
-    name = f"zone {largest}" if unit == "zone" else largest
-    return Lost(name, _left(scenario, top, pods, nodes))
+        return {
+            top.nodes[i].name: _Weight((by_node[i], held[i], int(held[i] > 0)), place(i))
+            for i in nodes
+        }
+    found = {}
+    for zone in dict.fromkeys(node.zone for node in top.nodes):
+        inside = [i for i in nodes if top.nodes[i].zone == zone]
+        replicas = sum(held[i] for i in inside)
+        takes = (by_zone[zone], replicas, sum(held[i] > 0 for i in inside))
+        found[zone] = _Weight(takes, 0.0)
+    return found
 
 
-def _left(scenario: Scenario, top: Topology, pods: set[str], nodes: set[str]) -> Scenario | None:
-    """Return what is left without these pods and nodes; None: no pod or no replica is."""
+def _lost(scenario: Scenario, top: Topology, unit: Unit, name: str) -> Lost:
+    """Return ``scenario`` without one unit, its pods and its nodes."""
+    if unit == "pod":
+        return Lost(name, *_left(scenario, top, {name}, set()))
+    nodes = {
+        node.name for node in top.nodes if name == (node.name if unit == "node" else node.zone)
+    }
+    pods = {pod.name for pod in top.pods if top.nodes[pod.node].name in nodes}
+    said = f"zone {name}" if unit == "zone" else name
+    return Lost(said, *_left(scenario, top, pods, nodes))
+
+
+def _left(
+    scenario: Scenario, top: Topology, pods: set[str], nodes: set[str]
+) -> tuple[Scenario | None, str | None]:
+    """Return what is left without these pods and nodes; None where something is, of what."""
     stay = [node for node in top.nodes if node.name not in nodes]
     rest = [pod for pod in top.pods if pod.name not in pods]
     replicas = [item for item in top.replicas if top.nodes[item.node].name not in nodes]
-    if not stay or not rest or (top.replicas and not replicas):
-        return None
+    if not stay:
+        return None, "node"
+    if top.replicas and not replicas:
+        return None, "ingress replica"
+    if not rest:
+        return None, "pod"
     changes: dict[str, Any] = {
         "cluster.nodes": [
             {"name": node.name, "address": node.address, "zone": node.zone} for node in stay
@@ -149,4 +233,4 @@ def _left(scenario: Scenario, top: Topology, pods: set[str], nodes: set[str]) ->
         changes["timeline"] = [
             change.model_dump(by_alias=True, exclude_none=True, mode="json") for change in kept
         ]
-    return scenario.with_(changes)
+    return scenario.with_(changes), None

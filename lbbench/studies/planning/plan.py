@@ -54,7 +54,7 @@ def plan(
     for_
         What is looked for: pods, nodes, rate, or concurrency (places per pod).
     survive
-        The objectives must hold without the largest pod, node or zone as well.
+        The objectives must hold without the largest pod, or any one node or zone, as well.
     profile
         A file of hourly rates, or an access log: the answer is that of the highest rate, and every
         hour has its own beside it.

@@ -11,7 +11,7 @@ from lbbench.studies.planning import reasons, words
 from lbbench.studies.planning.case import Case, Cluster, case_of, impossible
 from lbbench.studies.planning.driver import Need, Runs
 from lbbench.studies.planning.erlang import erlang_answer, least_stable
-from lbbench.studies.planning.hopeless import hopeless, refuse_too_short
+from lbbench.studies.planning.hopeless import hopeless, refuse_too_short, without_ingress
 from lbbench.studies.planning.judging import (
     LOOKS,
     Judged,
@@ -115,6 +115,10 @@ class Planner:
         where it ends are decided.
         """
         erlang = erlang_answer(self.subject, self.objectives)
+        stranded = without_ingress(self)
+        if stranded is not None:
+            yield from self.decide(self.subject.own)
+            return self._found(None, erlang, stranded)
         number = yield from self._first_pass(erlang)
         for _ in range(REFINED):
             if isinstance(number, str) or not self._is_coarse(number):

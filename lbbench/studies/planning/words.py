@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lbbench.studies.planning.subject import Kind, Load
 
 ONE = {"pods": "pod", "nodes": "node", "concurrency": "place per pod", "rate": "request/s"}
 MANY = {"pods": "pods", "nodes": "nodes", "concurrency": "places per pod", "rate": "requests/s"}
+
+LOSS = {"pod": "its largest pod", "node": "any one node", "zone": "any one zone"}
+"""What a plan survives."""
 
 
 def amount(kind: Kind, value: float) -> str:
@@ -53,15 +57,40 @@ def digits(value: float) -> str:
     return f"{value:,.0f}".replace(",", " ") if abs(value) >= 99.95 else f"{value:.3g}"
 
 
-def span(metric: str, low: float, high: float) -> str:
-    """Return an interval with its unit once: 225-238 ms."""
+def span(metric: str, low: float, high: float, limit: float | None = None) -> str:
+    """Return an interval with its unit once: 225-238 ms.
+
+    With as many digits as it takes that an end which differs from the limit does not read like it.
+    """
     if not metric.startswith("latency."):
-        return f"{100.0 * low:.3g}-{100.0 * high:.3g} %"
+        low, high, by = 100.0 * low, 100.0 * high, None if limit is None else 100.0 * limit
+        if not _touches((low, high), by, "{:.3g}".format):
+            return f"{low:.3g}-{high:.3g} %"
+        return "-".join(_apart((low, high), by)) + " %"
     scale, unit = next(
         (pair for pair in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")) if high >= 0.9995 * pair[0]),
         (1e-6, "us"),
     )
-    return f"{digits(max(low, 0.0) / scale)}-{digits(high / scale)} {unit}"
+    ends = max(low, 0.0) / scale, high / scale
+    by = None if limit is None else limit / scale
+    if not _touches(ends, by, digits):
+        return f"{digits(ends[0])}-{digits(ends[1])} {unit}"
+    return "-".join(_apart(ends, by)) + f" {unit}"
+
+
+def _touches(ends: Sequence[float], limit: float | None, write: Callable[[float], str]) -> bool:
+    """Tell whether an end that is not the limit is written like it."""
+    return limit is not None and any(end != limit and write(end) == write(limit) for end in ends)
+
+
+def _apart(ends: Sequence[float], limit: float | None) -> list[str]:
+    """Return ends with the fewest digits that tell them from the limit, up to nine."""
+    whole = len(f"{max(ends):.0f}")  # no exponent
+    for many in range(max(4, whole), max(10, whole + 1)):
+        write = f"{{:,.{many}g}}".format
+        if not _touches(ends, limit, write):
+            break
+    return [write(end).replace(",", " ") for end in ends]
 
 
 def short_metric(metric: str) -> str:

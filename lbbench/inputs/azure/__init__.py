@@ -1,0 +1,1 @@
+"""Import of what az says of a load balancer and its cluster."""

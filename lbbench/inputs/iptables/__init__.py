@@ -1,0 +1,1 @@
+"""Import of iptables rules: chains, services, shares, a scenario."""

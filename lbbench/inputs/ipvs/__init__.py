@@ -1,0 +1,1 @@
+"""Import of IPVS: ipvsadm's listings and saves."""

@@ -1,0 +1,1 @@
+"""Import of a cluster's objects: JSON, YAML and tables of kubectl."""

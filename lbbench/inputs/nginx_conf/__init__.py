@@ -1,0 +1,1 @@
+"""Import of nginx.conf, plain or as ingress-nginx writes it."""
