@@ -58,28 +58,28 @@ QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 BLOCKS = st.sampled_from([1, 7, 777])
 
 
-@settings(max_examples=12, **QUIET)
+@settings(max_examples=10, **QUIET)
 @given(data=scenarios(grid=False), block=BLOCKS)
 def test_engines_agree_on_continuous_time(data, block):
     """Random scenarios: node, worker, pod, start and end of every request are the same bits."""
     assert_equal(*outcomes(data, grid=False, block=block))
 
 
-@settings(max_examples=15, **QUIET)
+@settings(max_examples=12, **QUIET)
 @given(data=scenarios(grid=True), block=BLOCKS)
 def test_engines_agree_on_a_grid_with_ties(data, block):
     """The same on a grid of 1/1024 s with exact ties and zero delays."""
     assert_equal(*outcomes(data, grid=True, block=block))
 
 
-@settings(max_examples=20, **QUIET)
+@settings(max_examples=14, **QUIET)
 @given(data=scenarios(grid=False, timeline=True), block=BLOCKS)
 def test_engines_agree_while_the_cluster_changes(data, block):
     """Random timelines: every fault, scaling, rollouts, nodes and routes, both paths."""
     assert_equal(*outcomes(data, grid=False, block=block))
 
 
-@settings(max_examples=20, **QUIET)
+@settings(max_examples=14, **QUIET)
 @given(data=scenarios(grid=True, timeline=True), block=BLOCKS)
 def test_engines_agree_on_a_grid_while_the_cluster_changes(data, block):
     """The same on the grid: changes tie with arrivals, answers and timers."""

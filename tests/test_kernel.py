@@ -62,6 +62,7 @@ def test_the_compiled_loop_counts_no_references():
     assert "NRT_decref" not in code
 
 
+@pytest.mark.long
 @pytest.mark.skipif(jit.is_disabled(), reason="plain Python checks its bounds anyway")
 @pytest.mark.usefixtures("fresh")
 def test_no_index_is_out_of_bounds(monkeypatch):

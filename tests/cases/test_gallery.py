@@ -18,12 +18,17 @@ IDS = (
 )  # fmt: skip
 
 RUN = [case for case in gallery() if case.later is None]
+SLOW = ("C12", "C16")
+"""Cases that take more than a minute of a core, most of it for the kernels of several balancers."""
 CHECKS = [
     pytest.param(check, id=f"{case.id}-{i}") for case in RUN for i, check in enumerate(case.checks)
 ]
 
 
-@pytest.mark.parametrize("case", RUN, ids=[case.id for case in RUN])
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, id=case.id, marks=[pytest.mark.long] * (case.id in SLOW)) for case in RUN],
+)
 def test_what_was_derived_is_found(case):
     """Every expectation of a case is met by a run of its scenario."""
     report = Report(case=case, findings=check_case(case))

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from lbbench.studies.imported import KINDS
 
 LONG_S = float(os.environ.get("LBBENCH_FUZZ_SECONDS", "600"))
-EXAMPLES = 300  # files of one kind in a plain run
+EXAMPLES = 200  # files of one kind in a plain run
 ROUND = 300  # files between two looks at the clock in the long test
 HOW = {
     "deadline": None,
