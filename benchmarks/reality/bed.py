@@ -15,7 +15,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
-from benchmarks.reality.addresses import bits_of
+from benchmarks.reality.addresses import bits_of, version_of
 from benchmarks.reality.namespace import Namespace
 from lbbench.errors import RunError
 from lbbench.model.addresses import split_address
@@ -23,6 +23,9 @@ from lbbench.model.scenario import Scenario
 from lbbench.model.topology import Topology, topology
 
 PORTS = "2000 65000"  # of clients: connections that have ended keep theirs for a minute
+
+
+TABLES = {4: "iptables", 6: "ip6tables"}
 
 
 class Cable(NamedTuple):
@@ -63,13 +66,12 @@ class Bed:
         RunError
             When the real iptables-restore does not take it.
         """
-        six = bits_of(split_address(self.topology.vip)[0]) == 128
-        self.node.do(["ip6tables-restore" if six else "iptables-restore"], text)
+        self.node.do([f"{TABLES[version_of(self.topology.vip)]}-restore"], text)
 
     def rules(self) -> str:
         """Return the node's rules with packet counters, as iptables-save prints them."""
-        six = bits_of(split_address(self.topology.vip)[0]) == 128
-        return self.node.do(["ip6tables-save" if six else "iptables-save", "-c", "-t", "nat"])
+        save = f"{TABLES[version_of(self.topology.vip)]}-save"
+        return self.node.do([save, "-c", "-t", "nat"])
 
     def start_pods(self, *, punctual: bool = False) -> None:
         """Start the pods' servers and wait until all of them listen.
@@ -110,13 +112,13 @@ def make_bed(scenario: Scenario, sources: Iterable[str], *, listening: Iterable[
     """
     top = topology(scenario)
     ips = [split_address(pod.address)[0] for pod in top.pods]
-    six = bits_of(split_address(top.vip)[0]) == 128
+    version = version_of(top.vip)
+    six = version == 6
     with ExitStack() as stack:
         client, node, pods = (
             stack.enter_context(Namespace(name)) for name in ("client", "node", "pods")
         )
-        family = 6 if six else 4
-        to_client, to_pods = CABLES[family]
+        to_client, to_pods = CABLES[version]
         sources = sorted(set(sources))
         _join(node, client, "client")
         _join(node, pods, "pods")

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.reality.addresses import version_of
 from benchmarks.reality.bed import make_bed
 from benchmarks.reality.counting import counted
 from lbbench.errors import RunError
 from lbbench.inputs.iptables.reader import read_iptables
-from lbbench.model.addresses import split_address
 from lbbench.model.scenario import Scenario
 from lbbench.packetwalk.ruleset import restore_text
 from lbbench.stats.fit import judge
@@ -95,8 +95,7 @@ def split_of(scenario: Scenario, connections: int, *, node: str | None = None) -
             f"{scenario.name}: the rules of node {node or 0} name {len(endpoints)} endpoints, "
             "which leaves nothing to chance; choose a node with two or more"
         )
-    six = ":" in split_address(scenario.cluster.vip)[0]
-    sources = SOURCES[6 if six else 4]
+    sources = SOURCES[version_of(scenario.cluster.vip)]
     with make_bed(scenario, sources) as bed:
         bed.load_rules(text)
         bed.start_pods()

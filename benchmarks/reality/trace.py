@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.reality.addresses import FIRST_SOURCE, bits_of
+from benchmarks.reality.addresses import FIRST_SOURCE, version_of
 from lbbench.errors import InputError
-from lbbench.model.addresses import split_address
 
 COLUMNS = ("id", "t_us", "src", "conn", "dst", "uri", "jar", "svc_us")
 NEEDED = ("id", "t_us", "svc_us")
@@ -91,7 +90,7 @@ def read_trace(path: Path, *, vip: str) -> tuple[Row, ...]:
             f"{path}: has no requests with {', '.join(lost)}; needs columns {', '.join(NEEDED)} "
             "and may have src, conn, uri"
         )
-    source = FIRST_SOURCE[bits_of(split_address(vip)[0])]
+    source = FIRST_SOURCE[version_of(vip)]
     read, before = [], 0
     for number, row in enumerate(rows, 2):
         try:

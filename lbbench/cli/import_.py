@@ -115,7 +115,7 @@ def import_(
             namespace=namespace,
             ingress=ingress,
             rule=rule,
-            concurrency=None if concurrency is None else str(concurrency),
+            concurrency=concurrency,
         )
     text = dump(imported.scenario)
     if target is None:

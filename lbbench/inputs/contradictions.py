@@ -8,6 +8,7 @@ from typing import Any
 
 from lbbench.inputs.imported import Imported, leaf
 from lbbench.inputs.iptables.scenario import PLACEHOLDER
+from lbbench.model.mistakes import some
 
 LONGEST = 120
 """Characters of a list that a sentence shows; it is cut between entries."""
@@ -56,13 +57,13 @@ def pods_differ(place: str, known: set[str], other: str, seen: set[str]) -> list
     notes = []
     if seen - known:
         notes.append(
-            f"contradiction in the pods: {other} has {some(seen - known)}, which {place} does not "
-            "list; the pods of the log are used"
+            f"contradiction in the pods: {other} has {some(sorted(seen - known))}, which {place} "
+            "does not list; the pods of the log are used"
         )
     if known - seen:
         notes.append(
-            f"contradiction in the pods: {place} lists {some(known - seen)}, to which {other} has "
-            "no answered request; the pods of the log are used"
+            f"contradiction in the pods: {place} lists {some(sorted(known - seen))}, to which "
+            f"{other} has no answered request; the pods of the log are used"
         )
     return notes
 
@@ -79,12 +80,6 @@ def place_of(side: Imported, key: str) -> str:
 def addresses(pods: Sequence[Mapping[str, Any]]) -> set[str]:
     """Return the addresses of the pods that have one."""
     return {str(item["address"]) for item in pods if "address" in item}
-
-
-def some(names: set[str]) -> str:
-    """Return at most five of ``names``, and how many more there are."""
-    ordered = sorted(names)
-    return ", ".join(ordered[:5]) + (f" and {len(ordered) - 5} more" if len(ordered) > 5 else "")
 
 
 def notation(value: Any) -> str:

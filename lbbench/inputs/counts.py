@@ -15,9 +15,8 @@ from pathlib import Path
 
 from lbbench.errors import InputError
 from lbbench.inputs.imported import SCHEMA, UTILISATION, Imported, plain, put
-from lbbench.inputs.placement import place
+from lbbench.inputs.placement import place, with_port
 from lbbench.inputs.source import Skipped, lines, listed, named
-from lbbench.model.addresses import split_address
 
 LARGEST = 10**15
 """A larger count is a mistake; up to here every sum of them is exact."""
@@ -219,7 +218,7 @@ def from_counts(counts: Counts, group: str | None = None) -> Imported:
         imported.notes.append(f"lines that hold no count, left out: {counts.n_skipped}")
     scenario = imported.scenario
     scenario |= {"schema": SCHEMA, "name": plain(chosen or Path(name).stem), "path": "service"}
-    addresses = {label: _address(label) for label in table}
+    addresses = {label: with_port(label) for label in table}
     known = [address for address in addresses.values() if address]
     pods: list[dict[str, str]]
     names = {label: address or label for label, address in addresses.items()}
@@ -265,14 +264,3 @@ def _names(labels: Sequence[str]) -> dict[str, str]:
         taken.add(name)
         found[label] = name
     return found
-
-
-def _address(label: str) -> str | None:
-    """Return ``ip:port`` if the label is one; an address alone gets port 80."""
-    for written in (label, f"{label}:80"):
-        try:
-            split_address(written)
-        except ValueError:
-            continue
-        return written
-    return None

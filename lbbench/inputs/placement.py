@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
+from lbbench.model.addresses import split_address
+
 KUBENET = IPv4Network("10.244.0.0/16")
 """The pod network of kubenet, flannel and kind unless told otherwise."""
 
@@ -33,6 +35,17 @@ class Placement:
 def host_of(address: str) -> str:
     """Return the IP of ``ip:port`` or ``[ip]:port``."""
     return address.rpartition(":")[0].strip("[]") or address
+
+
+def with_port(text: str) -> str | None:
+    """Return ``ip:port``, port 80 where none is given; None for what is no address."""
+    for written in (text, f"{text}:80"):
+        try:
+            split_address(written)
+        except ValueError:
+            continue
+        return written
+    return None
 
 
 def in_pod_network(client: str) -> bool:

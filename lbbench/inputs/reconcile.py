@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from lbbench.inputs.contradictions import some
 from lbbench.inputs.imported import drop, leaf, put
+from lbbench.model.mistakes import some
 from lbbench.model.natural import natural
 
 LISTS = ("cluster.pods", "cluster.ingress.replicas")
@@ -110,7 +110,7 @@ def _lacking(merged: dict[str, Any], added: dict[str, Any], place: str, new: str
     parts = []
     for here, there, side in ((names[0], names[1], new), (names[1], names[0], place)):
         if here - there:
-            parts.append(f"{side} lacks {some(here - there)}")
+            parts.append(f"{side} lacks {some(sorted(here - there))}")
     return [f"contradiction in cluster.nodes: {', '.join(parts)}; all of both are used"]
 
 
@@ -122,13 +122,13 @@ def _differing(
     told = []
     if seen - right:
         told.append(
-            f"contradiction in {key}: {guess} has {some(seen - right)}, which {known} does not "
-            "list; the latter is used"
+            f"contradiction in {key}: {guess} has {some(sorted(seen - right))}, which {known} "
+            "does not list; the latter is used"
         )
     if right - seen:
         told.append(
-            f"contradiction in {key}: {known} lists {some(right - seen)}, of which {guess} has "
-            "nothing; the former is used"
+            f"contradiction in {key}: {known} lists {some(sorted(right - seen))}, of which {guess} "
+            "has nothing; the former is used"
         )
     return told
 
@@ -142,8 +142,8 @@ def _counted(merged: dict[str, Any], added: dict[str, Any], place: str, new: str
             return [
                 (
                     f"contradiction in cluster.nodes: {guessing} has pods of {len(names)} nodes "
-                    f"({some(names)}), {counting} counts {count}; all {len(names)} are used: "
-                    "import the nodes of all pools"
+                    f"({some(sorted(names))}), {counting} counts {count}; all {len(names)} are "
+                    "used: import the nodes of all pools"
                 )
             ]
     return []
@@ -170,8 +170,9 @@ def _renamed(
     if len(names) > len(real):
         told.append(
             f"contradiction in cluster.nodes: {of_guess} has pods of {len(names)} nodes "
-            f"({some(used)}), {place} lists only {len(real)} ({some(set(real))}); the latter is "
-            "used, so that pods of several nodes share one: import the nodes of all pools"
+            f"({some(sorted(used))}), {place} lists only {len(real)} "
+            f"({some(sorted(set(real)))}); the latter is used, so that pods of several nodes share "
+            "one: import the nodes of all pools"
         )
     return [
         *told,

@@ -152,6 +152,20 @@ def read_text(path: str | Path) -> list[str]:
     return held
 
 
+def read_filled(path: str | Path, empty: str) -> list[str]:
+    """Return the lines of a text file that must hold something.
+
+    Raises
+    ------
+    InputError
+        As `read_text`; ``empty`` behind the file's name when it holds blanks only.
+    """
+    text = read_text(path)
+    if not any(line.strip() for line in text):
+        raise InputError(f"{named(path)}{empty}")
+    return text
+
+
 def _unpacked(path: str | Path) -> Iterator[bytes]:
     if str(path) == "-":
         if sys.stdin is None:

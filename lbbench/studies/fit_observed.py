@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from lbbench.errors import InputError, LbbenchError
+from lbbench.inputs.likely import log_or_flows
 from lbbench.inputs.source import STDIN, lines, named
 from lbbench.studies.run import Progress
 
@@ -73,22 +75,8 @@ def _kind_of(path: str) -> str:
     """Return what a file is by its first lines."""
     if named(path) == STDIN:
         return "counts"
-    from lbbench.inputs.access_log import line as access_log_line
-    from lbbench.inputs.conntrack import line as conntrack_line
-
-    logs = tables = seen = 0
-    for raw in lines(path):
-        if not raw.strip():
-            continue
-        logs += not isinstance(access_log_line.parse(raw), str)
-        entry = conntrack_line.parse(raw.decode("utf-8", "backslashreplace"))
-        tables += not isinstance(entry, str)
-        seen += 1
-        if seen == SNIFFED:
-            break
-    if not logs and not tables:
-        return "counts"
-    return "access-log" if logs >= tables else "conntrack"
+    written = (line for line in lines(path) if line.strip())
+    return log_or_flows(islice(written, SNIFFED)) or "counts"
 
 
 def _counts(path: str, group: str | None, _progress: Progress | None) -> list[Observed]:

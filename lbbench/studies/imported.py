@@ -20,9 +20,7 @@ from lbbench.studies.run import Engine, Progress, run
 TRIAL_REQUESTS = 100_000
 """Requests of the short run: well under a second once the balancer is compiled."""
 
-
 SHOWN = 4  # files that a message names
-
 
 MOST_MEMBERS = 500_000
 """Clients and URIs that the short run has at most: a run holds the address of every client."""
@@ -45,7 +43,7 @@ def read_input(
     *,
     into: Path | None = None,
     progress: Progress | None = None,
-    **chosen: str | None,
+    **chosen: str | int | None,
 ) -> Imported:
     """Return the scenario of ``paths``, merged with an earlier import, and checked.
 
@@ -129,13 +127,12 @@ def _access_log(
     paths: list[str],
     progress: Progress | None,
     backend: str | None = None,
-    concurrency: str | None = None,
+    concurrency: int | None = None,
 ) -> Imported:
     from lbbench.inputs.access_log.reader import read_access_log
     from lbbench.inputs.access_log.scenario import from_log
 
-    places = None if concurrency is None else int(concurrency)
-    return from_log(read_access_log(paths, progress), backend, places, progress)
+    return from_log(read_access_log(paths, progress), backend, concurrency, progress)
 
 
 def _kubernetes(paths: list[str], _progress: Progress | None, **chosen: str) -> Imported:

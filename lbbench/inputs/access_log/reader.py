@@ -27,6 +27,7 @@ from lbbench.inputs.access_log.line import (
 from lbbench.inputs.access_log.log import COLUMNS, AccessLog
 from lbbench.inputs.access_log.texts import Texts
 from lbbench.inputs.source import MOST_FOREIGN, STDIN, Skipped, lines, listed, named
+from lbbench.model.units import LONGEST_S
 
 Progress = Callable[[str, int, int | None], None]
 """Called as progress(what, bytes read, bytes in all or None when unknown)."""
@@ -34,7 +35,6 @@ Progress = Callable[[str, int, int | None], None]
 SHOWN = 10  # lines that cannot be read and are listed; all are counted
 REPORT_EVERY = 4096  # lines between two reports of progress
 NO_UPSTREAM = -1
-LONGEST_S = 1e9  # seconds, 30 years: no request takes so long
 NEVER = Moment(0, float("nan"), "")
 FAILED = (499, 502, 503, 504)
 """Statuses whose upstream time is no service time: client gone, refused, none there, timed out."""

@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lbbench.errors import InputError
 from lbbench.inputs.iptables.listing import Listing
-from lbbench.inputs.source import Place, Skipped, named, read_text
+from lbbench.inputs.source import Place, Skipped, named, read_filled
 
 LONG_NAMES = {
     "-s": "source",
@@ -112,9 +111,7 @@ def read_rules(path: str | Path) -> RuleText:
     InputError
         When the file cannot be read, is empty or binary.
     """
-    text = read_text(path)
-    if not any(line.strip() for line in text):
-        raise InputError(f"{named(path)}: is empty; write it with: sudo iptables-save > node.rules")
+    text = read_filled(path, ": is empty; write it with: sudo iptables-save > node.rules")
     return parse_rules(text, named(path))
 
 

@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lbbench.errors import InputError
 from lbbench.inputs.iptables.listing import count_of
-from lbbench.inputs.source import Place, Skipped, named, read_text
+from lbbench.inputs.source import Place, Skipped, named, read_filled
 
 PROTOCOLS = {"-t": "TCP", "-u": "UDP", "-f": "FWM", "--tcp-service": "TCP", "--udp-service": "UDP",
              "--fwmark-service": "FWM", "--sctp-service": "SCTP"}  # fmt: skip
@@ -76,9 +75,7 @@ def read_ipvs(path: str | Path) -> IpvsText:
     InputError
         When the file cannot be read, is empty or binary.
     """
-    text = read_text(path)
-    if not any(line.strip() for line in text):
-        raise InputError(f"{named(path)}:1: is empty; write it with: sudo ipvsadm -Ln > node.ipvs")
+    text = read_filled(path, ":1: is empty; write it with: sudo ipvsadm -Ln > node.ipvs")
     return parse_ipvs(text, named(path))
 
 

@@ -12,8 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lbbench.errors import InputError
-from lbbench.inputs.source import Place, Skipped, named, read_text
+from lbbench.inputs.source import Place, Skipped, named, read_filled
 
 BLOCKS = "chain|map|set|flowtable|counter|quota|limit|ct helper|ct timeout|secmark|synproxy"
 
@@ -65,11 +64,7 @@ def read_nft(path: str | Path) -> NftText:
     InputError
         When the file cannot be read, is empty or binary.
     """
-    text = read_text(path)
-    if not any(line.strip() for line in text):
-        raise InputError(
-            f"{named(path)}:1: is empty; write it with: sudo nft list ruleset > node.nft"
-        )
+    text = read_filled(path, ":1: is empty; write it with: sudo nft list ruleset > node.nft")
     return parse_nft(text, named(path))
 
 

@@ -18,9 +18,8 @@ from lbbench.inputs.imported import SCHEMA, UTILISATION, Imported, plain, put
 from lbbench.inputs.iptables.scenario import PLACEHOLDER
 from lbbench.inputs.nginx_conf.settings import client_keepalive, proxy, upstream_keepalive, workers
 from lbbench.inputs.nginx_conf.text import Directive, NginxText, read_nginx
-from lbbench.inputs.placement import place
+from lbbench.inputs.placement import place, with_port
 from lbbench.inputs.source import listed
-from lbbench.model.addresses import split_address
 
 LUA = ("balancer_by_lua_block", "balancer_by_lua_file")
 METHODS = {
@@ -170,7 +169,7 @@ def _servers(imported: Imported, text: NginxText, index: int) -> None:
             imported.skipped.append((text.path, item.line, f"server {address} is left out: {why}"))
             continue
         weight = next((flag[7:] for flag in item.args if flag.startswith("weight=")), "1")
-        known = _address(address)
+        known = with_port(address)
         if known is None:
             known = f"{PLACEHOLDER}{len(weights) % 250 + 1}:80"
             imported.notes.append(
@@ -196,17 +195,6 @@ def _servers(imported: Imported, text: NginxText, index: int) -> None:
             f"the servers have unequal weights ({shown}), which a scenario does not know: all get "
             "the same; lbbench fit takes such shares with --expected"
         )
-
-
-def _address(text: str) -> str | None:
-    """Return ``ip:port``, port 80 where none is given; None for a name."""
-    for written in (text, f"{text}:80"):
-        try:
-            split_address(written)
-        except ValueError:
-            continue
-        return written
-    return None
 
 
 def _includes(imported: Imported, texts: Sequence[NginxText]) -> None:

@@ -62,20 +62,20 @@ def span(metric: str, low: float, high: float, limit: float | None = None) -> st
 
     With as many digits as it takes that an end which differs from the limit does not read like it.
     """
-    if not metric.startswith("latency."):
-        low, high, by = 100.0 * low, 100.0 * high, None if limit is None else 100.0 * limit
-        if not _touches((low, high), by, "{:.3g}".format):
-            return f"{low:.3g}-{high:.3g} %"
-        return "-".join(_apart((low, high), by)) + " %"
-    scale, unit = next(
-        (pair for pair in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")) if high >= 0.9995 * pair[0]),
-        (1e-6, "us"),
-    )
-    ends = max(low, 0.0) / scale, high / scale
-    by = None if limit is None else limit / scale
-    if not _touches(ends, by, digits):
-        return f"{digits(ends[0])}-{digits(ends[1])} {unit}"
-    return "-".join(_apart(ends, by)) + f" {unit}"
+    ends: tuple[float, float]
+    if metric.startswith("latency."):
+        scale, unit = next(
+            (pair for pair in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")) if high >= 0.9995 * pair[0]),
+            (1e-6, "us"),
+        )
+        ends, write = (max(low, 0.0) / scale, high / scale), digits
+        by = None if limit is None else limit / scale
+    else:
+        unit, ends, write = "%", (100.0 * low, 100.0 * high), "{:.3g}".format
+        by = None if limit is None else 100.0 * limit
+    is_near = _touches(ends, by, write)
+    texts = _apart(ends, by) if is_near else [write(end) for end in ends]
+    return f"{'-'.join(texts)} {unit}"
 
 
 def _touches(ends: Sequence[float], limit: float | None, write: Callable[[float], str]) -> bool:
