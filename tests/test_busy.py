@@ -21,7 +21,7 @@ from lbbench.errors import BalancerError
 from lbbench.model.check import build
 
 FILE = Path(told.__file__).resolve()
-NAMES = ("OWN", "REPLICA", "SPLIT", "PODS", "PODS_REPLICA")
+NAMES = ("OWN", "REPLICA", "SPLIT", "SEES_REPLICA", "PODS", "PODS_REPLICA")
 EDGES = ("least_conn", f"{FILE}:OWN")
 
 

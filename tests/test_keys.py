@@ -11,10 +11,11 @@ import pytest
 
 from lbbench.core.hashes import RSS_KEY, flow_bytes, toeplitz, toeplitz_tables
 from lbbench.engines.hashkey import hash_key
-from lbbench.engines.keys import split_template, unknown_variables
+from lbbench.engines.keys import key_tables, split_template, unknown_variables
 from lbbench.engines.l4 import flow_hash
 from lbbench.engines.network import bridge_addresses, flow_tables, pod_networks
 from lbbench.engines.plan import make_plan
+from lbbench.errors import BalancerError
 from lbbench.model.check import build
 from lbbench.model.topology import topology
 
@@ -31,6 +32,28 @@ def test_templates_evaluate_as_the_original(case):
             request["vars"].get(text, "") if is_variable else text for is_variable, text in parts
         )
         assert found == request["key"]
+
+
+@pytest.mark.parametrize("template", ["a$request_uri?", "$remote_addr"])
+def test_a_balancer_makes_keys_of_its_own(template):
+    """A digest gets the whole text, every one once."""
+    plan = make_plan(scenario(template, "Local"))
+    texts = (
+        [f"a/k{i}?" for i in range(7)] if "uri" in template else plan.traffic.population.addresses
+    )
+    found = key_tables(
+        template, plan.traffic.population, plan.topology, local=True,
+        digest=lambda text: int.from_bytes(text, "little") % 2**61,
+    )["key_hash"]  # fmt: skip
+    assert found.tolist() == [int.from_bytes(t.encode(), "little") % 2**61 for t in texts]
+
+
+def test_a_digest_takes_one_variable():
+    """Two cannot be joined by it: the sentence says what to do."""
+    plan = make_plan(scenario("$request_uri", "Local"))
+    with pytest.raises(BalancerError, match="hashes one variable at a time; keep one of them"):
+        key_tables("$remote_addr$request_uri", plan.traffic.population, plan.topology,
+                   local=True, digest=len)  # fmt: skip
 
 
 def test_unknown_variables_are_named():

@@ -66,5 +66,6 @@ def checking(name: str, **how) -> Balancer:
 OWN = checking("told_own", scope="worker")
 REPLICA = checking("told_replica", scope="replica")
 SPLIT = checking("told_split", scope="replica", common=("known",))
+SEES_REPLICA = checking("told_sees_replica", scope="worker", sees="replica")
 PODS = checking("told_pods", scope="shared", sees="pods")
 PODS_REPLICA = checking("told_pods_replica", scope="replica", sees="pods", common=("known",))

@@ -143,6 +143,7 @@ AZURE_LB = Balancer(
     on_endpoints=on_endpoints,
     params=MappingProxyType({"mapping": "modulo", "table": TABLE}),
     scope="shared",
+    reads_busy=False,
     common=("salt", "weight"),
     independent=True,
     cost="O(1), rendezvous O(n)",

@@ -52,9 +52,10 @@ class Balancer:
     pick
         ``pick(state, rng, now, key, busy, tried) -> int``: position in the current endpoint list of
         this instance, -1 for none. ``rng`` is uint64[4], ``now`` seconds, ``key`` an int64 that
-        holds a uint32 hash (-1: none), ``busy`` int64[n] the attempts that this instance has
-        outstanding at each listed endpoint, ``tried`` int64[k] the positions where this request
-        failed already. ``n = len(busy)`` may be 0.
+        holds a uint32 hash, or what `digest` makes (-1: none), ``busy`` int64[n] the attempts that
+        are outstanding at each listed endpoint (see ``sees``), ``tried`` int64[k] the positions
+        where this request failed already. ``n = len(busy)`` may be 0. A node's kube-proxy gets the
+        connections that are open through the node as ``busy``, the client's address as ``key``.
     done
         ``done(state, endpoint, now, rtt, ok)``: an answer came back. ``endpoint`` is the endpoint
         *id*. None: the balancer takes no feedback.
@@ -70,11 +71,22 @@ class Balancer:
         before a pick, known ones too. All are 0 at first. kube-proxy's balancers are not told.
         A state ``"shared"`` by instances can be told only what is the same for all of them:
         ``sees`` must be ``"pods"``. None: the balancer keeps no order by it.
+    digest
+        ``digest(params) -> (text -> int)``: makes the key of a text (bytes) that the scenario's
+        ``hash_by`` gives; plain Python, called once per distinct text. None: its crc32.
+    hash_by
+        What is hashed whatever the scenario says, for instance ``"$remote_addr"``; "": its
+        ``hash_by``.
+    by_port
+        A kube-proxy's balancer whose key is 65536 x address + source port.
+    reads_busy
+        ``pick`` looks at ``busy``. Only for balancers of kube-proxy and of the load balancer: where
+        none does, layer 4 can be done for many connections at once.
     params
         The balancer's options with their defaults.
     sees
-        ``"own"``: ``busy`` holds this instance's outstanding attempts; ``"pods"``: the pods' true
-        number of requests in the system.
+        ``"own"``: ``busy`` holds this instance's outstanding attempts; ``"replica"``: those of all
+        workers of its replica; ``"pods"``: the pods' true number of requests in the system.
     scope
         Who shares one state: ``"worker"``, ``"replica"`` (all workers of one ingress replica),
         ``"shared"`` (a pure function of the endpoint list and either the key or the pods' true
@@ -109,7 +121,11 @@ class Balancer:
     on_endpoints: Callable[..., None] | None = None
     on_busy: Callable[..., None] | None = None
     params: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    sees: Literal["own", "pods"] = "own"
+    digest: Callable[[Mapping[str, Any]], Callable[[bytes], int]] | None = None
+    hash_by: str = ""
+    by_port: bool = False
+    reads_busy: bool = True
+    sees: Literal["own", "replica", "pods"] = "own"
     scope: Literal["worker", "replica", "shared", "node"] = "worker"
     common: tuple[str, ...] = ()
     accounts: Literal["last", "first"] = "last"
@@ -120,7 +136,7 @@ class Balancer:
     cost: str = "O(1)"
 
     def __post_init__(self) -> None:
-        if self.on_busy is not None and self.scope == "shared" and self.sees == "own":
+        if self.on_busy is not None and self.scope == "shared" and self.sees != "pods":
             raise BalancerError(
                 f"balancer {self.name}: on_busy with scope = shared needs sees = pods, because "
                 "what an instance has outstanding is its own; or use scope = worker or replica"
@@ -129,7 +145,7 @@ class Balancer:
     @property
     def follows_key(self) -> bool:
         """Whether the pick follows from the request's key and the endpoint list alone."""
-        return self.scope == "shared" and self.sees == "own" and not self.cookies
+        return self.scope == "shared" and self.sees != "pods" and not self.cookies
 
     def options(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters: the defaults overlaid with ``given``; unknown names are errors."""

@@ -336,6 +336,7 @@ IPTABLES = Balancer(
     shares=state_shares,
     params=MappingProxyType({"probability_format": FORMATS[0], "probabilities": None, **_AFFINITY}),
     scope="node",
+    reads_busy=False,
     independent=True,
     cost="O(n) rules, about n/2 draws",
 )
@@ -351,5 +352,6 @@ IPTABLES_NTH = Balancer(
     shares=state_shares,
     params=MappingProxyType(_AFFINITY),
     scope="node",
+    reads_busy=False,
     cost="O(n) rules",
 )

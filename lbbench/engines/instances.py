@@ -56,14 +56,15 @@ def seats(
         return Seats(
             own_of=each if views_differ else none,
             common_of=none,
-            busy_of=each,
+            busy_of=by_replica if balancer.sees == "replica" else each,
             rng_of=each,
             streams=worker_names,
             n_own=count if views_differ else 1,
             n_common=1,
             common=balancer.common if views_differ else (),
         )
-    return Seats(each, none, each, each, worker_names, count, 1, ())
+    busy_of = by_replica if balancer.sees == "replica" else each
+    return Seats(each, none, busy_of, each, worker_names, count, 1, ())
 
 
 def streams(seed: int, replication: int, stage: str, names: Sequence[str]) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from lbbench.engines.hashkey import BY_CLIENT, BY_KEY, BY_NODE, LITERAL
 from lbbench.engines.network import bridge_addresses
+from lbbench.errors import BalancerError
 from lbbench.model.topology import Topology
 from lbbench.model.trace import Population
 
@@ -50,13 +51,34 @@ def reads_keys(template: str) -> bool:
     return any(is_variable and text in URI for is_variable, text in split_template(template))
 
 
-def key_tables(template: str, people: Population, top: Topology, *, local: bool) -> dict[str, Any]:
-    """Return ``part_kind``, ``part_row``, ``text_start``, ``text_bytes`` and ``key_hash``."""
+def key_tables(
+    template: str,
+    people: Population,
+    top: Topology,
+    *,
+    local: bool,
+    digest: Callable[[bytes], int] | None = None,
+) -> dict[str, Any]:
+    """Return ``part_kind``, ``part_row``, ``text_start``, ``text_bytes`` and ``key_hash``.
+
+    ``digest`` makes the key of a text; without one it is the crc32.
+
+    Raises
+    ------
+    BalancerError
+        When several parts vary and there is a ``digest``, which cannot be continued over parts.
+    """
     parts = [_resolve(part, people, top, local=local) for part in split_template(template)]
     parts = [(kind, texts) for kind, texts in parts if kind != LITERAL or texts != [b""]]
     varying = [kind for kind, _ in parts if kind != LITERAL]
     if len(varying) <= 1:
-        return _packed([], [], _single(parts), varying or [LITERAL])
+        single = _single(parts) if digest is None else _digested(parts, digest)
+        return _packed([], [], single, varying or [LITERAL])
+    if digest is not None:
+        raise BalancerError(
+            f"stages.ingress.hash_by = {template}: this balancer hashes one variable at a time; "
+            "keep one of them"
+        )
     rows: list[bytes] = []
     first: list[int] = []
     for _, texts in parts:
@@ -128,6 +150,16 @@ def _single(parts: Sequence[tuple[int, Iterable[bytes]]]) -> np.ndarray:
             tail = next(iter(texts))
             crcs = [zlib.crc32(tail, crc) for crc in crcs]
     return np.array([head] if crcs is None else crcs, np.int64)
+
+
+def _digested(
+    parts: Sequence[tuple[int, Iterable[bytes]]], digest: Callable[[bytes], int]
+) -> np.ndarray:
+    """Return the balancer's own key of the whole template by index of its one varying part."""
+    whole: list[bytes] = [b""]
+    for _, texts in parts:
+        whole = [before + text for before in whole for text in texts]
+    return np.array([digest(text) for text in whole], np.int64)
 
 
 def _packed(

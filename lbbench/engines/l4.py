@@ -10,6 +10,8 @@ FIRST_PORT = 32768
 N_PORTS = 60999 - FIRST_PORT + 1  # Linux's default ephemeral range
 PORTS_PER_TARGET = 65535 - 1024 + 1  # source ports that MASQUERADE has towards one target
 
+PORTS_PER_ADDRESS = 65536
+
 U1 = np.uint64(1)
 U7 = np.uint64(7)
 U8 = np.uint64(8)
@@ -47,6 +49,16 @@ def flow_hash(base: int, ports: np.ndarray, port: int) -> int:
     distribution mode leaves ports out).
     """
     return base ^ ports[0, (port >> 8) & BYTE] ^ ports[1, port & BYTE]
+
+
+def node_key(number: int, port: int, by_port: int) -> int:
+    """Return what kube-proxy's balancer goes by.
+
+    That is the client's address, or with ``by_port`` 65536 times it plus the source port.
+    """
+    if by_port == 1:
+        return number * PORTS_PER_ADDRESS + port
+    return number
 
 
 def worker_of(salt: np.uint64, source: int, port: int, workers: int) -> int:

@@ -78,7 +78,7 @@ def layout_of(life: Life, *, ingress: bool) -> Layout:
 
 def named(items: Iterable[Any]) -> tuple[Endpoint, ...]:
     """Return the endpoints that a balancer's `state` is made of."""
-    return tuple(Endpoint(item.address) for item in items)
+    return tuple(Endpoint(item.address, getattr(item, "weight", 1)) for item in items)
 
 
 def view_lists(layout: Layout, places: Seats, backends: int) -> list[np.ndarray]:

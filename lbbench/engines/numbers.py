@@ -13,7 +13,12 @@ from lbbench.traffic.generate import Traffic
 
 
 def numbers_of(
-    scenario: Scenario, traffic: Traffic, pod: Balancer, options: Mapping[str, Any]
+    scenario: Scenario,
+    traffic: Traffic,
+    node: Balancer,
+    pod: Balancer,
+    options: Mapping[str, Any],
+    template: str,
 ) -> dict[str, Any]:
     """Return the fields of `Facts` that are one number."""
     ingress = scenario.stages.ingress
@@ -34,6 +39,7 @@ def numbers_of(
         "sees_pods": int(pod.sees == "pods"),
         "ms_clock": int(pod.clock == "ms"),
         "first_counts": int(pod.accounts == "first"),
+        "by_port": int(node.by_port),
         "shared": int(scenario.cluster.pod.discipline == "ps"),
         "keepalive": ingress.keepalive.upstream if on_ingress else 0,
         "keepalive_requests": ingress.keepalive.upstream_requests,
@@ -57,16 +63,15 @@ def numbers_of(
         "n_requests": int(traffic.n_requests or 0),
         "users": traffic.users.count if traffic.users is not None else 0,
         "chained": int(connections.gap is not None and traffic.users is None),
-        "by_key": int(traffic.population.n_sessions == 0 and _hashes_keys(scenario, pod)),
+        "by_key": int(traffic.population.n_sessions == 0 and _hashes_keys(scenario, pod, template)),
         "quota": float(cfs.quota) if cfs else 0.0,
         "period": float(cfs.period) if cfs else 1.0,
     }
 
 
-def _hashes_keys(scenario: Scenario, pod: Balancer) -> bool:
+def _hashes_keys(scenario: Scenario, pod: Balancer, template: str) -> bool:
     """Tell whether the L7 balancer's pick follows from the request's key."""
-    by_key = "$request_uri" in scenario.stages.ingress.hash_by
-    return scenario.path == "ingress" and pod.follows_key and by_key
+    return scenario.path == "ingress" and pod.follows_key and "$request_uri" in template
 
 
 def _seconds(value: object) -> float:

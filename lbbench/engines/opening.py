@@ -9,7 +9,7 @@ from lbbench.engines.busy import tell_load_balancer
 from lbbench.engines.condition import door_of, is_cut_off, is_down
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import CLIENT, SYN_TIMER, TIMER, event_order
-from lbbench.engines.l4 import PORTS_PER_TARGET, flow_hash, worker_of
+from lbbench.engines.l4 import PORTS_PER_TARGET, flow_hash, node_key, worker_of
 from lbbench.engines.parts import INGRESS, azure_at, azure_pick, node_at, node_pick
 from lbbench.engines.pods import plan_event, plan_order
 from lbbench.engines.recording import count_dead
@@ -61,7 +61,7 @@ def send_syn(  # noqa: C901  (the ways in which a SYN ends)
     if conn.node != node or conn.target < 0 or conn.node_boot != w.host[node].boot:
         conn.node = node
         conn.node_boot = w.host[node].boot
-        conn.target = _pick_target(w, s, node, address.number, now)
+        conn.target = _pick_target(w, s, node, node_key(address.number, conn.port, f.by_port), now)
     if conn.target < 0:
         if w.lists.node_seen[node].drops:
             return _lost(c, conn.syns)
@@ -120,13 +120,13 @@ def _pick_node(w: World, s: States, key: int, now: float) -> int:
     return w.lists.azure[0, place] if place >= 0 else NOBODY
 
 
-def _pick_target(w: World, s: States, node: int, source: int, now: float) -> int:
-    """Let a node's rules pick a target for a source address; -1 when they have none."""
+def _pick_target(w: World, s: States, node: int, key: int, now: float) -> int:
+    """Let a node's rules pick a target for a connection; -1 when they have none."""
     n = w.lists.node_seen[node].n
     see_busy(w, w.node_busy[node], w.lists.node[node], n)
     busy = w.node_busy[node] if n == w.lists.node.shape[1] else w.busy_seen[:n]
     nothing = w.tried_seen[:0]
-    place = node_pick(hold(node_at(s.node, node, 0)), s.node_rng[node], now, source, busy, nothing)
+    place = node_pick(hold(node_at(s.node, node, 0)), s.node_rng[node], now, key, busy, nothing)
     return w.lists.node[node, place] if place >= 0 else NOBODY
 
 

@@ -15,7 +15,7 @@ from lbbench.engines.keys import key_tables, reads_keys
 from lbbench.engines.layout import Layout, layout_of, lists_of, named, script_for, view_lists
 from lbbench.engines.network import flow_tables, hop_rtts, node_table
 from lbbench.engines.numbers import numbers_of
-from lbbench.engines.stages import azure_stage, ingress_stage, node_stage
+from lbbench.engines.stages import azure_stage, hash_template, ingress_stage, node_stage
 from lbbench.engines.tables import POD, VIEW_OF, WORKER, table
 from lbbench.engines.timeline import Life, life_of
 from lbbench.engines.world import Facts, Lists, States
@@ -64,15 +64,16 @@ def make_plan(scenario: Scenario, *, replication: int = 0, keys: bool = True) ->
         When a balancer is unknown, or when the engines cannot do what the scenario asks.
     """
     ingress = scenario.path == "ingress"
-    keys = keys or (ingress and reads_keys(scenario.stages.ingress.hash_by))
+    azure, azure_options = azure_stage(scenario)
+    node, node_options = node_stage(scenario)
+    pod, pod_options = ingress_stage(scenario)
+    template = hash_template(scenario, pod)
+    keys = keys or (ingress and reads_keys(template))
     traffic = Traffic(scenario, replication=replication, keys=keys)
     horizon = _horizon(traffic) * (1.0 if traffic.duration else 2.0) + float(scenario.run.drain)
     life = life_of(scenario, topology(scenario), replication=replication, horizon=horizon)
     top = life.topology
     layout = layout_of(life, ingress=ingress)
-    azure, azure_options = azure_stage(scenario)
-    node, node_options = node_stage(scenario)
-    pod, pod_options = ingress_stage(scenario)
     canary = scenario.stages.ingress.canary
     backends = 1 if isinstance(canary, str) else 2
     workers = top.workers_per_replica
@@ -113,17 +114,18 @@ def make_plan(scenario: Scenario, *, replication: int = 0, keys: bool = True) ->
     people = traffic.population
     users = traffic.users
     facts = Facts(
-        **numbers_of(scenario, traffic, pod, pod_options),
+        **numbers_of(scenario, traffic, node, pod, pod_options, template),
         backends=backends,
         target_node=layout.target_node,
         pod=_pods(scenario, layout),
         **flow_tables(people.addresses, top.vip, scenario.stages.azure_lb.distribution, seed),
         node=node_table(top),
         **key_tables(
-            scenario.stages.ingress.hash_by,
+            template,
             people,
             top,
             local=scenario.stages.kube_proxy.external_traffic_policy == "Local",
+            digest=pod.digest(pod_options) if pod.digest else None,
         ),
         worker=_workers(places, layout, workers, backends),
         replica_workers=workers if layout.replicas else 1,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lbbench.engines.events import CLIENT, IDLE_TIMER, SEND, SYN_TIMER, TIMER
-from lbbench.engines.l4 import PORTS_PER_TARGET, flow_hash, source_port, worker_of
+from lbbench.engines.l4 import PORTS_PER_TARGET, flow_hash, node_key, source_port, worker_of
 from lbbench.engines.opening import CONNECTED, DROPPED, REFUSED, next_syn
 from lbbench.engines.plan import Plan
 from lbbench.engines.recording import count_dead
@@ -124,7 +124,7 @@ class Lines:
         tracked = conn.node == node and conn.node_boot == cluster.boots[node]
         if not tracked or conn.target < 0:  # else conntrack knows the connection
             conn.node, conn.node_boot = node, cluster.boots[node]
-            conn.target = self._pick_target(node, source)
+            conn.target = self._pick_target(node, node_key(source, conn.port, f.by_port))
         if conn.target < 0:
             if cluster.rules[node].drops:
                 return self._lost(request, conn, CONNECT_TIMEOUT)
@@ -182,14 +182,14 @@ class Lines:
         )
         return int(lb.listed[place]) if place >= 0 else -1
 
-    def _pick_target(self, node: int, source: int) -> int:
-        """Let a node's rules pick a target for a source address; -1 when they have none."""
+    def _pick_target(self, node: int, key: int) -> int:
+        """Let a node's rules pick a target for a connection; -1 when they have none."""
         cluster, rules = self.cluster, self.cluster.rules[node]
         place = self.plan.node.pick(
             cluster.node_state(node),
             cluster.node_rng[node],
             self.calendar.now,
-            source,
+            key,
             rules.busy(self.node_busy[node]),
             NO_TRIES,
         )

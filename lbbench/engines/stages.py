@@ -96,6 +96,11 @@ def ingress_stage(scenario: Scenario) -> tuple[Balancer, dict[str, Any]]:
     return balancer, options
 
 
+def hash_template(scenario: Scenario, pod: Balancer) -> str:
+    """Return what the ingress hashes: the balancer's own template, else the scenario's."""
+    return pod.hash_by or scenario.stages.ingress.hash_by
+
+
 def _find(scenario: Scenario, name: str, place: str) -> Balancer:
     try:
         return find(name, scenario.folder)

@@ -45,6 +45,7 @@ class Facts(NamedTuple):
     ms_clock: int  # 1: the L7 balancer reads nginx's millisecond clock
     first_counts: int  # 1: `done` hears of a request's first attempt, 0: of its last
     shared: int  # 1: pods share their cores, 0: FIFO
+    by_port: int  # 1: kube-proxy's key holds the source port
     records: int  # 1: keep one row per request
     keepalive: int  # places of the upstream keep-alive cache, 0: off
     keepalive_requests: int  # requests per upstream connection

@@ -44,6 +44,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "address": "ip:port, the text that hash rings and rule orders see",
         "speed": "work per second relative to a usual pod; without it cluster.pod.speed",
         "concurrency": "requests in service at once; without it cluster.pod.concurrency",
+        "weight": "its share beside the others', for balancers that have weights",
     },
     "Replica": {
         "name": "what tables call it",

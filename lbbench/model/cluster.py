@@ -48,6 +48,7 @@ class Pod(Part):
     address: Address | None = None
     speed: Positive | None = None
     concurrency: SmallCount | None = None
+    weight: SmallCount = 1
 
 
 class Replica(Part):

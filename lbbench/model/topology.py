@@ -33,6 +33,7 @@ class PodInfo:
     address: str  # IP:port
     speed: float
     concurrency: int
+    weight: int = 1  # what balancers with weights go by
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,7 @@ def _pods(cluster: Cluster, nodes: Sequence[str], free: FreeAddresses) -> tuple[
             address=pod.address or free.take(node, POD_PORT),
             speed=spec.speed if pod.speed is None else pod.speed,
             concurrency=spec.concurrency if pod.concurrency is None else pod.concurrency,
+            weight=pod.weight,
         )
         for pod, node in zip(given, _places(cluster, fixed, len(nodes)), strict=True)
     )

@@ -224,10 +224,11 @@ def _engine(name: Engine) -> Callable[..., Outcome]:
 def notes_of(plan: Plan) -> list[str]:
     """Return what the user should know about the traffic and the plan."""
     from lbbench.engines.keys import unknown_variables
+    from lbbench.engines.stages import hash_template
 
     notes = list(plan.traffic.notes)
     if plan.scenario.path == "ingress":
-        unknown = unknown_variables(plan.scenario.stages.ingress.hash_by)
+        unknown = unknown_variables(hash_template(plan.scenario, plan.pod))
         if unknown:
             notes.append(
                 f"stages.ingress.hash_by: {', '.join(unknown)} is not simulated and counts as "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lbbench.engines.counters import Counters
+from lbbench.engines.l4 import node_key
 from lbbench.engines.parts import INGRESS
 from lbbench.engines.steady.counting import arrive
 from lbbench.engines.steady.opening import pick_node, pick_port, pick_target, worker_for
@@ -34,8 +35,8 @@ def open_batch(
             place.node = pick_node(f, lists, w, s, place.where, place.port, block.arrival[row + k])
     for k in range(end - row):
         place = lot[k]
-        address = f.address[place.where].number
-        place.target = pick_target(lists, w, s, place.node, address, block.arrival[row + k])
+        key = node_key(f.address[place.where].number, place.port, f.by_port)
+        place.target = pick_target(lists, w, s, place.node, key, block.arrival[row + k])
     for k in range(end - row):
         _come(f, w, c, block, row + k, lot[k].node, lot[k].target, lot[k].port, lot[k].where)
 

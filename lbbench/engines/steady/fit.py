@@ -39,7 +39,7 @@ def _nobody(plan: Plan) -> bool:
 
 def _looks_at_layer_4(plan: Plan) -> bool:
     """Tell whether a balancer of layer 4 may look at how many connections are open."""
-    return any(registry().get(item.name) is not item or item.level != "l4"
+    return any(registry().get(item.name) is not item or item.level != "l4" or item.reads_busy
                for item in (plan.azure, plan.node))  # fmt: skip
 
 

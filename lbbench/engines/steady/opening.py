@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lbbench.engines.counters import Counters
-from lbbench.engines.l4 import flow_hash, source_port, worker_of
+from lbbench.engines.l4 import flow_hash, node_key, source_port, worker_of
 from lbbench.engines.parts import INGRESS, azure_at, azure_pick, node_at, node_pick
 from lbbench.engines.steady.ports import open_port
 from lbbench.engines.steady.slots import stray
@@ -33,11 +33,11 @@ def pick_node(
     return lists.azure[0, place]
 
 
-def pick_target(lists: Lists, w: Steady, s: States, node: int, source: int, now: float) -> int:
-    """Let a node's rules pick a target for a source address."""
+def pick_target(lists: Lists, w: Steady, s: States, node: int, key: int, now: float) -> int:
+    """Let a node's rules pick a target for a connection."""
     unseen = w.unseen[: lists.node_seen[node].n]
     state = node_at(s.node, node, 0)
-    place = node_pick(state, s.node_rng[node], now, source, unseen, w.unseen[:0])
+    place = node_pick(state, s.node_rng[node], now, key, unseen, w.unseen[:0])
     if place < 0:
         stray(w)
         place = 0
@@ -64,7 +64,7 @@ def open_connection(
     node = request.given_node + 0
     if node < 0:
         node = pick_node(f, lists, w, s, where, port, now)
-    target = pick_target(lists, w, s, node, f.address[where].number, now)
+    target = pick_target(lists, w, s, node, node_key(f.address[where].number, port, f.by_port), now)
     request.rtt = f.client_rtt + f.hop_rtt[node, f.target_node[target]]
     request.node = node
     request.target = target

@@ -83,7 +83,7 @@ def is_clockwork(scenario: Scenario) -> bool:
 def _is_certain(plan: Plan) -> bool:
     """Tell whether the shares of the pods follow from rules and keys alone."""
     if plan.scenario.path == "service":
-        return plan.node.on_busy is None and plan.scenario.traffic.connections.gap is None
+        return not plan.node.reads_busy and plan.scenario.traffic.connections.gap is None
     return plan.pod.name in EQUAL or plan.pod.follows_key
 
 
