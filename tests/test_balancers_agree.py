@@ -27,7 +27,7 @@ def drawn_scenarios(*, timeline: bool):
     weights = st.lists(st.integers(1, 5), min_size=6, max_size=6)
     return st.booleans().flatmap(
         lambda grid: st.tuples(
-            st.just(grid), scenarios(grid=grid, timeline=timeline, requests=80), weights
+            st.just(grid), scenarios(grid=grid, timeline=timeline, requests=60), weights
         )
     )
 
@@ -58,7 +58,7 @@ def agree(data: dict, *, grid: bool, block: int = 7) -> None:
 
 
 @pytest.mark.parametrize("name", L7)
-@settings(max_examples=6, **QUIET)
+@settings(max_examples=3, **QUIET)
 @given(drawn=drawn_scenarios(timeline=True))
 def test_every_balancer_is_the_same_in_both_engines(name, drawn):
     """With weights, ties, retries and all that happens to a cluster."""
@@ -67,7 +67,7 @@ def test_every_balancer_is_the_same_in_both_engines(name, drawn):
 
 
 @pytest.mark.parametrize("stage", MODES, ids=[" ".join(stage.values()) for stage in MODES])
-@settings(max_examples=6, **QUIET)
+@settings(max_examples=3, **QUIET)
 @given(drawn=drawn_scenarios(timeline=True))
 def test_every_mode_of_kube_proxy_is_the_same_in_both_engines(stage, drawn):
     """With and without affinity, both paths."""

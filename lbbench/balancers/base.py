@@ -77,6 +77,8 @@ class Balancer:
     hash_by
         What is hashed whatever the scenario says, for instance ``"$remote_addr"``; "": its
         ``hash_by``.
+    hashes
+        While nothing fails, a pick follows from the key and the list alone, whatever the scope.
     by_port
         A kube-proxy's balancer whose key is 65536 x address + source port.
     reads_busy
@@ -123,6 +125,7 @@ class Balancer:
     params: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     digest: Callable[[Mapping[str, Any]], Callable[[bytes], int]] | None = None
     hash_by: str = ""
+    hashes: bool = False
     by_port: bool = False
     reads_busy: bool = True
     sees: Literal["own", "replica", "pods"] = "own"
@@ -145,7 +148,8 @@ class Balancer:
     @property
     def follows_key(self) -> bool:
         """Whether the pick follows from the request's key and the endpoint list alone."""
-        return self.scope == "shared" and self.sees != "pods" and not self.cookies
+        by_list = self.scope == "shared" and self.sees != "pods" and not self.cookies
+        return by_list or self.hashes
 
     def options(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters: the defaults overlaid with ``given``; unknown names are errors."""

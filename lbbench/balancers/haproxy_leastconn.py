@@ -10,8 +10,8 @@ count together.
 
 Deviations: from 3.2 on HAProxy keeps several lists per key and takes one of them at random, to
 spare locks; here there is one. ``maxconn`` and its queue, ``slowstart`` and health checks are not
-modelled. Retries: see `lbbench.balancers.haproxy_servers`. Units: attempts. Cost per pick: O(n), in
-the original O(log n).
+modelled. Retries: see `lbbench.balancers.haproxy_servers`. Units: attempts. Cost per pick: O(1), a
+change of what is in flight O(log n).
 """
 
 from __future__ import annotations
@@ -23,21 +23,32 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lbbench.balancers.base import Balancer, Endpoint
-from lbbench.balancers.haproxy_servers import last_failed, redispatch_of
-
-HIGHEST_WEIGHT = 4096  # SRV_EWGHT_MAX
-WEIGHT_SCALE = 16  # BE_WEIGHT_SCALE
+from lbbench.balancers.haproxy_servers import (
+    HIGHEST_WEIGHT,
+    NOBODY,
+    WEIGHT_SCALE,
+    last_failed,
+    redispatch_of,
+    server_weights,
+)
+from lbbench.core.queues import NOWHERE, empty_queues, first_of, put_in, second_of, take_out
 
 
 class Leastconn(NamedTuple):
-    """The tree of one process as keys with their age; E endpoints exist in the run."""
+    """The tree of one process; E endpoints exist in the run."""
 
     redispatch: np.ndarray  # int64[1] 1: a retry leaves out the server that failed
-    clock: np.ndarray  # int64[1] how often a server was put into the tree
+    place: np.ndarray  # int64[E] by id: position in the list, of those listed
     ids: np.ndarray  # int64[E] endpoint ids by position; n are in use
     weight: np.ndarray  # int64[E] by id
-    level: np.ndarray  # int64[E] by id: key
-    since: np.ndarray  # int64[E] by id: when it was put in, by `clock`
+    level: np.ndarray  # int64[E] by id: key, listed or not
+    size: np.ndarray  # int64[1] the tree: see `lbbench.core.queues`
+    heap: np.ndarray  # int64[1, E]
+    queue: np.ndarray  # int64[E]
+    seat: np.ndarray  # int64[E]
+    key: np.ndarray  # int64[E]
+    turn: np.ndarray  # int64[E]
+    turns: np.ndarray  # int64[1]
 
 
 def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> Leastconn:
@@ -46,16 +57,16 @@ def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> Leastconn
     Raises
     ------
     BalancerError
-        When ``redispatch`` is neither true nor false.
+        When ``redispatch`` is neither true nor false, or a weight is above HAProxy's 256.
     """
     n = len(endpoints)
     return Leastconn(
         redispatch=np.array([redispatch_of("haproxy_leastconn", params)], np.int64),
-        clock=np.zeros(1, np.int64),
+        place=np.zeros(n, np.int64),
         ids=np.zeros(n, np.int64),
-        weight=np.array([item.weight for item in endpoints], np.int64),
+        weight=np.array(server_weights("haproxy_leastconn", endpoints), np.int64),
         level=np.zeros(n, np.int64),
-        since=np.zeros(n, np.int64),
+        **empty_queues(1, n),
     )
 
 
@@ -67,10 +78,17 @@ def on_endpoints(
     for k in range(len(new)):
         server = new[k]
         state.ids[k] = server
+        state.place[server] = k
         while at < len(old) and old[at] < server:  # lists are in order of the ids
+            take_out(state, old[at])
             at += 1
-        if at == len(old) or old[at] != server:
-            _put_in(state, server)
+        if at < len(old) and old[at] == server:
+            at += 1
+        else:
+            put_in(state, 0, server, state.level[server])
+    while at < len(old):
+        take_out(state, old[at])
+        at += 1
 
 
 def on_busy(state: Leastconn, endpoint: int, busy: int) -> None:
@@ -81,12 +99,8 @@ def on_busy(state: Leastconn, endpoint: int, busy: int) -> None:
         level = (busy + 1) * HIGHEST_WEIGHT // eweight
     if level != state.level[endpoint]:
         state.level[endpoint] = level
-        _put_in(state, endpoint)
-
-
-def _put_in(state: Leastconn, server: int) -> None:
-    state.clock[0] += 1
-    state.since[server] = state.clock[0]
+        if state.queue[endpoint] != NOWHERE:
+            put_in(state, 0, endpoint, level)
 
 
 def pick(
@@ -99,23 +113,15 @@ def pick(
 ) -> int:
     """Return the position of the server that comes first in the tree, -1 without servers."""
     n = len(busy)
+    if n == 0:
+        return NOBODY
     failed = last_failed(tried)
-    if failed >= 0 and (state.redispatch[0] == 0 or n == 1):
+    if failed != NOBODY and (state.redispatch[0] == 0 or n == 1):
         return failed
-    best = -1
-    for place in range(n):
-        if place != failed and (best < 0 or _is_before(state, place, best)):
-            best = place
-    return best
-
-
-def _is_before(state: Leastconn, place: int, other: int) -> bool:
-    """Tell whether the server at one position stands before that at another."""
-    one = state.ids[place]
-    two = state.ids[other]
-    if state.level[one] != state.level[two]:
-        return bool(state.level[one] < state.level[two])
-    return bool(state.since[one] < state.since[two])
+    best = first_of(state, 0)
+    if failed != NOBODY and state.ids[failed] == best:
+        best = second_of(state, 0)
+    return state.place[best]
 
 
 HAPROXY_LEASTCONN = Balancer(
@@ -129,5 +135,5 @@ HAPROXY_LEASTCONN = Balancer(
     on_busy=on_busy,
     params=MappingProxyType({"redispatch": False}),
     scope="replica",
-    cost="O(n)",
+    cost="O(log n)",
 )

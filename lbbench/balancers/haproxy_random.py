@@ -28,7 +28,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lbbench.balancers.base import Balancer, Endpoint
-from lbbench.balancers.haproxy_servers import NOBODY, last_failed, redispatch_of, server_numbers
+from lbbench.balancers.haproxy_servers import (
+    NOBODY,
+    last_failed,
+    redispatch_of,
+    server_numbers,
+    server_weights,
+)
 from lbbench.core.nearest import nearest, tree_points
 from lbbench.core.rings import points_kept
 from lbbench.core.rng import uniform
@@ -63,14 +69,14 @@ def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> RandomDra
     ------
     BalancerError
         When ``draws`` is no whole number from 1, ``ties`` neither ``later`` nor ``session_rate``,
-        ``redispatch`` neither true nor false.
+        ``redispatch`` neither true nor false, or a weight is above HAProxy's 256.
     """
     draws, ties = params["draws"], params["ties"]
     if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
         raise BalancerError(f"haproxy_random: draws = {draws}: must be a whole number, 1 or more")
     if ties not in {"later", "session_rate"}:
         raise BalancerError(f"haproxy_random: ties = {ties}: must be later or session_rate")
-    weights = [item.weight for item in endpoints]
+    weights = server_weights("haproxy_random", endpoints)
     all_hash, all_owner = tree_points(server_numbers(endpoints), weights)
     n = len(endpoints)
     again = redispatch_of("haproxy_random", params)

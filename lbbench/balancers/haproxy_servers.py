@@ -20,6 +20,9 @@ from lbbench.errors import BalancerError
 from lbbench.model.natural import natural
 
 NOBODY = -1
+HIGHEST_WEIGHT = 4096  # SRV_EWGHT_MAX
+WEIGHT_SCALE = 16  # BE_WEIGHT_SCALE
+MOST_WEIGHT = 256  # of a server in the configuration
 
 
 def server_numbers(endpoints: Sequence[Endpoint]) -> list[int]:
@@ -29,6 +32,23 @@ def server_numbers(endpoints: Sequence[Endpoint]) -> list[int]:
     for rank, k in enumerate(in_order):
         number[k] = rank + 1
     return number
+
+
+def server_weights(name: str, endpoints: Sequence[Endpoint]) -> list[int]:
+    """Return the weights of the servers.
+
+    Raises
+    ------
+    BalancerError
+        When one is above 256, which HAProxy does not take.
+    """
+    for item in endpoints:
+        if item.weight > MOST_WEIGHT:
+            raise BalancerError(
+                f"{name}: {item.address} has the weight {item.weight}: HAProxy takes 1 to "
+                f"{MOST_WEIGHT}; divide all weights by the same number"
+            )
+    return [item.weight for item in endpoints]
 
 
 def redispatch_of(name: str, params: Mapping[str, Any]) -> int:

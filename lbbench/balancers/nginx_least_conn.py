@@ -6,8 +6,8 @@ outstanding at the peer; among the tied, smooth weighted round robin decides. Pe
 request has failed, and those out of use after failures (passive health: ``max_fails``,
 ``fail_timeout``), are left out; when none is left the request gets an error. Nothing is drawn.
 
-Every worker counts for itself, as nginx does without ``zone``. With ``zone`` all workers of one
-nginx count together: a scenario with one worker per replica is that.
+Every worker counts for itself, as nginx does without ``zone``. ``nginx_least_conn_zone`` is
+nginx with it: all workers of a replica count together.
 
 Deviations: see `lbbench.balancers.nginx_peers`. Units: attempts; times in whole seconds. Cost per
 pick: two walks over the list, O(n).
@@ -16,6 +16,7 @@ pick: two walks over the list, O(n).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -104,4 +105,11 @@ NGINX_LEAST_CONN = Balancer(
     scope="worker",
     clock="ms",
     cost="O(n)",
+)
+
+NGINX_LEAST_CONN_ZONE = replace(
+    NGINX_LEAST_CONN,
+    name="nginx_least_conn_zone",
+    summary="nginx's least_conn with `zone`: fewest outstanding in this replica",
+    scope="replica",
 )

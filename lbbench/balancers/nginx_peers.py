@@ -43,6 +43,30 @@ class Peers(NamedTuple):
     checked: np.ndarray  # int64[E] second from which fail_timeout runs
 
 
+class RingPeers(NamedTuple):
+    """One worker's peers, and their ring of M points."""
+
+    rule: np.ndarray
+    total: np.ndarray
+    ids: np.ndarray
+    weight: np.ndarray
+    effective: np.ndarray
+    current: np.ndarray
+    fails: np.ndarray
+    accessed: np.ndarray
+    checked: np.ndarray
+    all_hash: np.ndarray  # uint32[M] ascending, of all that ever exist
+    all_owner: np.ndarray  # int64[M] endpoint ids
+    hashes: np.ndarray  # uint32[M + 4] ascending, of the listed ones
+    owners: np.ndarray  # int32[M] positions
+    guide: np.ndarray  # int32[M / 2] of the listed ones
+    seat: np.ndarray  # int64[E] scratch, -1 between changes
+    points: np.ndarray  # int64[1] points in use
+
+
+AnyPeers = Peers | RingPeers
+
+
 def peers(name: str, params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> Peers:
     """Return a worker's peers before it has a list.
 
@@ -78,7 +102,7 @@ def peers(name: str, params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -
 
 
 def on_endpoints(
-    state: Peers, _rng: np.ndarray, old: np.ndarray, new: np.ndarray, _now: float
+    state: AnyPeers, _rng: np.ndarray, old: np.ndarray, new: np.ndarray, _now: float
 ) -> None:
     """Begin anew with the peers ``new``; the same list as ``old`` changes nothing."""
     same = len(old) == len(new)
@@ -98,13 +122,13 @@ def on_endpoints(
         state.checked[peer] = 0
 
 
-def done(state: Peers, endpoint: int, _now: float, _rtt: float, ok: bool) -> None:  # noqa: FBT001
+def done(state: AnyPeers, endpoint: int, _now: float, _rtt: float, ok: bool) -> None:  # noqa: FBT001
     """Forget the failures of a peer that has answered since its last trial began."""
     if ok and state.accessed[endpoint] < state.checked[endpoint]:
         state.fails[endpoint] = 0
 
 
-def note_failure(state: Peers, tried: np.ndarray, second: int) -> None:
+def note_failure(state: AnyPeers, tried: np.ndarray, second: int) -> None:
     """Count the failure that made the request come back, if it has failed before."""
     if len(tried) == 0:
         return
@@ -117,7 +141,22 @@ def note_failure(state: Peers, tried: np.ndarray, second: int) -> None:
         state.effective[peer] = max(state.effective[peer] - lost, 0)
 
 
-def is_usable(state: Peers, place: int, tried: np.ndarray, second: int) -> bool:
+def place_of(state: AnyPeers, number: int, n: int) -> int:
+    """Return the position among ``n`` of the peer whose range of weights holds a number.
+
+    The ranges lie side by side in list order; a number from their sum on begins again.
+    """
+    left = number % state.total[0]
+    if state.total[0] == n:  # all weigh 1
+        return int(left)
+    place = 0
+    while left >= state.weight[state.ids[place]]:
+        left -= state.weight[state.ids[place]]
+        place += 1
+    return place
+
+
+def is_usable(state: AnyPeers, place: int, tried: np.ndarray, second: int) -> bool:
     """Tell whether the peer at a position may be picked for this request."""
     if is_tried(tried, place):
         return False
@@ -129,21 +168,21 @@ def is_usable(state: Peers, place: int, tried: np.ndarray, second: int) -> bool:
     return not is_out
 
 
-def compare(state: Peers, busy: np.ndarray, place: int, other: int) -> int:
+def compare(state: AnyPeers, busy: np.ndarray, place: int, other: int) -> int:
     """Return conns_i w_j - conns_j w_i of the peers at two positions."""
     weight = state.weight[state.ids[place]]
     other_weight = state.weight[state.ids[other]]
     return busy[place] * other_weight - busy[other] * weight
 
 
-def begin_trial(state: Peers, place: int, second: int) -> None:
+def begin_trial(state: AnyPeers, place: int, second: int) -> None:
     """Let ``fail_timeout`` of a picked peer run anew when it has run out."""
     peer = state.ids[place]
     if second - state.checked[peer] > state.rule[1]:
         state.checked[peer] = second
 
 
-def take_turn(state: Peers, place: int, best: int) -> int:
+def take_turn(state: AnyPeers, place: int, best: int) -> int:
     """Give one peer its turn of smooth round robin; return the better of it and ``best``.
 
     Its running weight rises by the effective one, which recovers by 1; the first highest wins.
@@ -157,7 +196,7 @@ def take_turn(state: Peers, place: int, best: int) -> int:
     return best
 
 
-def smooth_round_robin(state: Peers, n: int, tried: np.ndarray, second: int) -> int:
+def smooth_round_robin(state: AnyPeers, n: int, tried: np.ndarray, second: int) -> int:
     """Return the position of the next peer of nginx's default balancer, -1 when none is usable."""
     best = NONE
     total = 0

@@ -7,8 +7,8 @@ is kept only if conns_2 w_1 > conns_1 w_2, so a tie goes to the second. Conns ar
 this worker has outstanding at the peer. After more than 20 draws thrown away, and with one peer
 only, smooth weighted round robin decides, among two usable peers as among many.
 
-Every worker counts for itself, as nginx does without ``zone``. With ``zone`` all workers of one
-nginx count together: a scenario with one worker per replica is that.
+Every worker counts for itself, as nginx does without ``zone``. ``nginx_random_two_zone`` is
+nginx with it: all workers of a replica count together.
 
 Deviations: nginx allows 20 thrown away per request, here per try; a draw is floor(u W) instead of a
 31-bit number modulo W, the sum of the weights; see also `lbbench.balancers.nginx_peers`. Units:
@@ -19,6 +19,7 @@ for each of two draws and those thrown away.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ from lbbench.balancers.nginx_peers import (
     note_failure,
     on_endpoints,
     peers,
+    place_of,
     smooth_round_robin,
 )
 from lbbench.core.rng import uniform
@@ -84,14 +86,7 @@ def pick(
 
 def drawn(state: Peers, rng: np.ndarray, n: int) -> int:
     """Return the position among n of a peer drawn by weight: whose range holds floor(u W)."""
-    left = int(uniform(rng) * state.total[0])
-    if state.total[0] == n:  # all weigh 1
-        return left
-    place = 0
-    while left >= state.weight[state.ids[place]]:
-        left -= state.weight[state.ids[place]]
-        place += 1
-    return place
+    return place_of(state, int(uniform(rng) * state.total[0]), n)
 
 
 NGINX_RANDOM_TWO = Balancer(
@@ -107,4 +102,11 @@ NGINX_RANDOM_TWO = Balancer(
     scope="worker",
     clock="ms",
     cost="O(1) with equal weights, two draws",
+)
+
+NGINX_RANDOM_TWO_ZONE = replace(
+    NGINX_RANDOM_TWO,
+    name="nginx_random_two_zone",
+    summary="nginx's random two with `zone`: fewer outstanding in the replica of two drawn",
+    scope="replica",
 )

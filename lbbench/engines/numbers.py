@@ -71,7 +71,8 @@ def numbers_of(
 
 def _hashes_keys(scenario: Scenario, pod: Balancer, template: str) -> bool:
     """Tell whether the L7 balancer's pick follows from the request's key."""
-    return scenario.path == "ingress" and pod.follows_key and "$request_uri" in template
+    goes_by_it = pod.follows_key or pod.digest is not None
+    return scenario.path == "ingress" and goes_by_it and "$request_uri" in template
 
 
 def _seconds(value: object) -> float:

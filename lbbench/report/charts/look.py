@@ -13,18 +13,21 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import cycle, islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
 SOLID, DASHED, DOTTED = (1, 0), (6, 3), (2, 2)
+LONG, DASH_DOT, SPARSE = (12, 3), (8, 2, 2, 2), (2, 6)
+DASHES = (SOLID, DASHED, DOTTED, LONG, DASH_DOT, SPARSE)
 
 
 class Look(NamedTuple):
     """The marks of one series."""
 
     colour: str  # #rrggbb
-    dash: tuple[int, int]  # pixels drawn, pixels left out
+    dash: tuple[int, ...]  # pixels drawn, pixels left out, in turn
     shape: str  # of its points, a name of Vega's
 
 
@@ -42,6 +45,18 @@ LOOKS: Mapping[str, Look] = MappingProxyType(
         "least_conn": Look(MAGENTA, SOLID, "diamond"),
         "nginx_least_conn": Look(MAGENTA, DASHED, "triangle-up"),
         "haproxy_leastconn": Look(MAGENTA, DOTTED, "circle"),
+        "nginx_random_two_zone": Look(GREEN, LONG, "triangle-left"),
+        "nginx_least_conn_zone": Look(MAGENTA, LONG, "triangle-left"),
+        "nginx_round_robin": Look(BLUE, DASHED, "triangle-up"),
+        "nginx_round_robin_zone": Look(BLUE, LONG, "triangle-left"),
+        "haproxy_roundrobin": Look(BLUE, DOTTED, "diamond"),
+        "nginx_hash": Look(OLIVE, DOTTED, "square"),
+        "nginx_ip_hash": Look(OLIVE, LONG, "triangle-down"),
+        "nginx_hash_consistent": Look(OLIVE, DASH_DOT, "triangle-up"),
+        "haproxy_hash": Look(SLATE, DOTTED, "diamond"),
+        "haproxy_hash_consistent": Look(SLATE, LONG, "triangle-down"),
+        "haproxy_hash_bounded": Look(SLATE, DASH_DOT, "cross"),
+        "nginx_random": Look(GREY, DASHED, "square"),
         "random": Look(GREY, SOLID, "cross"),
         "jsq": Look(VIOLET, SOLID, "triangle-right"),
         "chash": Look(OLIVE, SOLID, "triangle-left"),
@@ -110,6 +125,9 @@ def _kin(wanted: Look, taken: Sequence[Look]) -> Look:
     """Return a free look of the wanted colour: dash and point both change as long as they can."""
     start = SHAPES.index(wanted.shape)
     shapes = (*SHAPES[start:], *SHAPES[:start])
-    dashes = (wanted.dash, *(dash for dash in (SOLID, DASHED, DOTTED) if dash != wanted.dash))
-    ways = [Look(wanted.colour, dashes[k % 3], shapes[k % len(shapes)]) for k in range(24)]
+    dashes = (wanted.dash, *(dash for dash in DASHES if dash != wanted.dash))
+    pairs = zip(cycle(dashes), cycle(shapes))  # noqa: B905  (both go round)
+    ways = [
+        Look(wanted.colour, *pair) for pair in islice(pairs, math.lcm(len(dashes), len(shapes)))
+    ]
     return next((way for way in ways if way not in taken), wanted)

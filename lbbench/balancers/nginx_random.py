@@ -1,0 +1,89 @@
+"""nginx_random: nginx's ``random``, a peer drawn by weight.
+
+Original: nginx/nginx src/http/modules/ngx_http_upstream_random_module.c at 3f6f7824. A draw of a
+peer where the request has failed, or of one out of use (passive health: ``max_fails``,
+``fail_timeout``), is thrown away. After more than 20 draws thrown away, and with one peer only,
+smooth weighted round robin decides.
+
+Deviations: those of `lbbench.balancers.nginx_random_two`. Without failures nothing is kept, so
+``zone`` would change no pick. Units: times in whole seconds. Cost per pick: O(tried), with unlike
+weights O(n + tried), for each draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lbbench.balancers.base import Balancer, Endpoint
+from lbbench.balancers.nginx_peers import (
+    PARAMS,
+    Peers,
+    begin_trial,
+    done,
+    is_usable,
+    note_failure,
+    on_endpoints,
+    peers,
+    smooth_round_robin,
+)
+from lbbench.balancers.nginx_random_two import MOST_THROWN_AWAY, drawn
+
+
+def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> Peers:
+    """Return a worker's peers before it has a list.
+
+    Raises
+    ------
+    BalancerError
+        When an option is none of nginx's values.
+    """
+    return peers("nginx_random", params, endpoints)
+
+
+def pick(
+    state: Peers,
+    rng: np.ndarray,
+    now: float,
+    _key: int,
+    busy: np.ndarray,
+    tried: np.ndarray,
+) -> int:
+    """Return the position of a usable peer drawn by weight, -1 for none."""
+    n = len(busy)
+    if n <= 1:
+        return n - 1
+    second = int(now)
+    note_failure(state, tried, second)
+    for _ in range(MOST_THROWN_AWAY + 1):
+        place = drawn(state, rng, n)
+        if is_usable(state, place, tried, second):
+            begin_trial(state, place, second)
+            return place
+    return smooth_round_robin(state, n, tried, second)
+
+
+def shares(state: Peers, n: int) -> np.ndarray:
+    """Return the share of each of the ``n`` peers by weight, float64[n]."""
+    weights = state.weight[state.ids[:n]]
+    return weights / weights.sum()
+
+
+NGINX_RANDOM = Balancer(
+    name="nginx_random",
+    level="l7",
+    summary="nginx's random: a peer drawn by weight",
+    source="nginx/nginx src/http/modules/ngx_http_upstream_random_module.c@3f6f7824",
+    state=state,
+    pick=pick,
+    done=done,
+    on_endpoints=on_endpoints,
+    params=PARAMS,
+    scope="worker",
+    clock="ms",
+    independent=True,
+    shares=shares,
+    cost="O(1) with equal weights, one draw",
+)
