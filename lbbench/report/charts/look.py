@@ -126,8 +126,6 @@ def _kin(wanted: Look, taken: Sequence[Look]) -> Look:
     start = SHAPES.index(wanted.shape)
     shapes = (*SHAPES[start:], *SHAPES[:start])
     dashes = (wanted.dash, *(dash for dash in DASHES if dash != wanted.dash))
-    pairs = zip(cycle(dashes), cycle(shapes))  # noqa: B905  (both go round)
-    ways = [
-        Look(wanted.colour, *pair) for pair in islice(pairs, math.lcm(len(dashes), len(shapes)))
-    ]
+    pairs = zip(cycle(dashes), cycle(shapes))
+    ways = [Look(wanted.colour, *pair) for pair in islice(pairs, len(dashes) * len(shapes))]
     return next((way for way in ways if way not in taken), wanted)
