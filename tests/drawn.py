@@ -226,6 +226,17 @@ def _add_life(draw, data, pick, moment) -> None:
         "interval": moment(20, 300),
         "threshold": pick(1, 2),
     }
+    stages["ingress"]["health_check"] = pick(
+        "none",
+        "none",
+        {
+            "kind": pick("http", "tcp"),
+            "interval": moment(5, 100),
+            "timeout": moment(1, 50),
+            "rise": pick(1, 2),
+            "fall": pick(1, 3),
+        },
+    )
     stages["azure_lb"]["sku"] = pick("Standard", "Basic")
     stages["azure_lb"]["on_all_down"] = pick("drop_new", "all_up", "drop_all")
     stages["kube_proxy"]["min_sync_period"] = moment(0, 300)

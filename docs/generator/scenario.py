@@ -55,6 +55,7 @@ SECTIONS = {
     "Timeouts": ("stages.ingress.timeouts", "stages.ingress.timeouts"),
     "NextUpstream": ("stages.ingress.next_upstream", "stages.ingress.next_upstream"),
     "Sync": ("stages.ingress.sync", "stages.ingress.sync"),
+    "HealthCheck": ("stages.ingress.health_check", "stages.ingress.health_check"),
     "Canary": ("stages.ingress.canary", "stages.ingress.canary"),
     "Demand": ("traffic", "traffic"),
     "Arrivals": ("traffic.arrivals", "traffic.arrivals"),

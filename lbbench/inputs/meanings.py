@@ -134,7 +134,16 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "timeouts": "nginx's proxy timeouts",
         "next_upstream": "which failed attempts are tried again",
         "sync": "how a change of endpoints reaches the workers",
+        "health_check": "checks by the proxy itself, as HAProxy and Envoy make them; none: "
+        "ingress-nginx has none",
         "canary": "a second set of pods that gets a share of the requests",
+    },
+    "HealthCheck": {
+        "kind": "http: a pod must answer 2xx in time; tcp: it must accept",
+        "interval": "time between two checks of a pod, by every replica",
+        "timeout": "time after which a check without an answer has failed",
+        "rise": "successes in a row after which a pod is used again",
+        "fall": "failures in a row after which a pod is left out",
     },
     "Keepalive": {
         "upstream": "idle connections that each worker keeps to pods; 0: every attempt connects",

@@ -149,6 +149,18 @@ class Sync(Part):
     worker_interval: PositiveTime = 1.0
 
 
+class HealthCheck(Part):
+    """The proxy's own checks of its pods, as HAProxy and Envoy make them."""
+
+    SHORT: ClassVar[str] = "{interval: 2s, rise: 2, fall: 3}"
+
+    kind: Literal["http", "tcp"] = "http"
+    interval: PositiveTime = 2.0
+    timeout: PositiveTime = 1.0
+    rise: Count = 2
+    fall: Count = 3
+
+
 class Canary(Part):
     """A second set of pods that gets a share of the requests."""
 
@@ -181,6 +193,7 @@ class IngressStage(Part):
     timeouts: Timeouts = Field(default_factory=Timeouts)
     next_upstream: NextUpstream = Field(default_factory=NextUpstream)
     sync: Sync = Field(default_factory=Sync)
+    health_check: Annotated[Off | HealthCheck, optional(HealthCheck)] = "none"
     canary: Annotated[Off | Canary, optional(Canary)] = "none"
 
     @field_validator("options", mode="after")

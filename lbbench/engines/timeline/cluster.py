@@ -108,6 +108,7 @@ class Cluster:
         self.node_up = [Track(True) for _ in self.nodes]
         self.routes = Track(True)
         self.doors: dict[int, Track[int]] = {}
+        self.still: dict[int, Track[bool]] = {}
 
     # --- the clock ------------------------------------------------------------------------------
 

@@ -92,6 +92,8 @@ class Conditions:
         if pace != pod.pace and pod.gone > self.cluster.now:
             pod.pace = pace
             self.cluster.emit(SPEED, pod.number, value=pace)
+            still = self.cluster.still.setdefault(pod.number, Track(first=False))
+            still.put(self.cluster.now, pace == 0.0, pod.notes)
 
     def _lose(self, pod: PodState) -> None:
         self.cluster.emit(EMPTY, pod.number, RESET)

@@ -17,6 +17,7 @@ import numpy as np
 from lbbench.core.rng import stream, uniform, wrapping
 from lbbench.engines.script import N_CHANGES, NODE_VIEW, Step
 from lbbench.engines.timeline.cluster import Endpoints
+from lbbench.engines.timeline.health import Patients, checked_views, health_track
 from lbbench.engines.timeline.play import Played, play
 from lbbench.engines.timeline.policy import NodeRules, Policy
 from lbbench.engines.timeline.pool import Pool, pool_views
@@ -27,7 +28,7 @@ from lbbench.engines.timeline.track import Track
 from lbbench.engines.timeline.view import View
 from lbbench.errors import ScenarioError
 from lbbench.model.scenario import Scenario
-from lbbench.model.topology import POD_PORT, PodInfo, Topology, free_addresses
+from lbbench.model.topology import POD_PORT, PodInfo, ReplicaInfo, Topology, free_addresses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,17 +208,42 @@ class _Views:
         for r, replica in enumerate(self.top.replicas if self.ingress else ()):
             interval = float(spec.sync.worker_interval)
             names = [f"worker {replica.name}/{k}" for k in range(count)]
-            views += replica_views(
+            workers = range(r * count, (r + 1) * count)
+            told = replica_views(
                 lists,
                 self.played.cluster.node_up[replica.node],
-                range(r * count, (r + 1) * count),
+                workers,
                 [uniform(self._stream(name)) * interval for name in names],
                 rate=spec.sync.rate_limit,
                 interval=interval,
                 release=spec.release,
                 horizon=self.horizon,
             )
+            tracks = self._health(replica)
+            views += checked_views(told, lists.values[0], tracks, workers) if tracks else told
         return views
+
+    def _health(self, replica: ReplicaInfo) -> dict[int, Track[bool]]:
+        """Return which pods a replica's own checks hold unhealthy at some time, by number."""
+        spec, cluster = self.scenario.stages.ingress.health_check, self.played.cluster
+        if isinstance(spec, str):
+            return {}
+        node = [pod.node for pod in cluster.infos]
+        seen = Patients(node, cluster.doors, cluster.still, cluster.routes)
+        found = {
+            pod: health_track(
+                seen,
+                pod,
+                replica.node,
+                spec,
+                name=f"health {replica.name} {info.name}",
+                seed=self.seed,
+                replication=self.replication,
+                horizon=self.horizon,
+            )
+            for pod, info in enumerate(cluster.infos)
+        }
+        return {pod: track for pod, track in found.items() if len(track.times) > 1}
 
     def _stream(self, instance: str) -> np.ndarray:
         return stream(self.seed, self.replication, "timeline", instance)
