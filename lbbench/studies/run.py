@@ -234,6 +234,12 @@ def notes_of(plan: Plan) -> list[str]:
                 f"stages.ingress.hash_by: {', '.join(unknown)} is not simulated and counts as "
                 "empty text"
             )
+        checks = plan.scenario.stages.ingress.health_check
+        if checks != "none" and "ingress-nginx" in plan.pod.source:
+            notes.append(
+                f"stages.ingress.health_check: ingress-nginx, which {plan.pod.name} is part of, "
+                "has no checks of its own; cluster.pod.readiness takes failing pods out there"
+            )
     return [*notes, *_too_late(plan)]
 
 
