@@ -109,6 +109,10 @@ class Balancer:
     shares
         ``shares(state, n) -> float64[n]``: expected shares of the current list by the rules alone;
         None: 1/n.
+    compiled
+        False: it is not to be compiled. It runs in the readable engine, many times slower, and its
+        state may be any object, such as a dict: one for each instance of scope ``"worker"`` or
+        ``"replica"``.
     """
 
     name: str
@@ -133,6 +137,7 @@ class Balancer:
     cookies: bool = False
     independent: bool = False
     shares: Callable[[Any, int], Any] | None = None
+    compiled: bool = True
     cost: str = "O(1)"
 
     def __post_init__(self) -> None:
