@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from lbbench.balancers.base import Balancer
 from lbbench.errors import BalancerError, LbbenchError
 
@@ -148,10 +150,11 @@ def position(place: Any, n: int, balancer: Balancer) -> int:
     if -1 <= made < n:
         return made
     where = where_is(balancer.pick) or "pick"
-    listed = f"0 to {n - 1}" if n else "of which there are none"
+    given = str(place) if isinstance(place, np.generic) else repr(place)
+    allowed = f"a position in its list of {n}, 0 to {n - 1}, or -1 for none" if n else "-1"
     raise BalancerError(
-        f"{where} of balancer {balancer.name} returned {place!r}: it must be a position in the "
-        f"list of {n} endpoints, {listed}, or -1 for no endpoint"
+        f"{where} of balancer {balancer.name} returned {given}: it must be {allowed}"
+        + ("" if n else ", for its list is empty")
     )
 
 

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lbbench.core.held import hold
+
 PLACE, COOKIE = range(2)
 LEAST_AWAY = 12
 """Picks after which an answer comes back, at least."""
@@ -75,6 +77,7 @@ def walk(state: Any, rng: np.ndarray, script: Script, room: Room) -> None:
     A pick that is out of range is written down and sends nothing. Each function is called at one
     place, for every call is inlined.
     """
+    state = hold(state)
     by_id, told = room.by_id, room.told
     at = 0
     n_told = by_id.size  # an instance that begins is told of all
