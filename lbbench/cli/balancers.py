@@ -71,9 +71,16 @@ def _check(name: str | None, json: str | None) -> None:
 
 def _tell(name: str | None, json: str | None) -> None:
     from lbbench.balancers.base import find, registry
+    from lbbench.balancers.installed import all_installed
     from lbbench.report.balancers import as_dict, explain, overview
 
-    chosen = [find(name, Path.cwd())] if name else list(registry().values())
+    if name:
+        chosen = [find(name, Path.cwd())]
+    else:
+        own, broken = all_installed()
+        chosen = [*registry().values(), *own]
+        for sentence in broken:
+            print(sentence, file=sys.stderr)
     rows = [as_dict(item) for item in chosen]
     deliver(json, as_json({"schema": "lbbench.balancers/1", "balancers": rows}))
     if json == "-":
