@@ -41,6 +41,9 @@ OUTER_OPTIONS = {"nogil": True, "_nrt": False, "error_model": "numpy", "no_cfunc
 # Small functions that take a NamedTuple of arrays cost hundreds of reference-count calls each
 # unless they are inlined and compiled without numba's runtime; kernels allocate nothing.
 
+OURS = "lbbench."
+"""Modules whose indices tests hold to the bounds; what others write is checked at every access."""
+
 _MODULES = {"math", "numpy"}
 
 MOST_REMEMBERED = 256
@@ -173,7 +176,9 @@ def _made(
             # one process, which keeps one function of a name: the same name means the same code.
             told = hashlib.sha256(repr(key[:2]).encode()).hexdigest()
             function.__qualname__ = f"{function.__qualname__}_{told[:24]}"
-            given = {**INNER_OPTIONS, "forceinline": not is_apart(function), **chosen}
+            own = not function.__module__.startswith(OURS)
+            checks = {"boundscheck": True} if own else {}
+            given = {**INNER_OPTIONS, "forceinline": not is_apart(function), **checks, **chosen}
             _inner[key] = numba.njit(**given, pipeline_class=InnerCompiler)(function)
         return _inner[key]
 
@@ -271,7 +276,7 @@ class _Walk:
         self.seen.function(function)
         self.note("function", function.__name__, code.co_argcount, code.co_kwonlyargcount)
         self._note_code(code)
-        self.note("ours", function.__module__.startswith("lbbench."))
+        self.note("ours", function.__module__.startswith(OURS))
         self.note("apart", is_apart(function))
         self.note("defaults", function.__defaults__, function.__kwdefaults__)
         names: dict[str, Any] = {}

@@ -155,7 +155,7 @@ def compare(
     first = max(warmup_segments(run.outcomes) for run in runs.values())
     results = {
         name: sum_up(
-            variants[name], done, engine=engine, startup_s=startup_s, warmup_segments=first
+            variants[name], done, startup_s=startup_s, warmup_segments=first
         )
         for name, done in runs.items()
     }
