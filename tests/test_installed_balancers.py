@@ -103,7 +103,11 @@ def test_a_near_miss_is_named(package):
     ("code", "entry", "sentence"),
     [
         ("\nimport nowhere_at_all\n", "broken = fancy_bad:X", "fancy_bad/__init__.py:2: importing"),
-        ("X = 3", "broken = fancy_bad:X", "(fancy_bad:X) is of type int; it must be a lbbench Balancer"),
+        (
+            "X = 3",
+            "broken = fancy_bad:X",
+            "(fancy_bad:X) is of type int; it must be a lbbench Balancer",
+        ),
         ("X = 3", "broken = fancy_bad:Y", "no attribute 'Y'"),
         ("X = 3", "broken = fancy_absent:Y", "No module named 'fancy_absent'"),
         ("X = (", "broken = fancy_bad:X", "fancy_bad/__init__.py:1: balancer broken of fancy_bad"),

@@ -75,7 +75,7 @@ def _function(part: Any) -> Any:
         return part
     if isinstance(part, types.MethodType):
         return part.__func__
-    return getattr(type(part), "__call__", None)
+    return vars(type(part)).get("__call__")
 
 
 @contextmanager

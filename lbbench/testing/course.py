@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from lbbench.balancers.base import Balancer, Endpoint
-from lbbench.balancers.fault import blaming, compiler_says, is_own, said
+from lbbench.balancers.fault import blaming, compiler_says, said
 from lbbench.balancers.kinds import why_not_arrays
 from lbbench.core.jit import Bound, is_disabled
 from lbbench.errors import BalancerError
@@ -74,7 +75,7 @@ class Course:
         if speed:
             for size in SIZES:
                 name = f"speed at {size} endpoints"
-                told = self._checked(name, lambda size=size: self._speed(size))
+                told = self._checked(name, partial(self._speed, size))
                 yield told if walks else Check(name, "not done", NO_WALK)
 
     def _checked(self, name: str, check: Callable[[], str | Check]) -> Check:
@@ -90,9 +91,7 @@ class Course:
         return Check(name, "pass", found)
 
     def _walk(self, script: Script, **given: Any) -> Walked:
-        return walked(
-            self.balancer, self.options, self.endpoints, script, seed=self.seed, **given
-        )
+        return walked(self.balancer, self.options, self.endpoints, script, seed=self.seed, **given)
 
     # --- plain Python -----------------------------------------------------------------------------
 
@@ -168,9 +167,7 @@ class Course:
             return Check("", "not done", "its picks depend on the ids, as its original's do")
         low = tuple(Endpoint(f"0.{i}") for i in range(AHEAD))
         script = script_of(self.balancer, len(self.endpoints), self.picks, self.seed, ahead=AHEAD)
-        after = walked(
-            self.balancer, self.options, low + self.endpoints, script, seed=self.seed
-        )
+        after = walked(self.balancer, self.options, low + self.endpoints, script, seed=self.seed)
         found = difference(self.first[0], after)
         if found is not None:
             raise BalancerError(
@@ -243,7 +240,11 @@ class Course:
         compiled = self.uncompiled is None
         n_picks = 40 * size if compiled else 2_000
         took = nanoseconds_per_pick(
-            self.balancer, self.options, size, compiled=compiled, n_picks=max(n_picks, 20_000 if compiled else 0)
+            self.balancer,
+            self.options,
+            size,
+            compiled=compiled,
+            n_picks=max(n_picks, 20_000 if compiled else 0),
         )
         how = "compiled" if compiled else "in plain Python"
         return f"{took:,.0f} ns per pick with its answer, {how}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -57,7 +57,7 @@ def nanoseconds_per_pick(
     balancer: Balancer, options: Mapping[str, Any], size: int, *, compiled: bool, n_picks: int
 ) -> float:
     """Return the shortest of a few rounds, nanoseconds per pick with its answer."""
-    parts = {
+    parts: dict[str, Any] = {
         "pick": balancer.pick,
         "done": balancer.done or no_feedback,
         "counted": balancer.on_busy or no_count,
@@ -73,11 +73,10 @@ def nanoseconds_per_pick(
             balancer.on_endpoints(state, rng, nobody, listed, 0.0)
         busy, away = np.zeros(size, np.int64), np.full(OUTSTANDING * size, -1, np.int64)
         args = (state, rng, keys, busy, nobody, rtt, away)
+        loop: Callable[..., Any] = with_parts(picks, parts)
         if compiled:
-            loop = bind(picks, **parts)
-            loop.prepare(*args)
-        else:
-            loop = with_parts(picks, parts)
+            loop = bound = bind(picks, **parts)
+            bound.prepare(*args)
         for _ in range(ROUNDS):
             started = time.perf_counter()
             loop(*args)

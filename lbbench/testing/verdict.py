@@ -95,9 +95,13 @@ class Conformance:
         return "\n".join(lines)
 
     def _summary(self) -> str:
-        count = {kind: 0 for kind in ("pass", "fail", "not done")}
+        count = dict.fromkeys(("pass", "fail", "not done"), 0)
         for check in self.checks:
             count[check.verdict] += 1
         parts = [f"{count['pass']} of {len(self.checks)} checks passed"]
-        parts += [f"{count[kind]} {word}" for kind, word in (("fail", "failed"), ("not done", "not done")) if count[kind]]
+        parts += [
+            f"{count[kind]} {word}"
+            for kind, word in (("fail", "failed"), ("not done", "not done"))
+            if count[kind]
+        ]
         return ", ".join(parts)

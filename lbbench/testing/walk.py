@@ -71,7 +71,7 @@ def room_for(script: Script) -> Room:
     )
 
 
-def walk(state: Any, rng: np.ndarray, script: Script, room: Room) -> None:
+def walk(state: Any, rng: np.ndarray, script: Script, room: Room) -> None:  # noqa: C901
     """Go through ``script``: for every pick an old answer, perhaps another list, the pick.
 
     A pick that is out of range is written down and sends nothing. Each function is called at one

@@ -60,7 +60,9 @@ def walked(
     return Walked(room.out, rng, state)
 
 
-def _watched(balancer: Balancer, *, spoiled: bool) -> Callable[[Any, np.ndarray, Script, Room], None]:
+def _watched(
+    balancer: Balancer, *, spoiled: bool
+) -> Callable[[Any, np.ndarray, Script, Room], None]:
     """Return the walk with the balancer's functions, each behind what watches it."""
 
     def handed(*arrays: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
