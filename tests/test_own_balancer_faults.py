@@ -93,7 +93,7 @@ def test_a_pick_out_of_range_is_an_error_of_the_compiled_engine(
         scenario = using(written(tmp_path, body.replace("{}", str(value))))
         with pytest.raises(BalancerError) as caught:
             lbbench.run(scenario)
-        assert seen.pop() == "a pick is out of range"
+        assert "out of bounds" in seen.pop()
         assert str(caught.value).endswith(
             f"my_lb.py:{line_of(tmp_path)}: pick of balancer mine returned {value}: it must be a "
             "position in its list of 4, 0 to 3, or -1 for none"
@@ -135,9 +135,7 @@ def test_a_file_that_cannot_be_imported_names_its_line(tmp_path: Path, body: str
     assert "my_lb.py:" in str(caught.value) or body == "pick = 7"
 
 
-def test_a_fault_of_ours_is_not_blamed_on_the_user(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_fault_of_ours_is_not_blamed_on_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Where the user's code is not on the way, the error stays what it is."""
     from lbbench.engines import reference_lines
 

@@ -88,10 +88,9 @@ def test_every_instance_has_its_own_object(tmp_path: Path):
 def test_lists_change_and_nodes_start_anew(tmp_path: Path):
     """A node that dies takes the states of its workers with it, as with arrays."""
     more = {
-        "run.duration": "20s",
         "timeline": [
-            {"at": "5s", "scale": 2},
-            {"at": "8s", "node": "node-0", "fail": "crash", "until": "10s"},
+            {"at": "2s", "scale": {"pods": 6}},
+            {"at": "4s", "node": "node-0", "state": "down", "until": "6s"},
         ],
     }
     known, found = (
@@ -137,7 +136,7 @@ sweep: {{axes: {{traffic.utilisation: [0.3, 0.5]}}}}
     ended = command("sweep", scenario, "--out", tmp_path / "out", "--workers", 1, "--quiet")
     assert ended.code == 0, ended.err
     with lbbench.Study.open(tmp_path / "out") as study:
-        results = [study.result(point) for point in study.points]
+        results = [result for point in study.points for result in study.results(point)]
     assert {result.engine for result in results} == {"reference"}
     assert all(any("plain Python" in text for text in result.warnings) for result in results)
     ended = command(

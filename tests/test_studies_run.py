@@ -7,9 +7,9 @@ import json
 import pytest
 
 import lbbench
+from lbbench.engines import reference
 from lbbench.errors import RunError
 from lbbench.model.check import build
-from lbbench.engines import reference
 from lbbench.studies.run import FIRST_REPLICATIONS, replicate, run, sum_up
 
 

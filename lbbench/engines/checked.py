@@ -13,9 +13,19 @@ import numpy as np
 
 from lbbench.balancers.base import Balancer
 from lbbench.balancers.fault import is_own
+from lbbench.core.held import bounded
 
 own_azure_pick: Callable[..., int] | None = None  # bound by `bind`, as is `own_pod_pick`
 own_pod_pick: Callable[..., int] | None = None
+
+
+@bounded
+def within(place: int, busy: np.ndarray) -> int:
+    """Return ``place`` if it is -1 or a position; compiled code has no ``raise``, but bounds."""
+    if place == -1:
+        return place
+    at = place if place >= 0 else busy.size
+    return place + 0 * busy[at]
 
 
 def checked_azure_pick(
@@ -23,9 +33,7 @@ def checked_azure_pick(
 ) -> int:
     """Pick a node with a balancer of somebody's own."""
     place = own_azure_pick(state, rng, now, key, busy, tried)  # type: ignore[misc]
-    if place < -1 or place >= busy.size:
-        raise IndexError("a pick is out of range")
-    return place
+    return within(place, busy)
 
 
 def checked_pod_pick(
@@ -33,9 +41,7 @@ def checked_pod_pick(
 ) -> int:
     """Pick a pod with a balancer of somebody's own."""
     place = own_pod_pick(state, rng, now, key, busy, tried)  # type: ignore[misc]
-    if place < -1 or place >= busy.size:
-        raise IndexError("a pick is out of range")
-    return place
+    return within(place, busy)
 
 
 def pick_parts(azure: Balancer, pod: Balancer) -> dict[str, Any]:
