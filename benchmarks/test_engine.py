@@ -59,7 +59,7 @@ def test_engine(benchmark, job: str, balancer: str, pods: int, engine: Any):
     )
     timed = sorted(runs[1:], key=lambda run: run.wall_s)  # the first one was the warm-up
     middle = timed[len(timed) // 2]
-    result = sum_up(chosen, middle, engine=engine)
+    result = sum_up(chosen, middle)
     benchmark.extra_info |= {
         "job": job,
         "balancer": balancer or "iptables",

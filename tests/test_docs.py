@@ -17,6 +17,7 @@ from docs.generator.markdown import anchor
 from lbbench.inputs.meanings import MEANINGS
 from lbbench.inputs.schema import json_schema
 from lbbench.inputs.yaml import load, shipped
+from lbbench.testing import check_balancer
 
 ROOT = HERE.parent
 FOLDERS = ("docs", "results", "lbbench/scenarios/seed")
@@ -238,6 +239,29 @@ def test_the_own_balancer_runs(own_balancer: lbbench.Scenario):
     result = lbbench.run(own_balancer, engine="reference")
     assert result.requests["completed"] == 2000
     assert min(pod["requests"] for pod in result.pods) > 0
+
+
+def test_the_plain_balancer_of_the_page_runs(tmp_path: Path):
+    """The dict and the strings of the page: every pod gets the same number, in the readable one."""
+    text = blocks("docs/how-to/own-balancer.md", "python")[1]
+    (tmp_path / "my_lb.py").write_text(text, encoding="utf-8")
+    changes = {"stages.ingress.balancer": "my_lb.py:mine", "run.requests": 160}
+    result = lbbench.run(load("ewma-herding").in_folder(tmp_path).with_(changes))
+    assert result.engine == "reference"
+    assert any("compiled = False" in text for text in result.warnings)
+    assert result.requests["completed"] == 160
+
+
+def test_the_balancers_of_the_page_are_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """They pass the check that the page shows, whose names are those of the check."""
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    page_text = page("docs/how-to/own-balancer.md")
+    for number in (0, 1):
+        file = tmp_path / f"lb_{number}.py"
+        file.write_text(blocks("docs/how-to/own-balancer.md", "python")[number], encoding="utf-8")
+        found = check_balancer(f"{file}:mine", picks=10)
+        assert found.passed, str(found)
+        assert all(f"pass      {check.name} " in page_text for check in found.checks)
 
 
 @pytest.mark.long

@@ -55,7 +55,7 @@ def kept(task) -> Sample:
 
 def test_pods_parts_and_errors_are_those_of_the_result(scenario, done, kept):
     """Utilisation, shares, tails, parts, failures and overload, after the same warm-up."""
-    result = sum_up(scenario, done, engine="reference")
+    result = sum_up(scenario, done)
     assert kept.pods == tuple(pod["name"] for pod in result.pods)
     assert kept.utilisation == pytest.approx([pod["utilisation"] for pod in result.pods])
     assert kept.share == pytest.approx([pod["share"] for pod in result.pods])

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import importlib.util
 import pkgutil
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import lbbench.balancers as package
@@ -111,6 +109,10 @@ class Balancer:
     shares
         ``shares(state, n) -> float64[n]``: expected shares of the current list by the rules alone;
         None: 1/n.
+    compiled
+        False: it is not to be compiled. It runs in the readable engine, many times slower, and its
+        state may be any object, such as a dict: one for each instance of scope ``"worker"`` or
+        ``"replica"``.
     """
 
     name: str
@@ -136,6 +138,7 @@ class Balancer:
     cookies: bool = False
     independent: bool = False
     shares: Callable[[Any, int], Any] | None = None
+    compiled: bool = True
     cost: str = "O(1)"
 
     def __post_init__(self) -> None:
@@ -175,47 +178,24 @@ def registry() -> Mapping[str, Balancer]:
 
 
 def find(name: str, folder: Path | None = None) -> Balancer:
-    """Return the balancer called ``name``, or the one in a file for ``FILE.py:NAME``.
+    """Return the balancer called ``name``: built in, ``FILE.py:NAME``, or of an installed package.
 
     Raises
     ------
     BalancerError
-        When there is no such balancer; the sentence names near misses.
+        When there is no such balancer, or it cannot be loaded; the sentence names near misses.
     """
+    from lbbench.balancers.installed import from_package, installed
+    from lbbench.balancers.own import from_file
+
     if ":" in name and name.rsplit(":", 1)[0].endswith(".py"):
-        return _from_file(name, folder or Path.cwd())
+        return from_file(name, folder or Path.cwd())
     known = registry()
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name, known, n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known are: {', '.join(known)}"
+    if name in installed():
+        return from_package(name)
+    there = [*known, *installed()]
+    near = difflib.get_close_matches(name, there, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known are: {', '.join(there)}"
     raise BalancerError(f"there is no balancer {name!r}; {hint}")
-
-
-def _from_file(name: str, folder: Path) -> Balancer:
-    path_text, attribute = name.rsplit(":", 1)
-    path = (folder / path_text).resolve()
-    if not path.is_file():
-        raise BalancerError(f"{path_text}: there is no such file; give FILE.py:NAME")
-    module = _load(path)
-    value = getattr(module, attribute, None)
-    if not isinstance(value, Balancer):
-        names = [key for key, item in vars(module).items() if isinstance(item, Balancer)]
-        hint = f"it has {', '.join(names)}" if names else "it defines no Balancer"
-        raise BalancerError(f"{path_text}: no balancer is called {attribute!r} there; {hint}")
-    return value
-
-
-def _load(path: Path) -> ModuleType:
-    """Import a user's file under a stable module name, anew when the file has changed."""
-    name = f"lbbench_user_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise BalancerError(f"{path}: this file cannot be imported as Python")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise BalancerError(f"{path}: importing it failed: {error!r}") from error
-    return module

@@ -72,7 +72,7 @@ def run(
     startup_s = process_age()
     with Bar(quiet=quiet) as bar:
         done = replicate(scenario, engine=engine, progress=bar, record=record is not None)
-        result = sum_up(scenario, done, engine=engine, startup_s=startup_s)
+        result = sum_up(scenario, done, startup_s=startup_s)
     files: dict[Path, Writer] = {}
     if record is not None:
         from lbbench.store.records import records_table

@@ -40,6 +40,17 @@ def apart(function: F) -> F:
     return function
 
 
+def bounded(function: F) -> F:
+    """Mark ``function`` as one whose array accesses compiled code checks: IndexError."""
+    function.is_bounded = True  # type: ignore[attr-defined]
+    return function
+
+
+def is_bounded(function: Callable[..., Any]) -> bool:
+    """Tell whether compiled code checks the array accesses of ``function``."""
+    return getattr(function, "is_bounded", False)
+
+
 def is_apart(function: Callable[..., Any]) -> bool:
     """Tell whether compiled code calls ``function`` instead of inlining it."""
     return getattr(function, "is_apart", False)

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from lbbench.core.held import apart, hold, is_apart, lend
+from lbbench.core.held import apart, bounded, hold, is_apart, is_bounded, lend
 from lbbench.core.jit_folder import enable_cache, index_path
 from lbbench.core.jit_seen import CONSTANTS, MISSING, Seen, key_of
 
@@ -40,6 +40,9 @@ INNER_OPTIONS = {
 OUTER_OPTIONS = {"nogil": True, "_nrt": False, "error_model": "numpy", "no_cfunc_wrapper": True}
 # Small functions that take a NamedTuple of arrays cost hundreds of reference-count calls each
 # unless they are inlined and compiled without numba's runtime; kernels allocate nothing.
+
+OURS = "lbbench."
+"""Modules whose indices tests hold to the bounds; what others write is checked at every access."""
 
 _MODULES = {"math", "numpy"}
 
@@ -173,7 +176,9 @@ def _made(
             # one process, which keeps one function of a name: the same name means the same code.
             told = hashlib.sha256(repr(key[:2]).encode()).hexdigest()
             function.__qualname__ = f"{function.__qualname__}_{told[:24]}"
-            given = {**INNER_OPTIONS, "forceinline": not is_apart(function), **chosen}
+            own = not function.__module__.startswith(OURS)
+            checks = {"boundscheck": True} if own or is_bounded(function) else {}
+            given = {**INNER_OPTIONS, "forceinline": not is_apart(function), **checks, **chosen}
             _inner[key] = numba.njit(**given, pipeline_class=InnerCompiler)(function)
         return _inner[key]
 
@@ -271,8 +276,8 @@ class _Walk:
         self.seen.function(function)
         self.note("function", function.__name__, code.co_argcount, code.co_kwonlyargcount)
         self._note_code(code)
-        self.note("ours", function.__module__.startswith("lbbench."))
-        self.note("apart", is_apart(function))
+        self.note("ours", function.__module__.startswith(OURS))
+        self.note("apart", is_apart(function), is_bounded(function))
         self.note("defaults", function.__defaults__, function.__kwdefaults__)
         names: dict[str, Any] = {}
         for name in _global_names(code):
@@ -296,6 +301,7 @@ class _Walk:
         made.__kwdefaults__ = function.__kwdefaults__
         made.__qualname__ = function.__qualname__
         made.__module__ = function.__module__
+        made = bounded(made) if is_bounded(function) else made
         return apart(made) if is_apart(function) else made
 
     def _cells(self, function: types.FunctionType) -> tuple[types.CellType, ...] | None:

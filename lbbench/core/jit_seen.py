@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lbbench.core.held import is_apart
+from lbbench.core.held import is_apart, is_bounded
 
 MISSING = object()
 """Stands for what a module does not define."""
@@ -70,7 +70,8 @@ def _figure(function: types.FunctionType) -> tuple[Any, ...]:
     given, named = function.__defaults__, function.__kwdefaults__
     defaults = repr((given, named)) if given or named else ""
     return (
-        function.__code__, function.__name__, function.__module__, is_apart(function), defaults,
+        function.__code__, function.__name__, function.__module__, is_apart(function),
+        is_bounded(function), defaults,
     )  # fmt: skip
 
 

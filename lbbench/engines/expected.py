@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from lbbench.balancers.base import Balancer
+from lbbench.balancers.fault import blaming
 from lbbench.engines.layout import Layout
 from lbbench.engines.parts import instance_view
 from lbbench.engines.world import States
@@ -55,7 +56,8 @@ def list_shares(
     if balancer.shares is None:
         return np.full(n, 1.0 / n)
     state = instance_view(type(stacked), common)(stacked, own, 0)
-    return np.asarray(balancer.shares(state, n), np.float64)
+    with blaming(balancer):
+        return np.asarray(balancer.shares(state, n), np.float64)
 
 
 def restored(values: np.ndarray, order: np.ndarray, axis: int = -1) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from lbbench.core.jit import Bound, bind
 from lbbench.core.rng import wrapping
+from lbbench.engines.checked import pick_parts
 from lbbench.engines.cluster import no_step, take_step
 from lbbench.engines.counters import tally_of
 from lbbench.engines.feed import Progress, blocks_and_end, compiling, copied_states, empty_block
@@ -63,7 +64,6 @@ def kernel_of(plan: Plan, *, options: Mapping[str, Any] | None = None) -> Bound:
     return bind(
         run_block,
         options=options,
-        azure_pick=azure.pick,
         azure_at=instance_view(type(states.azure)),
         azure_changed=azure.on_endpoints or no_change,
         azure_counted=azure.on_busy or no_count,
@@ -71,7 +71,7 @@ def kernel_of(plan: Plan, *, options: Mapping[str, Any] | None = None) -> Bound:
         node_at=instance_view(type(states.node)),
         node_changed=node.on_endpoints or no_change,
         node_reset=instance_reset(states.node),
-        pod_pick=pod.pick,
+        **pick_parts(azure, pod),
         pod_done=pod.done or no_feedback,
         pod_at=instance_view(type(states.pod), plan.common),
         pod_changed=pod.on_endpoints or no_change,

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lbbench.balancers.base import Balancer, Endpoint
+from lbbench.balancers.fault import blaming
 from lbbench.core.rng import stream
+from lbbench.engines.objects import as_objects
 from lbbench.engines.parts import instance_view, stacked
 
 NO_IDS = np.zeros(0, np.int64)
@@ -80,10 +82,11 @@ def unlisted(
     n_common: int = 1,
     common: Sequence[str] = (),
 ) -> Any:
-    """Return the stacked states of all instances before they got a list."""
-    own = [balancer.state(options, endpoints) for _ in range(n_own)]
-    shared = [balancer.state(options, endpoints) for _ in range(n_common)] if common else []
-    return stacked(own, shared, common)
+    """Return the stacked states of all instances before they got a list; objects as they are."""
+    with blaming(balancer):
+        own = [balancer.state(options, endpoints) for _ in range(n_own)]
+        shared = [balancer.state(options, endpoints) for _ in range(n_common)] if common else []
+    return as_objects(balancer, own) or stacked(own, shared, common)
 
 
 def listed(
@@ -103,4 +106,5 @@ def listed(
     at = instance_view(type(states), common)
     for i, (ids, rng) in enumerate(zip(lists, rngs, strict=True)):
         state = at(states, i, 0 if commons is None else commons[i])
-        balancer.on_endpoints(state, rng, NO_IDS, np.asarray(ids, np.int64), 0.0)
+        with blaming(balancer):
+            balancer.on_endpoints(state, rng, NO_IDS, np.asarray(ids, np.int64), 0.0)

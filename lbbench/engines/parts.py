@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from lbbench.engines.objects import Objects, object_reset, object_view
+
 MOST_KINDS = 256
 """Kinds of states whose views are remembered."""
 
@@ -78,6 +80,8 @@ def instance_view(kind: type, common: Sequence[str] = ()) -> Callable[[Any, int,
     The fields named in ``common`` are rows of the second index, the others of the first. The same
     arguments give the same function, so that a kernel is known by its parts.
     """
+    if kind is Objects:
+        return object_view
     return _view(kind, tuple(common))
 
 
@@ -94,6 +98,8 @@ def instance_reset(states: Any, common: Sequence[str] = ()) -> Callable[[Any, An
     because assigning slices would allocate.
     """
     kind: type = type(states)
+    if isinstance(states, Objects):
+        return object_reset
     return _reset(kind, tuple(common), tuple(values.ndim - 1 for values in states))
 
 

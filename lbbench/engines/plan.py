@@ -15,6 +15,7 @@ from lbbench.engines.keys import key_tables, reads_keys
 from lbbench.engines.layout import Layout, layout_of, lists_of, named, script_for, view_lists
 from lbbench.engines.network import flow_tables, hop_rtts, node_table
 from lbbench.engines.numbers import numbers_of
+from lbbench.engines.objects import Objects
 from lbbench.engines.stages import azure_stage, hash_template, ingress_stage, node_stage
 from lbbench.engines.tables import POD, VIEW_OF, WORKER, table
 from lbbench.engines.timeline import Life, life_of
@@ -168,7 +169,9 @@ def make_plan(scenario: Scenario, *, replication: int = 0, keys: bool = True) ->
 
 
 def copied(states: Any) -> Any:
-    """Return a deep copy of a NamedTuple of arrays."""
+    """Return a deep copy of a NamedTuple of arrays, or of objects."""
+    if isinstance(states, Objects):
+        return states.copied()
     return type(states)(*(array.copy() for array in states))
 
 
@@ -185,7 +188,7 @@ def _stream_names(scenario: Scenario, places: Seats) -> list[str]:
 
 def _number_processes(states: Any, workers: int, backends: int) -> None:
     """Give every worker's state the number of its process, where the balancer makes use of it."""
-    if "pid" in states._fields:
+    if "pid" in getattr(states, "_fields", ()):
         for own in range(len(states.pid)):
             states.pid[own] = FIRST_PID + (own // backends) % max(workers, 1)
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import simpy
 
+from lbbench.balancers.fault import blaming
 from lbbench.core.rng import wrapping
 from lbbench.engines.clients import BROKEN, LOST, REACHED
 from lbbench.engines.counters import tally_of
@@ -44,8 +45,14 @@ Life = Generator[Event, Any, None]
 
 
 def run(plan: Plan, *, progress: Progress | None = None, record: bool = False) -> Outcome:
-    """Run ``plan`` to its end and return what was counted, as `fast.run` does."""
-    with wrapping():
+    """Run ``plan`` to its end and return what was counted, as `fast.run` does.
+
+    Raises
+    ------
+    BalancerError
+        When somebody's own balancer raises an error or picks out of range: file, line, function.
+    """
+    with wrapping(), blaming(plan.azure, plan.pod):
         chain = Chain(plan, record=record)
         chain.run(progress)
     return finish(

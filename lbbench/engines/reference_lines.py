@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lbbench.balancers.fault import position
 from lbbench.engines.events import CLIENT, IDLE_TIMER, SEND, SYN_TIMER, TIMER
 from lbbench.engines.l4 import PORTS_PER_TARGET, flow_hash, node_key, source_port, worker_of
 from lbbench.engines.opening import CONNECTED, DROPPED, REFUSED, next_syn
@@ -172,7 +173,7 @@ class Lines:
         """Let the load balancer pick a node for a flow's hash; -1 when it holds none eligible."""
         cluster, lb = self.cluster, self.cluster.lb
         cluster.tell_load_balancer(self.azure_busy)
-        place = self.plan.azure.pick(
+        picked = self.plan.azure.pick(
             cluster.azure_state(),
             cluster.azure_rng[0],
             self.calendar.now,
@@ -180,6 +181,7 @@ class Lines:
             lb.busy(self.azure_busy),
             NO_TRIES,
         )
+        place = position(picked, len(lb.listed), self.plan.azure)
         return int(lb.listed[place]) if place >= 0 else -1
 
     def _pick_target(self, node: int, key: int) -> int:

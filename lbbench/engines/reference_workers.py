@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lbbench.balancers.fault import position
 from lbbench.core.rng import lua_random
 from lbbench.engines.events import ANSWER, REACH_POD, TAKE, TIMER
 from lbbench.engines.flow import UPSTREAM, WORKER
@@ -186,12 +187,13 @@ class Workers:
         by_id = self.ledger.in_system if f.sees_pods else self.pod_busy[desk.busy]
         now = clock(self.calendar.now, f.ms_clock)
         tried = view.positions(request.tried)
-        place = self.plan.pod.pick(state, rng, now, key, view.busy(by_id), tried)
+        picked = self.plan.pod.pick(state, rng, now, key, view.busy(by_id), tried)
+        place = position(picked, len(view.listed), self.plan.pod)
         cookie = self.cookie_of(state)
         if cookie >= 0:
             request.new_cookie = cookie
         request.version = view.version
-        return int(place)
+        return place
 
     def _over(self, request: Request, attempt: Attempt, worker: int, *, timed_out: bool) -> None:
         """Take the end of an attempt: an answered connection is kept; a late one is a ghost."""

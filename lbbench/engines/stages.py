@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lbbench.balancers.base import Balancer, find, registry
+from lbbench.balancers.fault import blaming
 from lbbench.balancers.releases import SEED, for_release
 from lbbench.errors import BalancerError, RunError
 from lbbench.model.scenario import Scenario
@@ -90,7 +91,8 @@ def ingress_stage(scenario: Scenario) -> tuple[Balancer, dict[str, Any]]:
     given = {name: value for name, value in offered.items() if name in balancer.params}
     try:
         options = balancer.options({**given, **dict(stage.options)})
-        balancer.state(options, ())
+        with blaming(balancer):
+            balancer.state(options, ())
     except BalancerError as error:
         raise BalancerError(f"{scenario.name}: stages.ingress.options: {error}") from error
     return balancer, options

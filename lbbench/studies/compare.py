@@ -154,9 +154,7 @@ def compare(
         runs = _until_precise(variants, scenario.run.precision, engine, progress)
     first = max(warmup_segments(run.outcomes) for run in runs.values())
     results = {
-        name: sum_up(
-            variants[name], done, engine=engine, startup_s=startup_s, warmup_segments=first
-        )
+        name: sum_up(variants[name], done, startup_s=startup_s, warmup_segments=first)
         for name, done in runs.items()
     }
     counts = {name: dict(enumerate(tallies(done.outcomes))) for name, done in runs.items()}

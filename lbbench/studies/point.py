@@ -153,7 +153,7 @@ def _row(task: Task, started: float) -> Row:
     done = replication(
         scenario, task.replication, engine=task.engine, progress=_Limit(task.time_limit)
     )
-    result = sum_up(scenario, done, engine=task.engine)
+    result = sum_up(scenario, done)
     outcome = done.outcomes[0]
     segments, histograms = pack(evidence_of(outcome.tally, outcome.shape, whole=task.whole))
     document = result.to_dict(clock=False)

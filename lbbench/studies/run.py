@@ -38,6 +38,7 @@ class Replications(NamedTuple):
     compile_s: float
     notes: tuple[str, ...]  # what the traffic or the plan had to put right
     unit: Literal["session", "key"]  # whose pods are remembered
+    engine: Engine  # that ran them: not the one asked for where a balancer cannot be compiled
 
 
 def run(
@@ -52,7 +53,8 @@ def run(
     Parameters
     ----------
     engine
-        ``fast`` or ``reference``; both give the same numbers.
+        ``fast`` or ``reference``; both give the same numbers. What cannot be compiled of somebody's
+        own balancer is run by ``reference`` all the same; the result says so.
     progress
         Called now and then.
     startup_s
@@ -64,7 +66,7 @@ def run(
         When the scenario cannot be run.
     """
     done = replicate(scenario, engine=engine, progress=progress)
-    return sum_up(scenario, done, engine=engine, startup_s=startup_s)
+    return sum_up(scenario, done, startup_s=startup_s)
 
 
 def replicate(
@@ -121,6 +123,7 @@ def together(parts: Sequence[Replications]) -> Replications:
         compile_s=sum(part.compile_s for part in parts),
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
         unit=parts[-1].unit,
+        engine=parts[-1].engine,
     )
 
 
@@ -147,18 +150,20 @@ def replication(
     LbbenchError
         When the scenario cannot be run.
     """
+    from lbbench.engines.choice import run_plan
     from lbbench.engines.plan import make_plan
 
     started = time.perf_counter()
     plan = make_plan(scenario, replication=number, keys=record)
-    outcome = _engine(engine)(plan, progress=progress, record=record)
+    outcome, used, note = run_plan(plan, engine, progress=progress, record=record)
     return Replications(
         outcomes=[outcome],
         populations=[plan.traffic.population],
         wall_s=time.perf_counter() - started - outcome.compile_s,
         compile_s=outcome.compile_s,
-        notes=tuple(notes_of(plan)),
+        notes=(*([note] if note else []), *notes_of(plan)),
         unit="key" if plan.facts.by_key else "session",
+        engine=used,
     )
 
 
@@ -166,7 +171,6 @@ def sum_up(
     scenario: Scenario,
     done: Replications,
     *,
-    engine: Engine = "fast",
     startup_s: float | None = None,
     warmup_segments: int | None = None,
 ) -> Result:
@@ -183,7 +187,7 @@ def sum_up(
         scenario=resolved,
         seed=scenario.run.seed,
         version=__version__,
-        engine=engine,
+        engine=done.engine,
         slo=scenario.objectives() or None,
         warmup_segments=warmup_segments,
         observed=resolved.get("observed"),
@@ -209,16 +213,6 @@ def warmup_segments(outcomes: Sequence[Outcome]) -> int:
 def tallies(outcomes: Sequence[Outcome]) -> list[Tally]:
     """Return the counts of the replications."""
     return [outcome.tally for outcome in outcomes]
-
-
-def _engine(name: Engine) -> Callable[..., Outcome]:
-    if name == "fast":
-        from lbbench.engines import fast
-
-        return fast.run
-    from lbbench.engines import reference
-
-    return reference.run
 
 
 def notes_of(plan: Plan) -> list[str]:

@@ -47,10 +47,13 @@ def prepare(scenario: str, folder: str) -> None:
     What is wrong with the scenario is left to its run, which reports it.
     """
     from lbbench.engines import fast
+    from lbbench.engines.choice import why_readable
     from lbbench.engines.plan import make_plan
 
     with suppress(LbbenchError):
-        fast.prepare(make_plan(build(json.loads(scenario), folder=Path(folder))))
+        plan = make_plan(build(json.loads(scenario), folder=Path(folder)))
+        if why_readable(plan) is None:
+            fast.prepare(plan)
 
 
 def kernels_of(scenario: Mapping[str, Any]) -> str:

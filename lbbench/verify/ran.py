@@ -56,7 +56,7 @@ class Ran:
     @cached_property
     def result(self) -> Result:
         """Return the result over all replications."""
-        return sum_up(self.scenario, self.done, engine=self.engine)
+        return sum_up(self.scenario, self.done)
 
     def tables(self) -> list[Requests]:
         """Return the requests of every replication."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from lbbench.core.jit import Bound, bind
 from lbbench.core.rng import wrapping
+from lbbench.engines.checked import pick_parts
 from lbbench.engines.counters import tally_of
 from lbbench.engines.feed import Progress, blocks_and_end, compiling, copied_states, empty_block
 from lbbench.engines.outcome import Outcome, counters_for, finish, grown_records, new_records
@@ -38,11 +39,10 @@ def steady_kernel(plan: Plan, *, options: Mapping[str, Any] | None = None) -> Bo
     return bind(
         run_single if is_single(plan) else run_steady,
         options=options,
-        azure_pick=plan.azure.pick,
         azure_at=instance_view(type(states.azure)),
         node_pick=plan.node.pick,
         node_at=instance_view(type(states.node)),
-        pod_pick=plan.pod.pick,
+        **pick_parts(plan.azure, plan.pod),
         pod_done=plan.pod.done or no_feedback,
         pod_at=instance_view(type(states.pod), plan.common),
         pod_cookie=set_cookie if plan.pod.cookies else no_cookie,

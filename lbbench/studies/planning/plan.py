@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -120,7 +120,12 @@ def plan(
         survive=survive,
         answers={name: found[name].block for name in subjects},
         profile=None if hours is None else _by_hour(hours, found),
-        notes=(*_remarks(first.base), *_unused(scenario), *(() if hours is None else hours.notes)),
+        notes=(
+            *(_slow(subject.base for subject in subjects.values()) if engine == "fast" else ()),
+            *_remarks(first.base),
+            *_unused(scenario),
+            *(() if hours is None else hours.notes),
+        ),
         wall_s=time.perf_counter() - started,
         replications=len(runs.samples),
         profile_file=None if profile is None else str(profile),
@@ -196,6 +201,15 @@ def _remarks(scenario: Scenario) -> list[str]:
     from lbbench.studies.run import notes_of
 
     return notes_of(make_plan(scenario))
+
+
+def _slow(scenarios: Iterable[Scenario]) -> list[str]:
+    """Return a sentence on each balancer that is not compiled."""
+    from lbbench.engines.choice import why_readable
+    from lbbench.engines.plan import make_plan
+
+    told = (why_readable(make_plan(scenario)) for scenario in scenarios)
+    return [sentence for sentence in told if sentence is not None]
 
 
 def _unused(scenario: Scenario) -> list[str]:
