@@ -97,6 +97,9 @@ class Balancer:
     shares
         ``shares(state, n) -> float64[n]``: expected shares of the current list by the rules alone;
         None: 1/n.
+    differs
+        (name of a relative in the registry, one sentence on how this one differs from it): what
+        ``lbbench balancers NAME`` says, with the difference that the league measured beside it.
     """
 
     name: str
@@ -118,6 +121,7 @@ class Balancer:
     independent: bool = False
     shares: Callable[[Any, int], Any] | None = None
     cost: str = "O(1)"
+    differs: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if self.on_busy is not None and self.scope == "shared" and self.sees == "own":
