@@ -130,4 +130,14 @@ HAPROXY_LEASTCONN = Balancer(
     params=MappingProxyType({"redispatch": False}),
     scope="replica",
     cost="O(n)",
+    differs=(
+        (
+            "least_conn",
+            (
+                "counts for all threads of the process, and of equals takes the one that has been "
+                "so the longest"
+            ),
+        ),
+        ("nginx_least_conn", "counts for all threads of the process, not per worker"),
+    ),
 )

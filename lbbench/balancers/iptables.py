@@ -338,6 +338,7 @@ IPTABLES = Balancer(
     scope="node",
     independent=True,
     cost="O(n) rules, about n/2 draws",
+    differs=(("iptables_nth", "draws at each rule instead of counting connections"),),
 )
 
 IPTABLES_NTH = Balancer(
@@ -352,4 +353,10 @@ IPTABLES_NTH = Balancer(
     params=MappingProxyType(_AFFINITY),
     scope="node",
     cost="O(n) rules",
+    differs=(
+        (
+            "iptables",
+            "gives each rule its turn instead of a draw, until the rules are written anew",
+        ),
+    ),
 )

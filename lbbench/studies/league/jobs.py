@@ -8,7 +8,7 @@ schema, so that a new balancer or mode takes part without a line here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -102,7 +102,7 @@ def starters(scenario: Scenario, own: Sequence[str] = ()) -> Starters:
     for one in _modes() if scenario.path == "service" else _balancers(own):
         reason = _why_not(scenario, one)
         if reason is None:
-            entrants.append(one)
+            entrants.append(_with_balancer(scenario, one) if scenario.path == "service" else one)
         else:
             refused[one.name] = reason
     return Starters(tuple(entrants), refused)
@@ -115,22 +115,23 @@ def _balancers(own: Sequence[str]) -> list[Entrant]:
 
 
 def _modes() -> list[Entrant]:
-    """Return every mode of kube-proxy; the balancer behind each is the engines' to say."""
-    from lbbench.engines.stages import MODES
-
+    """Return every mode of kube-proxy, without the balancer, which is the engines' to say."""
     modes = get_args(KubeProxy.model_fields["mode"].annotation)
     schedulers = get_args(KubeProxy.model_fields["scheduler"].annotation)
     first = KubeProxy().scheduler
     made = []
     for mode in modes:
         if mode != "ipvs":
-            made.append(Entrant(mode, MODES.get(mode, mode), {MODE: mode, SCHEDULER: first}))
+            made.append(Entrant(mode, "", {MODE: mode, SCHEDULER: first}))
             continue
-        made += [
-            Entrant(f"{mode} {one}", MODES.get(mode, mode), {MODE: mode, SCHEDULER: one})
-            for one in schedulers
-        ]
+        made += [Entrant(f"{mode} {one}", "", {MODE: mode, SCHEDULER: one}) for one in schedulers]
     return made
+
+
+def _with_balancer(scenario: Scenario, mode: Entrant) -> Entrant:
+    from lbbench.engines.stages import node_stage
+
+    return replace(mode, balancer=node_stage(scenario.with_(dict(mode.values)))[0].name)
 
 
 def _why_not(scenario: Scenario, entrant: Entrant) -> str | None:

@@ -67,7 +67,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Pair:
-    """How an entrant differs from one that its balancer names as a relative."""
+    """How a balancer differs from one that it names as a relative; names of the registry."""
 
     name: str
     other: str
@@ -193,23 +193,28 @@ def _ratios(figures: Mapping[str, Mapping[str, Figure]], sides: _Sides) -> dict[
 
 
 def _pairs(entrants: Sequence[Entrant], sides: _Sides) -> tuple[Pair, ...]:
-    """Return every entrant against the relatives that its balancer names, as far as they ran."""
-    there = {one.name for one in entrants}
+    """Return every balancer against the relatives that it names, as far as they ran.
+
+    Of a balancer that entered several times (schedulers of one mode) the first counts.
+    """
+    by_balancer: dict[str, str] = {}
+    for one in entrants:
+        by_balancer.setdefault(one.balancer, one.name)
+    known = registry()
     asked = [
-        (one.name, other)
-        for one in entrants
-        for other, _ in _relatives(one)
-        if other in there and other != one.name
+        (balancer, other)
+        for balancer in by_balancer
+        if balancer in known
+        for other, _ in known[balancer].differs
+        if other in by_balancer and other != balancer
     ]
-    found = [(a, b, sides.between(b, a, figure)) for figure in COMPARED for a, b in asked]
+    found = [
+        (a, b, sides.between(by_balancer[b], by_balancer[a], figure))
+        for figure in COMPARED
+        for a, b in asked
+    ]
     corrected = holm([1.0 if item.p_value is None else item.p_value for _, _, item in found])
     return tuple(
         Pair(a, b, item, item.p_value is not None and p < CHANCE)
         for (a, b, item), p in zip(found, corrected, strict=True)
     )
-
-
-def _relatives(entrant: Entrant) -> Sequence[tuple[str, str]]:
-    """Return the relatives that a balancer of the package names; others name none."""
-    balancer = registry().get(entrant.balancer)
-    return () if balancer is None else balancer.differs
