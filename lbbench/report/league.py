@@ -41,11 +41,11 @@ def _show_job(job: Document, console: Console) -> None:
     console.print(Text(str(job["name"]), style="bold"))
     for line in lines_of(job):
         console.print(Text(line))
-    for one in job["entrants"]:
-        if (one["utilisation_max"] or 0.0) >= OVER:
-            busy = percent(one["utilisation_max"])
-            text = f"warning: {one['name']}: a pod is busy {busy} % of the time: queues may grow"
-            console.print(Text(text, style="yellow"))
+    busy = [one for one in job["entrants"] if (one["utilisation_max"] or 0.0) >= OVER]
+    if busy:
+        names = ", ".join(f"{one['name']} {percent(one['utilisation_max'])} %" for one in busy)
+        text = f"warning: a pod is busy nearly all of its time, its queue may grow: {names}"
+        console.print(Text(text, style="yellow"))
     console.print()
     console.print(job_table(job))
     for names, reason in missing(job):

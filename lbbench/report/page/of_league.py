@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lbbench.inputs.yaml import dump
-from lbbench.report.league import about, lines_of, missing, times
+from lbbench.report.league import OVER, about, lines_of, missing, times
 from lbbench.report.page.cells import of_ratio, of_share, of_time, words
 from lbbench.report.page.content import Answer, Cell, Column, Page, Section, Steps, Table
 from lbbench.report.page.figures import figures_of
@@ -90,13 +90,16 @@ def _sure(document: Document) -> str:
 
 
 def _warnings(jobs: Sequence[Document]) -> list[str]:
-    return [
-        f"{job['name']}: a pod of {one['name']} is busy {100 * one['utilisation_max']:.1f} % of "
-        "the time: its queue may grow as long as the run lasts"
-        for job in jobs
-        for one in job["entrants"]
-        if (one["utilisation_max"] or 0.0) >= 0.97
-    ]
+    said = []
+    for job in jobs:
+        busy = [one for one in job["entrants"] if (one["utilisation_max"] or 0.0) >= OVER]
+        names = [f"{one['name']} ({100 * one['utilisation_max']:.1f} %)" for one in busy]
+        if names:
+            said.append(
+                f"{job['name']}: a pod is busy nearly all of its time, so its queue may grow as "
+                f"long as the run lasts: {listed(names, 50)}"
+            )
+    return said
 
 
 def _facts(document: Document) -> list[tuple[str, str]]:
