@@ -102,8 +102,13 @@ def test_names_of_many_do_not_cover_each_other():
 def test_the_page_says_who_is_best_and_how_sure():
     """Answers, a section per job, the ranking, and how to make it again."""
     page = page_of_league(document())
-    for text in ("jsq (1.00), random (2.00) and ewma (3.00)", "What does calm ask?",
-                 "fewest errors", "lbbench compare --all --out league", "not corrected"):  # fmt: skip
+    for text in (
+        "jsq (1.00), random (2.00) and ewma (3.00)",
+        "What does calm ask?",
+        "fewest errors",
+        "lbbench compare --all --out league",
+        "not corrected",
+    ):
         assert text in page
 
 
