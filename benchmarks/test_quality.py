@@ -22,6 +22,7 @@ from lbbench.studies.league.pick_cost import picks_per_s
 PICKS = 20_000
 SIZES = (16, 256)
 REQUESTS, REPLICATIONS = 20_000, 5  # of a job
+UNTIL_CHANGED = 100_000  # requests of a job whose cluster changes: the change is in their midst
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -48,7 +49,10 @@ def test_quality(benchmark, name: str, size: int):
 def test_quality_at_job(benchmark, name: str, job: str):
     """Time a short version of a league's job; extra_info has the figures of the league."""
     benchmark.group = f"league: {job}"
-    scenario = load(job, [f"run.requests={REQUESTS}", f"run.replications={REPLICATIONS}"])
+    scenario = load(job, [f"run.replications={REPLICATIONS}"])
+    changes = any(change.at > 0.0 for change in scenario.timeline)
+    requests = UNTIL_CHANGED if changes else REQUESTS
+    scenario = scenario.with_({"run.requests": requests})
     known = {one.name: one for one in starters(scenario).entrants}
     if name not in known:
         pytest.skip(starters(scenario).refused[name])
@@ -57,9 +61,9 @@ def test_quality_at_job(benchmark, name: str, job: str):
     benchmark.extra_info |= {
         "picker": name,
         "job": job,
-        "requests": REQUESTS * REPLICATIONS,
+        "requests": requests * REPLICATIONS,
         "seed": scenario.run.seed,
-        "requests_per_s": round(REQUESTS * REPLICATIONS / benchmark.stats.stats.median),
+        "requests_per_s": round(requests * REPLICATIONS / benchmark.stats.stats.median),
         **{figure: value.to_dict() for figure, value in found.items()},
         "picks_per_s": picks_per_s(name, pods, ".").to_dict(),
     }

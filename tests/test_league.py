@@ -17,8 +17,9 @@ from lbbench.inputs.yaml import load
 from lbbench.stats.intervals import student
 from lbbench.studies.league import jobs as jobs_module
 from lbbench.studies.league import league as league_module
-from lbbench.studies.league.figures import Figure, mean_of, mean_over_jobs, ratio_over_jobs
-from lbbench.studies.league.jobs import Entrant
+from lbbench.studies.league.alone import alone
+from lbbench.studies.league.figures import FIGURES, Figure, mean_of, mean_over_jobs, ratio_over_jobs
+from lbbench.studies.league.jobs import BALANCER, Entrant
 from lbbench.studies.league.league import league
 from lbbench.studies.league.table import Standing
 
@@ -120,6 +121,16 @@ def test_a_balancer_of_ones_own_takes_part(command, tmp_path: Path):
     assert "ZeroDivisionError" in absent["reason"]
 
 
+def test_one_entrant_alone_has_the_figures_of_the_league():
+    """What the benchmarks put beside the cost of a pick: the same names, of one process."""
+    scenario = load("equal-pods", ["run.requests=2000", "run.replications=3"])
+    found = alone(scenario, Entrant("random", "random", {BALANCER: "random"}), engine="reference")
+    assert list(found) == list(FIGURES)
+    assert found["p50"].value < found["p99"].value
+    low, high = found["session_loss"].ci95
+    assert low < 15 / 16 < high
+
+
 # --- stopped, or asked for what cannot be ---------------------------------------------------------
 
 
@@ -157,6 +168,16 @@ def test_what_cannot_be_compared_is_one_sentence(command, arguments, message):
     ended = command("compare", *arguments)
     assert says_one_sentence(ended)
     assert message in ended.err
+
+
+def test_what_fails_makes_no_folder(command, tmp_path: Path):
+    """--out is made when there is something to put into it."""
+    out = tmp_path / "new" / "folder"
+    ended = command("compare", "equal-pods", "--all", "--out", out, "--set", "run.requests=1",
+                    "--set", "stages.kube_proxy.mode=maglev")  # fmt: skip
+    assert says_one_sentence(ended)
+    assert "nobody can do this job" in ended.err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_two_jobs_of_one_name_are_refused(tmp_path: Path):

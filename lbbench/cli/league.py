@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -106,5 +106,11 @@ def _folder(out: Path | None) -> Iterator[Path]:
         with TemporaryDirectory(prefix="lbbench-league-") as folder:
             yield Path(folder)
         return
+    made = [path for path in (out, *out.parents) if not path.exists()]
     out.mkdir(parents=True, exist_ok=True)
-    yield out
+    try:
+        yield out
+    finally:
+        for path in made:
+            with suppress(OSError):  # what has files stays: ledgers to go on from, or the league
+                path.rmdir()

@@ -43,8 +43,8 @@ def _show_job(job: Document, console: Console) -> None:
         console.print(Text(line))
     busy = [one for one in job["entrants"] if (one["utilisation_max"] or 0.0) >= OVER]
     if busy:
-        names = ", ".join(f"{one['name']} {percent(one['utilisation_max'])} %" for one in busy)
-        text = f"warning: a pod is busy nearly all of its time, its queue may grow: {names}"
+        told = ", ".join(f"{one['name']} {percent(one['utilisation_max'])} %" for one in busy)
+        text = f"warning: a pod is busy nearly all of its time, its queue may grow: {told}"
         console.print(Text(text, style="yellow"))
     console.print()
     console.print(job_table(job))
@@ -86,7 +86,7 @@ def job_table(job: Document) -> Grid:
             row += [milliseconds(one[name]["value"], digits[name]),
                     span(one[name]["ci95"], digits[name])]  # fmt: skip
             if name == "p99":
-                row.append(times(one["p99_to_best"]["value"]))
+                row.append("-" if one["fails"] else times(one["p99_to_best"]["value"]))
         row += [text for head, name in shares.items() for text in _share(head, one[name])]
         row += picks(one["picks_per_s"])
         rows.append([*row, percent(one["utilisation_max"])])

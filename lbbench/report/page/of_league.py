@@ -134,7 +134,7 @@ def _table(job: Document) -> Table:
             words(one["name"]),
             Cell(str(one["place"]), float(one["place"])),
             of_time(one["p99"]["value"], digits["p99"], one["p99"]["ci95"]),
-            _ratio(one["p99_to_best"]),
+            Cell("-") if one["fails"] else _ratio(one["p99_to_best"]),
             of_time(one["p50"]["value"], digits["p50"], one["p50"]["ci95"]),
             *_shares(one),
             of_share(one["utilisation_max"]),

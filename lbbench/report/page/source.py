@@ -22,7 +22,7 @@ MARK, HEAD = b'<meta name="generator" content="lbbench', 4096
 
 WANTED = (
     "give a study (what `lbbench sweep --out` wrote), a result.json or its folder (`lbbench run "
-    "--out`), or the JSON of compare, plan or verify"
+    "--out`), or the JSON of compare, plan or verify, or a league.json (`lbbench compare --all`)"
 )
 
 NEEDED = {
