@@ -10,12 +10,13 @@ SEED := lbbench/scenarios/seed
 DEMO := results/demo
 FIGURES := results/benchmarks
 STUDIES := ewma-herding local-or-cluster scale-out
+LEAGUE := results/league
 DEMO_BALANCERS := round_robin,random,least_conn,chash,ewma
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test long lint format bench tables studies $(STUDIES) live pictures install clean
+.PHONY: help demo test long lint format bench tables league studies $(STUDIES) live pictures install clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -56,6 +57,12 @@ bench: $(INSTALLED) ## benchmarks and ratios to C; figures in results/benchmarks
 tables: $(INSTALLED) ## the tables of speed from the kept figures in results/benchmarks/
 	$(BIN)/python -m benchmarks.tables $(wildcard $(FIGURES)/baseline*.json) \
 		--into docs/how-to/speed-and-memory.md
+
+league: $(INSTALLED) ## every balancer at the league's jobs; tables, charts, what `lbbench balancers` tells
+	$(BIN)/lbbench compare --all --out $(LEAGUE)
+	$(BIN)/python -m benchmarks.league $(LEAGUE)
+	$(BIN)/python -m benchmarks.tables $(LEAGUE)/league.json --into README.md
+	$(BIN)/python -m docs.generate
 
 studies: $(STUDIES) ## the studies of results/: sweeps, reports, figures, tables (or one: make scale-out)
 

@@ -1,11 +1,12 @@
-"""The tables of speed in docs/how-to/speed-and-memory.md, written from the figures and never typed.
+"""The tables of speed in docs/how-to/speed-and-memory.md and the league's in README.md.
 
     python -m benchmarks.tables FILE.json ... [--into PAGE.md]
     python -m benchmarks.tables --compare BEFORE.json AFTER.json
 
-A FILE is what ``pytest --benchmark --benchmark-json`` or ``python -m benchmarks.ratios --json``
-wrote. The tables stand between two markers in the page. Figures of different machines are not
-refused, but a sentence says so, in the tables too; nothing is left out without a word.
+They are written from the figures and never typed. A FILE is what ``pytest --benchmark
+--benchmark-json``, ``python -m benchmarks.ratios --json`` or ``lbbench compare --all --out`` (its
+league.json) wrote. The tables stand between two markers in the page. Figures of different machines
+are not refused, but a sentence says so, in the tables too; nothing is left out without a word.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks import league_tables
 from benchmarks.lines import SCHEMA, amount
 from lbbench.errors import LbbenchError
 
@@ -28,12 +30,13 @@ NOTHING = "–"
 
 @dataclass(frozen=True)
 class Figures:
-    """What one file says: pytest's benchmarks or the lines of the ratios, and from where."""
+    """What one file says: pytest's benchmarks, the lines of the ratios or a league; from where."""
 
     source: str
     machine: Mapping[str, Any]
     benchmarks: Sequence[Mapping[str, Any]] = ()
     lines: Sequence[Mapping[str, Any]] = ()
+    league: Mapping[str, Any] | None = None
 
     @property
     def place(self) -> str:
@@ -68,13 +71,17 @@ def read(path: Path) -> Figures:
         raise LbbenchError(f"{path}: line {error.lineno}: no JSON: {error.msg}") from None
     if isinstance(data, dict) and data.get("schema") == SCHEMA:
         return Figures(str(path), data["machine"], lines=data["lines"])
+    if isinstance(data, dict) and data.get("schema") == league_tables.SCHEMA:
+        return Figures(str(path), data["machine"], league=data)
     if isinstance(data, dict) and "benchmarks" in data:
         benchmarks = data["benchmarks"]
         machines = [item["extra_info"].get("machine") for item in benchmarks]
         if not machines or machines[0] is None:
             raise LbbenchError(f"{path}: holds no benchmark that tells its machine")
         return Figures(str(path), machines[0], benchmarks=benchmarks)
-    raise LbbenchError(f"{path}: holds neither {SCHEMA} nor the figures of pytest --benchmark")
+    raise LbbenchError(
+        f"{path}: holds neither {SCHEMA} nor the figures of pytest --benchmark, nor a league"
+    )
 
 
 def differences(figures: Sequence[Figures]) -> list[str]:
@@ -112,10 +119,13 @@ def tables(figures: Sequence[Figures]) -> tuple[str, list[str]]:
         _grid(_picks(rows), "Nanoseconds per pick among n endpoints", "ns_per_pick", _short,
               row=("picker", "program"), column="nodes", column_name="n = {}"),
         _of_quality(_group(rows, "quality")),
+        _grid(_at_jobs(rows), "p99 at short versions of the league's jobs, ms",
+              "p99_ms", _short, row=("picker",), column="job"),
+        *[league_tables.rankings(one.league) for one in figures if one.league is not None],
         _grid(_group(rows, "study"), "Points of a study per second, 20 000 requests each",
               "points_per_s", _short, row=("study",), column="points", column_name="{} points"),
     ]  # fmt: skip
-    shown = ("startup", "engine", "peers", "pick", "quality", "study", "bare")
+    shown = ("startup", "engine", "peers", "pick", "quality", "league", "study", "bare")
     left = [str(row["name"]) for row in rows if _group_of(row) not in shown]
     head = sorted({f"Measured on: {figure.place}." for figure in figures})
     said = [f"**Note:** {sentence}." for sentence in differences(figures)]
@@ -197,6 +207,15 @@ def _picks(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                  "ns_per_pick": item["ns"]} for item in info.get("pickers", [])]  # fmt: skip
         found += [{"extra_info": item} for item in of_c or [info]]
     return sorted(found, key=lambda item: item["extra_info"]["nodes"])
+
+
+def _at_jobs(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the benchmarks at the league's jobs with their p99 in milliseconds."""
+    return [
+        {"extra_info": {**row["extra_info"], "p99_ms": 1e3 * row["extra_info"]["p99"]["value"]}}
+        for row in _group(rows, "league")
+        if row["extra_info"]["p99"]["value"] is not None
+    ]
 
 
 def _group(rows: Sequence[Mapping[str, Any]], name: str) -> list[Mapping[str, Any]]:

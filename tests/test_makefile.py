@@ -32,7 +32,7 @@ def planned(project: Path, target: str) -> str:
     ).stdout
 
 
-TARGETS = ["demo", "test", "lint", "bench", "tables", "studies", "live", "pictures"]
+TARGETS = ["demo", "test", "lint", "bench", "tables", "league", "studies", "live", "pictures"]
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from docs.generator.markdown import anchor, code, page, prose, table
 from lbbench.balancers.base import Balancer, registry
 from lbbench.report.balancers import shared_by
+from lbbench.report.relatives import NOTHING, relatives
 
 INTRO = """
 Which algorithms are there, where do they come from, and where do they differ from the original?
@@ -61,7 +62,19 @@ def _section(balancer: Balancer) -> str:
             ["cost of a pick", prose(balancer.cost)],
         ],
     )
-    return f"## `{balancer.name}`\n\n{prose(text)}\n\n{facts}"
+    parts = [f"## `{balancer.name}`", prose(text), facts, _differences(balancer)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _differences(balancer: Balancer) -> str:
+    """Return how it differs from its relatives, with what the league measured."""
+    known = relatives(balancer)
+    lines = [
+        f"- from [`{one.name}`](#{anchor(one.name)}): {prose(one.how)} "
+        f"(*{'; '.join(one.measured) or NOTHING}*)"
+        for one in known
+    ]
+    return "\n".join(["How it differs:", "", *lines]) if lines else ""
 
 
 def _linked(source: str) -> str:

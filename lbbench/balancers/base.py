@@ -113,6 +113,9 @@ class Balancer:
         False: it is not to be compiled. It runs in the readable engine, many times slower, and its
         state may be any object, such as a dict: one for each instance of scope ``"worker"`` or
         ``"replica"``.
+    differs
+        (name of a relative in the registry, one sentence on how this one differs from it): what
+        ``lbbench balancers NAME`` says, with the difference that the league measured beside it.
     """
 
     name: str
@@ -140,6 +143,7 @@ class Balancer:
     shares: Callable[[Any, int], Any] | None = None
     compiled: bool = True
     cost: str = "O(1)"
+    differs: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if self.on_busy is not None and self.scope == "shared" and self.sees != "pods":

@@ -96,4 +96,8 @@ CHASH = Balancer(
     common=("all_hash", "all_owner"),
     clock="ms",
     cost="O(1)",
+    differs=(
+        ("chashsubset", "leads a key to one endpoint, not to a subset"),
+        ("random", "follows the key, so equal keys meet the same endpoint"),
+    ),
 )

@@ -143,4 +143,13 @@ CHASHSUBSET = Balancer(
     common=("all_hash", "all_owner", "order"),
     clock="ms",
     cost="O(1), one draw",
+    differs=(
+        (
+            "chash",
+            (
+                "leads a key to a subset and draws within it, so a key's load is spread and a "
+                "change of the list moves most keys"
+            ),
+        ),
+    ),
 )

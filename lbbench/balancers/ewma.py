@@ -274,4 +274,14 @@ EWMA = Balancer(
     common=("value", "touched", "known"),
     clock="ms",
     cost="O(1), two draws and two exp",
+    differs=(
+        ("p2c", "compares past response times of the two drawn, not what they have outstanding"),
+        (
+            "ewma_0.21",
+            (
+                "shares its values between the workers of a replica, keeps them when the list "
+                "changes, and starts new endpoints at the mean"
+            ),
+        ),
+    ),
 )

@@ -96,4 +96,7 @@ EWMA_021 = Balancer(
     accounts="first",
     clock="ms",
     cost="O(1), two draws and two exp",
+    differs=(
+        ("ewma", "every worker learns for itself, and forgets everything when the list changes"),
+    ),
 )

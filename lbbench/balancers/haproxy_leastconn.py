@@ -136,4 +136,14 @@ HAPROXY_LEASTCONN = Balancer(
     params=MappingProxyType({"redispatch": False}),
     scope="replica",
     cost="O(log n)",
+    differs=(
+        (
+            "least_conn",
+            (
+                "counts for all threads of the process, and of equals takes the one that has been "
+                "so the longest"
+            ),
+        ),
+        ("nginx_least_conn", "counts for all threads of the process, not per worker"),
+    ),
 )

@@ -187,4 +187,17 @@ HAPROXY_RANDOM = Balancer(
     params=MappingProxyType({"draws": 2, "ties": "later", "redispatch": False}),
     scope="replica",
     cost="O(log n), two draws",
+    differs=(
+        (
+            "p2c",
+            (
+                "draws through its hash tree, so servers have unlike chances and both draws may "
+                "meet in one; counts for all threads of the process"
+            ),
+        ),
+        (
+            "nginx_random_two",
+            "draws with replacement and unlike chances; counts for all threads of the process",
+        ),
+    ),
 )

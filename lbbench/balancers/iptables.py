@@ -339,6 +339,7 @@ IPTABLES = Balancer(
     reads_busy=False,
     independent=True,
     cost="O(n) rules, about n/2 draws",
+    differs=(("iptables_nth", "draws at each rule instead of counting connections"),),
 )
 
 IPTABLES_NTH = Balancer(
@@ -354,4 +355,10 @@ IPTABLES_NTH = Balancer(
     scope="node",
     reads_busy=False,
     cost="O(n) rules",
+    differs=(
+        (
+            "iptables",
+            "gives each rule its turn instead of a draw, until the rules are written anew",
+        ),
+    ),
 )

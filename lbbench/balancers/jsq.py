@@ -48,4 +48,10 @@ JSQ = Balancer(
     sees="pods",
     scope="shared",
     cost="O(1)",
+    differs=(
+        (
+            "least_conn",
+            "knows the requests of all workers at each pod, which no ingress worker does",
+        ),
+    ),
 )

@@ -41,4 +41,9 @@ LEAST_CONN = Balancer(
     on_busy=on_busy,
     scope="worker",
     cost="O(1)",
+    differs=(
+        ("jsq", "counts this worker's own attempts only, not what others have sent"),
+        ("p2c", "looks at all endpoints, not at two drawn ones"),
+        ("round_robin", "counts what is outstanding"),
+    ),
 )

@@ -105,6 +105,22 @@ NGINX_LEAST_CONN = Balancer(
     scope="worker",
     clock="ms",
     cost="O(n)",
+    differs=(
+        (
+            "least_conn",
+            (
+                "breaks ties by smooth weighted round robin, not by a draw, and leaves out peers "
+                "that failed lately"
+            ),
+        ),
+        (
+            "haproxy_leastconn",
+            (
+                "counts per worker, not per process, and breaks ties by turns, not by who has "
+                "waited longest"
+            ),
+        ),
+    ),
 )
 
 NGINX_LEAST_CONN_ZONE = replace(

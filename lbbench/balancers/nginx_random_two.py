@@ -102,6 +102,10 @@ NGINX_RANDOM_TWO = Balancer(
     scope="worker",
     clock="ms",
     cost="O(1) with equal weights, two draws",
+    differs=(
+        ("p2c", "gives a tie to the second draw, and draws by weight"),
+        ("haproxy_random", "draws two distinct peers with equal chances, and counts per worker"),
+    ),
 )
 
 NGINX_RANDOM_TWO_ZONE = replace(

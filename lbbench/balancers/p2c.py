@@ -126,4 +126,11 @@ P2C = Balancer(
     params=MappingProxyType({"choices": 2}),
     scope="worker",
     cost="O(1), two draws",
+    differs=(
+        (
+            "least_conn",
+            "looks at two drawn endpoints only, so it costs the same for any number of them",
+        ),
+        ("random", "takes the less busy of two draws"),
+    ),
 )

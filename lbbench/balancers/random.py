@@ -53,4 +53,10 @@ RANDOM = Balancer(
     scope="worker",
     independent=True,
     cost="O(1), one draw",
+    differs=(
+        (
+            "round_robin",
+            "draws instead of taking turns, so a pod may get several requests in a row",
+        ),
+    ),
 )

@@ -188,4 +188,13 @@ ROUND_ROBIN = Balancer(
     scope="worker",
     clock="ms",
     cost="O(1)",
+    differs=(
+        (
+            "random",
+            (
+                "takes the endpoints in turn instead of drawing them, so gaps between requests to "
+                "one pod are even"
+            ),
+        ),
+    ),
 )

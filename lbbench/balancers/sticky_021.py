@@ -151,4 +151,13 @@ STICKY_021 = Balancer(
     clock="ms",
     cookies=True,
     cost="O(1), with a new cookie an md5",
+    differs=(
+        (
+            "sticky_balanced",
+            (
+                "makes the cookie of clock and worker alone, so requests of one millisecond share "
+                "it, and never leaves an endpoint that fails"
+            ),
+        ),
+    ),
 )

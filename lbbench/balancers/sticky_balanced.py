@@ -154,4 +154,11 @@ STICKY_BALANCED = Balancer(
     clock="ms",
     cookies=True,
     cost="O(1), with a new cookie one draw",
+    differs=(
+        (
+            "sticky_persistent",
+            "puts the cookie on a ring, so new endpoints take over sessions that are there",
+        ),
+        ("chash", "hashes a cookie of its own making, not a part of the request"),
+    ),
 )

@@ -146,4 +146,13 @@ STICKY_PERSISTENT = Balancer(
     clock="ms",
     cookies=True,
     cost="O(log n), with a new cookie O(n) and one draw",
+    differs=(
+        (
+            "sticky_balanced",
+            (
+                "names the endpoint in the cookie, so no session moves while its endpoint lives, "
+                "and new endpoints get new sessions only"
+            ),
+        ),
+    ),
 )

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
+from lbbench.cli.league import run_league
 from lbbench.cli.options import (
     Debug,
     Engine,
-    File,
     Json,
     Quiet,
     Recorded,
@@ -31,16 +31,31 @@ from lbbench.cli.output import (
     text_writer,
     write_all,
 )
+from lbbench.errors import RunError
 
 DEFAULT = "round_robin,random,least_conn,ewma,chash"
 
 
 def compare(
-    file: File,
+    file: Annotated[
+        str | None,
+        typer.Argument(metavar="FILE", help="scenario file, or the name of a shipped one"),
+    ] = None,
     *,
     balancers: Annotated[
         str | None,
         typer.Option(metavar="A,B,C", help=f"balancers to compare; without it {DEFAULT}"),
+    ] = None,
+    all_: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="every balancer, on FILE or on the jobs of the league; --balancers adds others",
+        ),
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="processes of --all; without it one per core", min=1),
     ] = None,
     vary: Annotated[
         str | None, typer.Option(metavar="LEAF=X,Y", help="compare values of any leaf instead")
@@ -54,7 +69,9 @@ def compare(
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="write comparison.json, report.html and a result per variant there"
+            metavar="DIR",
+            help="write comparison.json, report.html and a result per variant there; of --all "
+            "league.json, report.html and charts",
         ),
     ] = None,
     quiet: Quiet = False,
@@ -70,9 +87,25 @@ def compare(
       lbbench compare my.yaml --balancers round_robin,my_lb.py:mine
       lbbench compare my.yaml --trace my.trace.csv.gz --balancers round_robin,ewma
       lbbench compare aks-service --vary stages.azure_lb.distribution=Default,SourceIP
+      lbbench compare my.yaml --all
+      lbbench compare --all --out league
     """  # noqa: D301
     check_writable(json=json)
     check_folder(out=out)
+    if all_:
+        if vary is not None:
+            raise RunError("--all and --vary both say what varies; give one of them")
+        own = _from_here(balancers).split(",") if balancers else []
+        run_league(file, own, changes(set_, seed, replications, trace), workers=workers,
+                   engine=engine, json=json, out=out, quiet=quiet)  # fmt: skip
+        return
+    if file is None:
+        raise RunError(
+            "FILE is missing: name a scenario file or a shipped one, or give --all for the jobs of "
+            "the league"
+        )
+    if workers is not None:
+        raise RunError("--workers belongs to --all; the variants of a comparison run one by one")
     from lbbench.inputs.yaml import load
     from lbbench.report.progress import Bar
     from lbbench.studies.compare import compare as compare_variants

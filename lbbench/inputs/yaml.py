@@ -21,10 +21,14 @@ MAX_BYTES = 16 * 1024 * 1024
 
 SHIPPED = Path(__file__).resolve().parent.parent / "scenarios"
 
+LEAGUE = SHIPPED / "league"
+"""Room of the jobs that every balancer is put to (`lbbench compare --all`)."""
+
 
 def shipped() -> dict[str, Path]:
-    """Return the shipped scenarios by name."""
-    return {path.stem: path for path in sorted(SHIPPED.glob("*.yaml"))}
+    """Return the shipped scenarios by name, those of the league last."""
+    rooms = (SHIPPED, LEAGUE)
+    return {path.stem: path for room in rooms for path in sorted(room.glob("*.yaml"))}
 
 
 def load(source: str | Path, set_: Sequence[str] = ()) -> Scenario:

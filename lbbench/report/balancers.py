@@ -14,6 +14,7 @@ from rich.text import Text
 
 from lbbench.balancers.base import Balancer
 from lbbench.report.listing import Listing
+from lbbench.report.relatives import NOTHING, origin, relatives
 
 SHARED_BY = {
     "worker": "one state per nginx worker",
@@ -50,8 +51,9 @@ def explain(balancer: Balancer) -> Group:
     for name, value in facts.items():
         table.add_row(name, Text(value))
     return Group(
-        Text(f"{balancer.name}: {balancer.summary}", style="bold"), table, Text(), _text(balancer)
-    )
+        Text(f"{balancer.name}: {balancer.summary}", style="bold"), table, Text(), _text(balancer),
+        *_differences(balancer),
+    )  # fmt: skip
 
 
 def as_dict(balancer: Balancer) -> dict[str, Any]:
@@ -67,6 +69,10 @@ def as_dict(balancer: Balancer) -> dict[str, Any]:
         "accounts": balancer.accounts if balancer.done else None,
         "clock": balancer.clock,
         "params": dict(balancer.params),
+        "differs": [
+            {"name": one.name, "how": one.how, "measured": [dict(pair) for pair in one.pairs]}
+            for one in relatives(balancer)
+        ],
     }
 
 
@@ -84,6 +90,20 @@ def short_source(balancer: Balancer) -> str:
     first = re.split(r", | \(|: ", balancer.source)[0]
     match = re.fullmatch(r"(\S+) \S*?([^/\s]+?)(@\w+)?", first)
     return f"{match[1]} {match[2]}" if match and "/" in match[1] else first
+
+
+def _differences(balancer: Balancer) -> list[Text]:
+    """Return how it differs from its relatives: what it does otherwise, and what was measured."""
+    known = relatives(balancer)
+    if not known:
+        return []
+    lines = [Text(), Text("how it differs", style="bold")]
+    for one in known:
+        lines.append(Text(f"from {one.name}: {one.how}"))
+        lines += [Text(f"    {text}", style="dim") for text in one.measured or (NOTHING,)]
+    if any(one.measured for one in known):
+        lines.append(Text(origin(), style="dim"))
+    return lines
 
 
 def _text(balancer: Balancer) -> Text:

@@ -10,9 +10,16 @@ import altair as alt
 
 
 def texts_axis(
-    title: str | None, texts: Sequence[str], *, reverse: bool = False, **more: Any
+    title: str | None,
+    texts: Sequence[str] | Sequence[Sequence[str]],
+    *,
+    reverse: bool = False,
+    **more: Any,
 ) -> dict[str, Any]:
-    """Return axis and scale; each text stands in the middle of its row or column."""
+    """Return axis and scale; each text stands in the middle of its row or column.
+
+    A text of several lines is a sequence of them.
+    """
     more = {"grid": False, "domain": False, "ticks": False, **more}
     return {
         "axis": alt.Axis(

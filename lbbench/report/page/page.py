@@ -38,6 +38,13 @@ def page_of_comparison(document: Mapping[str, Any]) -> str:
     return render(content(document))
 
 
+def page_of_league(document: Mapping[str, Any]) -> str:
+    """Return the page of a league (schema lbbench.league/1)."""
+    from lbbench.report.page.of_league import content
+
+    return render(content(document))
+
+
 def page_of_plan(document: Mapping[str, Any]) -> str:
     """Return the page of a plan (schema lbbench.plan/1)."""
     from lbbench.report.page.of_plan import content

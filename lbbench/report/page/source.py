@@ -14,7 +14,7 @@ from lbbench.studies.run import Progress
 
 SQLITE = b"SQLite format 3\x00"
 
-KNOWN = ("result.json", "comparison.json")
+KNOWN = ("result.json", "comparison.json", "league.json")
 """What a folder is looked through for."""
 
 MARK, HEAD = b'<meta name="generator" content="lbbench', 4096
@@ -22,11 +22,12 @@ MARK, HEAD = b'<meta name="generator" content="lbbench', 4096
 
 WANTED = (
     "give a study (what `lbbench sweep --out` wrote), a result.json or its folder (`lbbench run "
-    "--out`), or the JSON of compare, plan or verify"
+    "--out`), or the JSON of compare, plan or verify, or a league.json (`lbbench compare --all`)"
 )
 
 NEEDED = {
     "lbbench.compare/1": ("leaf", "results", "differences", "sentences"),
+    "lbbench.league/1": ("version", "created", "machine", "wall_s", "jobs", "rankings"),
     "lbbench.plan/1": ("name", "version", "seed", "for", "objectives"),
     "lbbench.verify/1": ("version", "seed", "family_error", "level_per_check", "checks", "passed"),
 }
@@ -122,6 +123,10 @@ def _content(document: Mapping[str, Any]) -> Page:
         from lbbench.report.page import of_comparison
 
         return of_comparison.content(document)
+    if schema == "lbbench.league/1":
+        from lbbench.report.page import of_league
+
+        return of_league.content(document)
     if schema == "lbbench.plan/1":
         from lbbench.report.page import of_plan
 

@@ -1,0 +1,1 @@
+"""The league: every balancer at the same fixed jobs, under the same traffic."""
