@@ -145,4 +145,8 @@ HAPROXY_HASH = Balancer(
     scope="replica",
     shares=shares,
     cost="O(1)",
+    differs=(
+        ("haproxy_hash_consistent", "has even shares, but most keys move when the list changes"),
+        ("nginx_hash", "hashes with sdbm, and stays at a server that failed"),
+    ),
 )

@@ -183,6 +183,10 @@ HAPROXY_HASH_CONSISTENT = Balancer(
     params=MappingProxyType({"redispatch": False}),
     scope="replica",
     cost="O(log n)",
+    differs=(
+        ("haproxy_hash", "moves few keys when the list changes, but its 16 points share unevenly"),
+        ("nginx_hash_consistent", "has 16 points per server and takes the nearest on either side"),
+    ),
 )
 
 HAPROXY_HASH_BOUNDED = replace(
@@ -193,4 +197,5 @@ HAPROXY_HASH_BOUNDED = replace(
     on_busy=on_busy,
     params=MappingProxyType({"hash_balance_factor": 150, "redispatch": False}),
     cost="O(log n) and the points passed",
+    differs=(("haproxy_hash_consistent", "passes by servers that have more than their slots"),),
 )

@@ -197,4 +197,8 @@ HAPROXY_ROUNDROBIN = Balancer(
     params=MappingProxyType({"redispatch": False}),
     scope="replica",
     cost="O(log n)",
+    differs=(
+        ("nginx_round_robin", "all threads take turns together; a server that comes waits a round"),
+        ("round_robin", "is one cycle per replica, not one per worker with a start of its own"),
+    ),
 )

@@ -107,4 +107,8 @@ NGINX_HASH = Balancer(
     scope="worker",
     clock="ms",
     cost="O(1) with equal weights",
+    differs=(
+        ("nginx_hash_consistent", "takes a remainder, so most keys move when the list changes"),
+        ("chash", "takes a remainder instead of a ring, and a retry goes to another peer"),
+    ),
 )

@@ -130,4 +130,8 @@ NGINX_HASH_CONSISTENT = Balancer(
     scope="worker",
     clock="ms",
     cost="O(1)",
+    differs=(
+        ("chash", "has the same kind of ring, but a retry goes on to another server"),
+        ("haproxy_hash_consistent", "has 160 points per server, not 16, and walks one way only"),
+    ),
 )

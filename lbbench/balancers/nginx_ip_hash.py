@@ -120,4 +120,7 @@ NGINX_IP_HASH = Balancer(
     scope="worker",
     clock="ms",
     cost="O(1) with equal weights",
+    differs=(
+        ("nginx_hash", "hashes the client's /24, whatever hash_by says, to 6271 values at most"),
+    ),
 )

@@ -128,4 +128,5 @@ NGINX_LEAST_CONN_ZONE = replace(
     name="nginx_least_conn_zone",
     summary="nginx's least_conn with `zone`: fewest outstanding in this replica",
     scope="replica",
+    differs=(("nginx_least_conn", "counts what all workers of the replica have outstanding"),),
 )

@@ -86,4 +86,5 @@ NGINX_RANDOM = Balancer(
     independent=True,
     shares=shares,
     cost="O(1) with equal weights, one draw",
+    differs=(("random", "draws by weight, and leaves out peers that failed lately"),),
 )

@@ -113,4 +113,5 @@ NGINX_RANDOM_TWO_ZONE = replace(
     name="nginx_random_two_zone",
     summary="nginx's random two with `zone`: fewer outstanding in the replica of two drawn",
     scope="replica",
+    differs=(("nginx_random_two", "counts what all workers of the replica have outstanding"),),
 )

@@ -76,6 +76,10 @@ NGINX_ROUND_ROBIN = Balancer(
     scope="worker",
     clock="ms",
     cost="O(n)",
+    differs=(
+        ("round_robin", "begins with the first peer, honours weights, and leaves out failed peers"),
+        ("haproxy_roundrobin", "each worker takes turns for itself; unequal weights interleave"),
+    ),
 )
 
 NGINX_ROUND_ROBIN_ZONE = replace(
@@ -83,4 +87,5 @@ NGINX_ROUND_ROBIN_ZONE = replace(
     name="nginx_round_robin_zone",
     summary="nginx's default with `zone`: smooth weighted round robin of all workers together",
     scope="replica",
+    differs=(("nginx_round_robin", "all workers of a replica take turns together"),),
 )

@@ -22,5 +22,5 @@ def alone(scenario: Scenario, entrant: Entrant, *, engine: Engine = "fast") -> d
     parts = [replication(variant, n, engine=engine) for n in range(variant.run.replications)]
     outcomes = together(parts).outcomes
     first = warmup_segments(outcomes)
-    results = [sum_up(variant, part, engine=engine, warmup_segments=first) for part in parts]
+    results = [sum_up(variant, part, warmup_segments=first) for part in parts]
     return figures_of(results, tallies(outcomes), first)
