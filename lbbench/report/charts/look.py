@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-SOLID, DASHED, DOTTED = (1, 0), (6, 3), (2, 2)
+SOLID, DASHED, DOTTED, LONG = (1, 0), (6, 3), (2, 2), (12, 4)
 
 
 class Look(NamedTuple):
@@ -52,6 +52,11 @@ LOOKS: Mapping[str, Look] = MappingProxyType(
         "iptables": Look(SLATE, SOLID, "square"),
         "iptables_nth": Look(SLATE, DASHED, "triangle-up"),
         "azure_lb": Look(RED, SOLID, "cross"),
+        "envoy_round_robin": Look(BLUE, DASHED, "square"),
+        "envoy_least_request": Look(GREEN, LONG, "circle"),
+        "envoy_random": Look(GREY, DASHED, "circle"),
+        "envoy_ring_hash": Look(OLIVE, DOTTED, "diamond"),
+        "envoy_maglev": Look(OLIVE, LONG, "square"),
     }
 )
 """Every balancer that comes with the package."""
