@@ -57,6 +57,9 @@ LOOKS: Mapping[str, Look] = MappingProxyType(
         "envoy_random": Look(GREY, DASHED, "circle"),
         "envoy_ring_hash": Look(OLIVE, DOTTED, "diamond"),
         "envoy_maglev": Look(OLIVE, LONG, "square"),
+        "peak_ewma": Look(VERMILLION, DOTTED, "circle"),
+        "peak_ewma_tower": Look(VERMILLION, LONG, "diamond"),
+        "aws_least_outstanding": Look(MAGENTA, LONG, "square"),
     }
 )
 """Every balancer that comes with the package."""
