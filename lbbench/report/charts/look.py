@@ -60,6 +60,7 @@ LOOKS: Mapping[str, Look] = MappingProxyType(
         "peak_ewma": Look(VERMILLION, DOTTED, "circle"),
         "peak_ewma_tower": Look(VERMILLION, LONG, "diamond"),
         "aws_least_outstanding": Look(MAGENTA, LONG, "square"),
+        "prequal": Look(VIOLET, DASHED, "diamond"),
     }
 )
 """Every balancer that comes with the package."""
