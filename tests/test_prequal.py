@@ -55,8 +55,8 @@ def filled(replies, theta, **options):
 
 def replies(state):
     """Return (replica, RIF) of every reply, the oldest first."""
-    n = int(state.number[SIZE])
-    return list(zip(state.replica[:n].tolist(), state.rif[:n].tolist(), strict=True))
+    slots = state.order[: state.number[SIZE]]
+    return list(zip(state.replica[slots].tolist(), state.rif[slots].tolist(), strict=True))
 
 
 MIXED = [(0, 5, 0.01), (1, 2, 0.03), (2, 3, 0.02), (3, 7, 0.005)]
@@ -76,8 +76,8 @@ MIXED = [(0, 5, 0.01), (1, 2, 0.03), (2, 3, 0.02), (3, 7, 0.005)]
 def test_what_is_taken_and_what_is_the_worst(theta, options, taken, removed):
     """Cold by latency first, then hot by RIF; the worst is the other end of it."""
     state = filled(MIXED, theta, **options)
-    assert state.replica[best(state)] == taken
-    assert state.replica[worst(state)] == removed
+    assert replies(state)[best(state)][0] == taken
+    assert replies(state)[worst(state)][0] == removed
 
 
 def test_ties_are_the_oldest_ones_but_of_cold_ones_the_one_with_less_in_flight():
@@ -136,23 +136,33 @@ def test_hot_is_above_theta():
 # --- latency --------------------------------------------------------------------------------------
 
 
-def answered(state, replica, samples):
-    """Let answers (RIF, seconds) of a replica come."""
-    for rif, rtt in samples:
+def answered(state, replica, samples, now=0.0):
+    """Let answers (RIF, seconds) of a replica come, one every millisecond."""
+    for k, (rif, rtt) in enumerate(samples):
         PREQUAL.on_busy(state, replica, rif)
-        PREQUAL.done(state, replica, 0.0, rtt, True)
+        PREQUAL.done(state, replica, now + 0.001 * k, rtt, True)
 
 
 def test_latency_is_the_median_at_a_similar_rif():
-    """Five of seven nearest to RIF 2: 1 1 2 3 3, seconds 10 11 20 30 31; those at 9 are left out."""
+    """Within 1 of RIF 2 there are five: seconds 10 11 20 30 31. Those at 9 are left out."""
     state = fresh(2)
-    assert estimate(state, 0, 2) == 0.0
-    answered(
-        state, 0, [(9, 99.0), (1, 10.0), (3, 31.0), (2, 20.0), (9, 98.0), (1, 11.0), (3, 30.0)]
-    )
-    assert estimate(state, 0, 2) == 20.0
-    assert estimate(state, 0, 9) == 31.0  # 9 9 3 3 2: seconds 20 30 31 98 99
-    assert estimate(state, 1, 2) == 0.0
+    assert estimate(state, 0, 2, 0.1) == 0.0
+    answered(state, 0, [(9, 99.0), (1, 10.0), (3, 31.0), (2, 20.0)])
+    answered(state, 0, [(9, 98.0), (1, 11.0), (3, 30.0)])
+    assert estimate(state, 0, 2, 0.1) == 20.0
+    assert estimate(state, 0, 9, 0.1) == 31.0  # within 7: 9 9 3 3 2, seconds 20 30 31 98 99
+    assert estimate(state, 0, 1, 0.1) == 20.0  # within 2: 1 1 2 3 3
+    assert estimate(state, 1, 2, 0.1) == 0.0
+
+
+def test_old_samples_do_not_count():
+    """After 2 s the slow answers are forgotten, after two more all are: the replica is unknown."""
+    state = fresh(2)
+    answered(state, 0, [(1, 0.9), (1, 0.8)])
+    answered(state, 0, [(1, 0.1)], now=1.5)
+    assert estimate(state, 0, 1, 1.5) == 0.8
+    assert estimate(state, 0, 1, 2.1) == 0.1
+    assert estimate(state, 0, 1, 3.6) == 0.0
 
 
 def test_failures_are_no_samples():
@@ -160,21 +170,22 @@ def test_failures_are_no_samples():
     state = fresh(2)
     PREQUAL.done(state, 0, 0.0, 0.001, False)
     answered(state, 0, [(1, 0.5)])
-    assert estimate(state, 0, 1) == 0.5
+    assert estimate(state, 0, 1, 0.1) == 0.5
 
 
 @given(
     st.lists(st.tuples(st.integers(0, 9), st.floats(0, 1)), min_size=1, max_size=40),
-    st.integers(0, 9),
-    st.integers(1, 7),
+    st.integers(0, 90),
+    st.integers(1, 20),
 )
 def test_the_estimate_is_a_median_of_the_nearest(samples, rif, similar):
-    """Sorting all of the last 16 by distance, the newest first on a tie, gives the same."""
+    """By sorting all of the last 16 by distance, which counts as 63 beyond that."""
     state = fresh(1, similar=similar)
     answered(state, 0, samples)
-    newest = samples[-16:][::-1]
-    nearest = sorted(newest, key=lambda one: abs(one[0] - rif))[:similar]
-    assert estimate(state, 0, rif) == median_low(seconds for _, seconds in nearest)
+    away = [(min(abs(one - rif), 63), seconds) for one, seconds in samples[-16:]]
+    reach = sorted(away)[:similar][-1][0]
+    assert estimate(state, 0, rif, 0.1) == median_low(s for far, s in away if far <= reach)
+    assert not state.far.any()
 
 
 # --- queries --------------------------------------------------------------------------------------
@@ -274,10 +285,27 @@ def test_a_slow_replica_gets_little():
     assert counts.sum() == 4000
 
 
+def test_a_replica_that_was_slow_is_asked_again():
+    """Its slow answers are forgotten after 2 s; then the first probe (3 of 10 each query) leads to it.
+
+    That no probe of 800 queries, or 8 s, meets it has a chance of 0.7^800.
+    """
+    state, rng = fresh(10), stream(5, 0, "ingress", "a")
+    late, busy = np.zeros(10), np.ones(10, np.int64)
+    with wrapping():
+        for k in range(3000):
+            now = k * 0.01
+            place = PREQUAL.pick(state, rng, now, -1, busy, NO_TRIES)
+            late[place] += now >= 20.0
+            slow = place == 7 and now < 20.0
+            PREQUAL.done(state, place, now, 0.1 if slow else 0.01, True)
+    assert late[7] > 1
+
+
 @pytest.mark.parametrize(
     "options",
     [{"pool": 0}, {"probes": -1}, {"probes": 2.5}, {"age": "x"}, {"delta": 0}, {"remove": -1},
-     {"q_rif": 1.1}, {"samples": 0}, {"similar": 0}],
+     {"q_rif": 1.1}, {"samples": 0}, {"similar": 0}, {"sample_age": "1"}],
 )  # fmt: skip
 def test_impossible_options_are_told(options):
     """The sentence has the balancer, the option and its value."""

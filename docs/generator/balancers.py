@@ -23,7 +23,8 @@ A *yardstick* belongs to no product; it is there to compare with, because theory
 intuition knows it. Others come from products beside ingress-nginx, or from papers, each by the rule
 of its source, ties and retries included. nginx's and HAProxy's (`nginx_least_conn`,
 `nginx_random_two`, `haproxy_leastconn`, `haproxy_random`) are held against recordings of the real
-programs ([reality](reality.md)), Envoy's Maglev against the tables of its own tests. [Write your own](how-to/own-balancer.md) is one Python file.
+programs ([reality](reality.md)), Envoy's Maglev against the tables of its own tests. [Write your
+own](how-to/own-balancer.md) is one Python file.
 """
 
 SHA = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+) (?P<files>[^@]+?)@(?P<commit>[0-9a-f]{7,40})")

@@ -18,9 +18,10 @@ Deviations, for the paper's probes are messages and its replicas keep the latenc
   the RIF is the pod's true number when the query is picked for, without that query itself.
 - Latencies are those that this client, an ingress replica, has seen: answers of its own requests
   with the network in them, failed ones not counted, tagged with the RIF when the answer came. The
-  estimate is the median (the lower one of two) of the ``similar`` (5) samples nearest in RIF among
-  the last ``samples`` (16), the newer on a tie; a replica that has not answered yet is taken for
-  the fastest, 0.
+  estimate is the (lower) median of the samples within the least distance in RIF that holds
+  ``similar`` (5) of them. Samples are the last ``samples`` (16), those older than ``sample_age`` (2
+  s) not counted: so a replica that looked slow and is asked no more is unknown after a while. An
+  unknown one is taken for the fastest, 0. These three numbers are not the paper's.
 - The paper has more replicas than ``pool``: where (1 - pool / n) probes - remove is not above 0
   there is no limit to b.
 - Whole numbers of probes and removals only. A retry is a query like any other.
@@ -46,6 +47,7 @@ from lbbench.balancers.prequal_pool import (
     NOBODY,
     REMEMBERED,
     ROOM,
+    SAMPLE_AGE,
     SIZE,
     THETA,
     Pool,
@@ -59,7 +61,9 @@ from lbbench.balancers.prequal_pool import (
 from lbbench.core.rng import uniform
 
 FEW = 2  # replies below which the replica is drawn
-PROBES, REMOVE = range(2)
+PROBES, REMOVE, SIMILAR = range(3)
+LATENCY, AT_RIF, WHEN = range(3)
+MOST_AWAY = 63  # RIFs further apart than that are equally unlike
 DELTA, REUSE = range(2)
 
 
@@ -74,15 +78,20 @@ def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> Pool:
     name, n = "prequal", len(endpoints)
     room = whole(name, params, "pool", 1)
     probes = whole(name, params, "probes", 0)
-    samples, similar = whole(name, params, "samples", 1), whole(name, params, "similar", 1)
+    samples = whole(name, params, "samples", 1)
+    rule = [
+        seconds(name, params, "age"),
+        number(name, params, "q_rif", 0.0, 1.0),
+        seconds(name, params, "sample_age"),
+    ]
+    plan = [probes, whole(name, params, "remove", 0), whole(name, params, "similar", 1)]
     counters = np.zeros(6, np.int64)
     counters[ROOM] = room
     counters[THETA] = NOBODY
     return Pool(
         number=counters,
-        rule=np.array(
-            [seconds(name, params, "age"), number(name, params, "q_rif", 0.0, 1.0)], np.float64
-        ),
+        rule=np.array(rule),
+        order=np.arange(room, dtype=np.int64),
         replica=np.zeros(room, np.int64),
         rif=np.zeros(room, np.int64),
         latency=np.zeros(room),
@@ -90,17 +99,16 @@ def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> Pool:
         left=np.zeros(room, np.int64),
         remembered=np.zeros(REMEMBERED, np.int64),
         tally=np.zeros(MOST_RIF + 1, np.int64),
-        plan=np.array([probes, whole(name, params, "remove", 0)], np.int64),
+        plan=np.array(plan, np.int64),
         reuse=np.array([number(name, params, "delta", above=True), math.inf]),
         ids=np.zeros(n, np.int64),
         seat=np.full(n, NOBODY, np.int64),
         inside=np.zeros(n, np.int64),
-        sample=np.zeros((n, samples)),
-        at_rif=np.zeros((n, samples), np.int64),
-        answers=np.zeros(n, np.int64),
+        sample=np.zeros((n, 3, samples)),
+        known=np.zeros(n, np.int64),
         drawn=np.zeros(probes, np.int64),
-        near=np.zeros(similar, np.int64),
-        value=np.zeros(similar),
+        away=np.zeros(samples, np.int64),
+        far=np.zeros(MOST_AWAY + 1, np.int64),
     )
 
 
@@ -118,7 +126,7 @@ def on_endpoints(
         while at < len(old) and old[at] < replica:  # lists are in order of the ids
             at += 1
         if at == len(old) or old[at] != replica:
-            state.answers[replica] = 0
+            state.known[replica] = 0
     drop_unlisted(state)
     state.reuse[REUSE] = math.inf
     if len(new) > 0:
@@ -133,14 +141,33 @@ def on_busy(state: Pool, endpoint: int, busy: int) -> None:
     state.inside[endpoint] = busy
 
 
-def done(state: Pool, endpoint: int, _now: float, rtt: float, ok: bool) -> None:  # noqa: FBT001
-    """Keep the latency (seconds) of an answer with its replica's RIF."""
+def done(state: Pool, endpoint: int, now: float, rtt: float, ok: bool) -> None:  # noqa: FBT001
+    """Keep the latency (seconds) of an answer, with its replica's RIF, instead of the oldest."""
     if not ok:
         return
-    at = state.answers[endpoint] % state.sample.shape[1]
-    state.sample[endpoint, at] = rtt
-    state.at_rif[endpoint, at] = state.inside[endpoint]
-    state.answers[endpoint] += 1
+    sample, most = state.sample, state.sample.shape[2]
+    n = state.known[endpoint]
+    if n == most:
+        n -= 1
+        oldest = 0
+        for k in range(1, most):
+            if sample[endpoint, WHEN, k] < sample[endpoint, WHEN, oldest]:
+                oldest = k
+        for k in range(oldest, n):
+            _copy(state, endpoint, k + 1, k)
+    state.known[endpoint] = n + 1
+    while n > 0 and sample[endpoint, LATENCY, n - 1] > rtt:
+        _copy(state, endpoint, n - 1, n)
+        n -= 1
+    sample[endpoint, LATENCY, n] = rtt
+    sample[endpoint, AT_RIF, n] = state.inside[endpoint]
+    sample[endpoint, WHEN, n] = now
+
+
+def _copy(state: Pool, replica: int, k: int, to: int) -> None:
+    """Copy a sample to another place."""
+    for row in range(3):
+        state.sample[replica, row, to] = state.sample[replica, row, k]
 
 
 def pick(
@@ -197,46 +224,39 @@ def _probe(state: Pool, rng: np.ndarray, place: int, rif: int, now: float) -> No
         if broken > 0.0 and uniform(rng) < broken:
             uses += 1
     replica = state.ids[place]
-    add(state, replica, rif, estimate(state, replica, rif), now, uses)
+    add(state, replica, rif, estimate(state, replica, rif, now), now, uses)
 
 
-def estimate(state: Pool, replica: int, rif: int) -> float:
+def estimate(state: Pool, replica: int, rif: int, now: float) -> float:
     """Return the median latency (seconds) of answers that came at about this RIF, 0 for none."""
-    near, value = state.near, state.value
-    size = state.sample.shape[1]
-    known = min(state.answers[replica], size)
-    found = 0
-    for back in range(1, known + 1):  # the newest first, so that it stays on a tie
-        at = (state.answers[replica] - back) % size
-        away = abs(state.at_rif[replica, at] - rif)
-        k = found
-        if found == len(near):
-            if away >= near[found - 1]:
-                continue
-            k -= 1
-        else:
-            found += 1
-        while k > 0 and near[k - 1] > away:
-            near[k] = near[k - 1]
-            value[k] = value[k - 1]
-            k -= 1
-        near[k] = away
-        value[k] = state.sample[replica, at]
-    return _median(value, found)
-
-
-def _median(value: np.ndarray, n: int) -> float:
-    """Sort the first ``n`` in place; return the (lower) median, 0 of none."""
-    if n == 0:
+    away, far = state.away, state.far
+    known = state.known[replica]
+    young = 0
+    for k in range(known):
+        away[k] = NOBODY
+        if now - state.sample[replica, WHEN, k] <= state.rule[SAMPLE_AGE]:
+            away[k] = min(abs(int(state.sample[replica, AT_RIF, k]) - rif), MOST_AWAY)
+            far[away[k]] += 1
+            young += 1
+    if young == 0:
         return 0.0
-    for k in range(1, n):
-        one = value[k]
-        at = k
-        while at > 0 and value[at - 1] > one:
-            value[at] = value[at - 1]
-            at -= 1
-        value[at] = one
-    return float(value[(n - 1) // 2])
+    enough = min(state.plan[SIMILAR], young)
+    reach = 0  # the least distance within which there are enough
+    within = far[0]
+    while within < enough:
+        reach += 1
+        within += far[reach]
+    left = (within + 1) // 2
+    median = 0.0
+    for k in range(known):  # the fastest first
+        if away[k] == NOBODY:
+            continue
+        far[away[k]] = 0
+        if away[k] <= reach:
+            left -= 1
+            if left == 0:
+                median = state.sample[replica, LATENCY, k]
+    return median
 
 
 PREQUAL = Balancer(
@@ -259,6 +279,7 @@ PREQUAL = Balancer(
             "q_rif": 0.84,
             "samples": 16,
             "similar": 5,
+            "sample_age": "2s",
         }
     ),
     sees="pods",

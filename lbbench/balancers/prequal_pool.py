@@ -19,7 +19,7 @@ import numpy as np
 
 NOBODY = -1
 SIZE, ROOM, TURN, SEEN, THETA, UP_TO = range(6)
-AGE, QUANTILE = range(2)
+AGE, QUANTILE, SAMPLE_AGE = range(3)
 REMEMBERED = 128  # replies whose RIF theta goes by
 MOST_RIF = 4095  # RIFs above it count as it for theta
 OLDEST, WORST = range(2)
@@ -32,25 +32,28 @@ class Pool(NamedTuple):
     # int64[6]: replies; room for replies; what is removed next, OLDEST or WORST; replies ever seen;
     # theta; how many of the remembered RIFs are not above theta
     number: np.ndarray
-    rule: np.ndarray  # float64[2] seconds that a reply is kept, q_rif
-    replica: np.ndarray  # int64[P] ids; replies are in the order in which they came
+    rule: np.ndarray  # float64[3] seconds that a reply is kept, q_rif, seconds of an answer
+    order: (
+        np.ndarray
+    )  # int64[P] slots of the replies, the oldest first, then the slots that are free
+    replica: np.ndarray  # int64[P] ids, by slot as are those below
     rif: np.ndarray  # int64[P]
     latency: np.ndarray  # float64[P] seconds
     came: np.ndarray  # float64[P] seconds
     left: np.ndarray  # int64[P] how often it may still be used
     remembered: np.ndarray  # int64[128] RIFs of the last replies, in a circle
     tally: np.ndarray  # int64[4096] how many of these there are of each RIF
-    plan: np.ndarray  # int64[2] probes, removals per query
+    plan: np.ndarray  # int64[3] probes, removals per query; samples that are enough
     reuse: np.ndarray  # float64[2] delta, b_reuse
     ids: np.ndarray  # int64[E] replica ids by position; n are in use
     seat: np.ndarray  # int64[E] positions by id, -1 for what is not listed
     inside: np.ndarray  # int64[E] true RIF, by id
-    sample: np.ndarray  # float64[E, S] seconds, by id: the last answers, in a circle
-    at_rif: np.ndarray  # int64[E, S] RIF when they had come
-    answers: np.ndarray  # int64[E] how many there were
+    # float64[E, 3, S] by id: seconds, the fastest first; RIF when they had come; when that was (s)
+    sample: np.ndarray
+    known: np.ndarray  # int64[E] how many there are
     drawn: np.ndarray  # int64[] scratch: positions that are probed, ascending
-    near: np.ndarray  # int64[] scratch: distances of the samples that are similar
-    value: np.ndarray  # float64[] scratch: their seconds
+    away: np.ndarray  # int64[S] scratch: distances in RIF
+    far: np.ndarray  # int64[64] scratch: how many are that far away, 0 between estimates
 
 
 def add(s: Pool, replica: int, rif: int, latency: float, now: float, uses: int) -> None:
@@ -58,87 +61,94 @@ def add(s: Pool, replica: int, rif: int, latency: float, now: float, uses: int) 
     see(s, rif)
     if s.number[SIZE] == s.number[ROOM]:
         drop(s, 0)
-    at = s.number[SIZE]
-    s.replica[at] = replica
-    s.rif[at] = rif
-    s.latency[at] = latency
-    s.came[at] = now
-    s.left[at] = uses
-    s.number[SIZE] = at + 1
+    slot = s.order[s.number[SIZE]]
+    s.replica[slot] = replica
+    s.rif[slot] = rif
+    s.latency[slot] = latency
+    s.came[slot] = now
+    s.left[slot] = uses
+    s.number[SIZE] += 1
 
 
 def drop(s: Pool, k: int) -> None:
-    """Take reply ``k`` out."""
+    """Take the ``k``-th reply out."""
+    slot = s.order[k]
     s.number[SIZE] -= 1
-    for at in range(k, s.number[SIZE]):
-        s.replica[at] = s.replica[at + 1]
-        s.rif[at] = s.rif[at + 1]
-        s.latency[at] = s.latency[at + 1]
-        s.came[at] = s.came[at + 1]
-        s.left[at] = s.left[at + 1]
+    last = s.number[SIZE]
+    for at in range(k, last):
+        s.order[at] = s.order[at + 1]
+    s.order[last] = slot
 
 
 def drop_old(s: Pool, now: float) -> None:
     """Take out what is older than a reply may be."""
-    while s.number[SIZE] > 0 and now - s.came[0] > s.rule[AGE]:
+    while s.number[SIZE] > 0 and now - s.came[s.order[0]] > s.rule[AGE]:
         drop(s, 0)
 
 
 def drop_unlisted(s: Pool) -> None:
     """Take out the replies of replicas that are not listed."""
     for k in range(s.number[SIZE] - 1, -1, -1):
-        if s.seat[s.replica[k]] == NOBODY:
+        if s.seat[s.replica[s.order[k]]] == NOBODY:
             drop(s, k)
 
 
-def is_hot(s: Pool, k: int) -> bool:
-    """Tell whether the RIF of reply ``k`` is above theta."""
+def is_hot(s: Pool, slot: int) -> bool:
+    """Tell whether the RIF of the reply in a slot is above theta."""
     if s.rule[QUANTILE] == 0.0:
         return True
-    return bool(s.rule[QUANTILE] < 1.0 and s.rif[k] > s.number[THETA])
+    return bool(s.rule[QUANTILE] < 1.0 and s.rif[slot] > s.number[THETA])
 
 
 def best(s: Pool) -> int:
-    """Return the cold reply with the lowest latency, else the hot one with the lowest RIF.
+    """Return which is the cold reply with the lowest latency, else the hot one with the lowest RIF.
 
-    Ties: of cold ones the lower RIF, then, and of hot ones, the oldest.
+    Ties: of cold ones the lower RIF, then, and of hot ones, the oldest. -1 when there is no reply.
     """
-    cold = NOBODY
-    hot = NOBODY
+    cold = hot = NOBODY
+    fastest = lowest = s.order[0]
     for k in range(s.number[SIZE]):
-        if is_hot(s, k):
-            if hot == NOBODY or s.rif[k] < s.rif[hot]:
-                hot = k
+        slot = s.order[k]
+        if is_hot(s, slot):
+            if hot == NOBODY or s.rif[slot] < s.rif[lowest]:
+                hot, lowest = k, slot
         elif (
             cold == NOBODY
-            or s.latency[k] < s.latency[cold]
-            or (s.latency[k] == s.latency[cold] and s.rif[k] < s.rif[cold])
+            or s.latency[slot] < s.latency[fastest]
+            or (s.latency[slot] == s.latency[fastest] and s.rif[slot] < s.rif[fastest])
         ):
-            cold = k
+            cold, fastest = k, slot
     return hot if cold == NOBODY else cold
 
 
 def worst(s: Pool) -> int:
-    """Return the hot reply with the highest RIF, else the one with the highest latency, or -1."""
-    cold = NOBODY
-    hot = NOBODY
+    """Return which is the hot reply with the highest RIF, else that with the highest latency.
+
+    Ties: the oldest. -1 when there is no reply.
+    """
+    cold = hot = NOBODY
+    slowest = highest = s.order[0]
     for k in range(s.number[SIZE]):
-        if is_hot(s, k):
-            if hot == NOBODY or s.rif[k] > s.rif[hot]:
-                hot = k
-        elif cold == NOBODY or s.latency[k] > s.latency[cold]:
-            cold = k
+        slot = s.order[k]
+        if is_hot(s, slot):
+            if hot == NOBODY or s.rif[slot] > s.rif[highest]:
+                hot, highest = k, slot
+        elif cold == NOBODY or s.latency[slot] > s.latency[slowest]:
+            cold, slowest = k, slot
     return cold if hot == NOBODY else hot
 
 
 def use(s: Pool, k: int) -> int:
-    """Take reply ``k`` for a query, perhaps for the last time, its RIF one more; return whose."""
-    replica = s.replica[k]
-    s.rif[k] += 1
-    s.left[k] -= 1
-    if s.left[k] == 0:
+    """Take the ``k``-th reply for a query, perhaps for the last time, its RIF one more.
+
+    Return whose it is.
+    """
+    slot = s.order[k]
+    s.rif[slot] += 1
+    s.left[slot] -= 1
+    if s.left[slot] == 0:
         drop(s, k)
-    return replica
+    return s.replica[slot]
 
 
 def remove_one(s: Pool) -> None:
