@@ -273,6 +273,30 @@ def test_the_order_of_the_others_follows_the_key():
     assert (abs(counts - 100) < 5 * np.sqrt(400 * 0.25 * 0.75)).all()
 
 
+@pytest.mark.parametrize("key", [0, 5, -7, 2**40 + 3])
+def test_the_others_are_asked_in_the_order_of_the_standard_shuffle(key):
+    """Six hosts, 15 active, 100 %: ceil(16 / 6) = 3 slots. With 4, 4/3, a host has too many.
+
+    The order is worked out with another twister: host i changes places with one of i .. 5.
+    """
+    free = fresh(MAGLEV, names(6), table_size=31)
+    state = fresh(MAGLEV, names(6), table_size=31, hash_balance_factor=100)
+    owner = pick(MAGLEV, free, key)
+    busy = [4, 4, 4, 0, 3, 0]
+    busy[owner], busy[0] = 4, busy[owner]
+    bits, order = np.random.MT19937(), list(range(6))
+    bits._legacy_seeding(key % 2**32)
+    for i in range(6):
+        raw = 2**32
+        while raw // (2**32 // (6 - i)) >= 6 - i:
+            raw = int(bits.random_raw())
+        j = i + raw // (2**32 // (6 - i))
+        order[i], order[j] = order[j], order[i]
+    loaded(MAGLEV, state, busy)
+    expected = next(host for host in order if host != owner and busy[host] <= 3)
+    assert pick(MAGLEV, state, key, busy) == expected
+
+
 # --- options, both forms --------------------------------------------------------------------------
 
 

@@ -160,10 +160,12 @@ def test_what_leaves_and_comes_back_has_no_past():
     envoy = Envoy(10)
     envoy.fail(3, 1.0)
     envoy.change(np.delete(envoy.ids, 3), 2.0)
-    envoy.fail(3, 2.0)
+    envoy.fail(3, 2.0, times=8)  # five, and three
     assert envoy.out == set()
     envoy.change(envoy.ids, 3.0)
     assert envoy.picked(3.0) == set(range(10))
+    envoy.fail(3, 3.0, times=4)
+    assert envoy.out == set()
 
 
 @pytest.mark.parametrize(

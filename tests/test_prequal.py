@@ -286,9 +286,9 @@ def test_a_slow_replica_gets_little():
 
 
 def test_a_replica_that_was_slow_is_asked_again():
-    """Its slow answers are forgotten after 2 s; then the first probe (3 of 10 each query) leads to it.
+    """Its slow answers are forgotten after 2 s; then the first probe, 3 of 10 a query, finds it.
 
-    That no probe of 800 queries, or 8 s, meets it has a chance of 0.7^800.
+    That no probe of 800 queries meets it has a chance of 0.7^800.
     """
     state, rng = fresh(10), stream(5, 0, "ingress", "a")
     late, busy = np.zeros(10), np.ones(10, np.int64)
