@@ -18,6 +18,8 @@ from lbbench.balancers.base import registry
 from lbbench.core import jit
 
 L7 = sorted(name for name, item in registry().items() if item.level == "l7")
+SMALL = {"envoy_maglev": {"table_size": 251}, "envoy_ring_hash": {"minimum_ring_size": 64}}
+"""Options that spare plain Python large tables."""
 MODES = [{"mode": "iptables"}, {"mode": "iptables_nth"}]
 QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
@@ -44,7 +46,7 @@ def with_balancer(data: dict, name: str) -> dict:
     data["path"] = "ingress"
     stage = data["stages"]["ingress"]
     stage |= {"balancer": name, "release": "current"}
-    stage.pop("options", None)
+    stage["options"] = SMALL.get(name, {})
     if registry()[name].digest and stage["hash_by"].count("$") > 1:
         stage["hash_by"] = "$request_uri"
     return data

@@ -21,10 +21,11 @@ are asked once per connection: `azure_lb` by the load balancer, the others by
 `stages.kube_proxy.mode`.
 
 A *yardstick* belongs to no product; it is there to compare with, because theory or everybody's
-intuition knows it. Four more come from products beside ingress-nginx: `nginx_least_conn`,
-`nginx_random_two`, `haproxy_leastconn` and `haproxy_random`, each by the rule of its source, ties
-and retries included. They are held against recordings of the real programs
-([reality](reality.md)). [Write your own](how-to/own-balancer.md) is one Python file.
+intuition knows it. Others come from products beside ingress-nginx, or from papers, each by the rule
+of its source, ties and retries included. nginx's and HAProxy's (`nginx_least_conn`,
+`nginx_random_two`, `haproxy_leastconn`, `haproxy_random`) are held against recordings of the real
+programs ([reality](reality.md)), Envoy's Maglev against the tables of its own tests. [Write your
+own](how-to/own-balancer.md) is one Python file.
 """
 
 SHA = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+) (?P<files>[^@]+?)@(?P<commit>[0-9a-f]{7,40})")
