@@ -10,6 +10,7 @@ from typing import Any
 import lbbench
 from docs.generator.markdown import anchor, entries, page, prose, sections, table
 from lbbench.balancers.base import Balancer, Endpoint, find, registry
+from lbbench.testing import check_balancer
 
 INTRO = """
 `import lbbench` is instant: what is heavy is imported at the first use. Everything below is what
@@ -23,6 +24,7 @@ BALANCERS: dict[str, Any] = {
     "lbbench.balancers.base.Endpoint": Endpoint,
     "lbbench.balancers.base.find": find,
     "lbbench.balancers.base.registry": registry,
+    "lbbench.testing.check_balancer": check_balancer,
 }
 """What somebody who writes a balancer needs beside the package's own names."""
 
