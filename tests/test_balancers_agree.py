@@ -18,8 +18,20 @@ from lbbench.balancers.base import registry
 from lbbench.core import jit
 
 L7 = sorted(name for name, item in registry().items() if item.level == "l7")
-SMALL = {"envoy_maglev": {"table_size": 251}, "envoy_ring_hash": {"minimum_ring_size": 64}}
-"""Options that spare plain Python large tables."""
+EJECTS = {
+    "outlier": True,
+    "consecutive_5xx": 2,
+    "interval": "20ms",
+    "base_ejection_time": "30ms",
+    "max_ejection_percent": 70,
+}
+OPTIONS = {
+    "envoy_least_request": {**EJECTS, "slow_start_window": "50ms"},
+    "envoy_maglev": {**EJECTS, "table_size": 251},
+    "envoy_random": EJECTS,
+    "envoy_ring_hash": {"minimum_ring_size": 64, "hash_balance_factor": 100},
+}
+"""Options other than the defaults: what is off by default, and small tables for plain Python."""
 MODES = [{"mode": "iptables"}, {"mode": "iptables_nth"}]
 QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
@@ -42,11 +54,11 @@ def with_weights(data: dict, weights: list[int]) -> dict:
 
 
 def with_balancer(data: dict, name: str) -> dict:
-    """Let the ingress use a balancer with its defaults."""
+    """Let the ingress use a balancer, with its defaults or `OPTIONS`."""
     data["path"] = "ingress"
     stage = data["stages"]["ingress"]
     stage |= {"balancer": name, "release": "current"}
-    stage["options"] = SMALL.get(name, {})
+    stage["options"] = OPTIONS.get(name, {})
     if registry()[name].digest and stage["hash_by"].count("$") > 1:
         stage["hash_by"] = "$request_uri"
     return data
