@@ -18,7 +18,11 @@ from lbbench.balancers.base import registry
 from lbbench.core import jit
 
 L7 = sorted(name for name, item in registry().items() if item.level == "l7")
-MODES = [{"mode": "iptables"}, {"mode": "iptables_nth"}]
+SCHEDULERS = ("rr", "wrr", "lc", "wlc", "sed", "nq", "sh", "dh", "mh")
+MODES = [
+    *({"mode": mode} for mode in ("iptables", "iptables_nth", "nftables", "maglev")),
+    *({"mode": "ipvs", "scheduler": scheduler} for scheduler in SCHEDULERS),
+]
 QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 

@@ -17,14 +17,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-SOLID, DASHED, DOTTED = (1, 0), (6, 3), (2, 2)
+SOLID, DASHED, DOTTED, DASH_DOT = (1, 0), (6, 3), (2, 2), (8, 3, 2, 3)
 
 
 class Look(NamedTuple):
     """The marks of one series."""
 
     colour: str  # #rrggbb
-    dash: tuple[int, int]  # pixels drawn, pixels left out
+    dash: tuple[int, ...]  # pixels drawn, pixels left out, in turns
     shape: str  # of its points, a name of Vega's
 
 
@@ -52,6 +52,21 @@ LOOKS: Mapping[str, Look] = MappingProxyType(
         "iptables": Look(SLATE, SOLID, "square"),
         "iptables_nth": Look(SLATE, DASHED, "triangle-up"),
         "azure_lb": Look(RED, SOLID, "cross"),
+        "nft_numgen": Look(SLATE, DOTTED, "diamond"),
+        "maglev": Look(SLATE, DASH_DOT, "circle"),
+        "ipvs_rr": Look(BLUE, DASHED, "square"),
+        "ipvs_wrr": Look(BLUE, DOTTED, "diamond"),
+        "ipvs_wlc": Look(RED, DASHED, "circle"),
+        "ipvs_lc": Look(RED, DOTTED, "diamond"),
+        "ipvs_sed": Look(RED, DASH_DOT, "triangle-up"),
+        "ipvs_nq": Look(MAGENTA, DASH_DOT, "square"),
+        "ipvs_sh": Look(OLIVE, DOTTED, "square"),
+        "ipvs_mh": Look(OLIVE, DASH_DOT, "diamond"),
+        "ipvs_dh": Look(VERMILLION, DOTTED, "circle"),
+        "jsq_d": Look(VIOLET, DASHED, "square"),
+        "jiq": Look(VIOLET, DOTTED, "diamond"),
+        "lwl": Look(GREY, DASHED, "triangle-up"),
+        "central_queue": Look(GREY, DOTTED, "square"),
     }
 )
 """Every balancer that comes with the package."""
