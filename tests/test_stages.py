@@ -19,7 +19,9 @@ def test_layer_4_takes_balancers_that_need_no_request(name):
     assert azure_stage(scenario(azure_lb={"balancer": name}))[0].name == name
 
 
-@pytest.mark.parametrize("name", ["ewma", "chash", "chashsubset", "sticky_balanced", "jsq"])
+@pytest.mark.parametrize(
+    "name", ["ewma", "chash", "chashsubset", "sticky_balanced", "jsq", "jsq_d"]
+)
 def test_layer_4_refuses_balancers_that_need_answers_keys_or_cookies(name):
     """They would silently do something else than their name says."""
     with pytest.raises(LbbenchError, match="which layer 4 does not see"):

@@ -26,7 +26,8 @@ def azure_stage(scenario: Scenario) -> tuple[Balancer, dict[str, Any]]:
     """Return the balancer that picks a node for a new connection, and its options."""
     stage = scenario.stages.azure_lb
     balancer = _find(scenario, stage.balancer or "azure_lb", "stages.azure_lb.balancer")
-    if balancer.level != "l4" and (balancer.done or balancer.cookies or balancer.scope != "worker"):
+    needs = balancer.done or balancer.cookies or balancer.scope != "worker"
+    if balancer.level != "l4" and (needs or balancer.sees != "own"):
         raise RunError(
             f"{scenario.name}: stages.azure_lb.balancer = {balancer.name}: needs requests, keys or "
             "answers, which layer 4 does not see; use azure_lb, round_robin, random, least_conn "
