@@ -32,7 +32,11 @@ OPTIONS = {
     "envoy_ring_hash": {"minimum_ring_size": 64, "hash_balance_factor": 100},
 }
 """Options other than the defaults: what is off by default, and small tables for plain Python."""
-MODES = [{"mode": "iptables"}, {"mode": "iptables_nth"}]
+SCHEDULERS = ("rr", "wrr", "lc", "wlc", "sed", "nq", "sh", "dh", "mh")
+MODES = [
+    *({"mode": mode} for mode in ("iptables", "iptables_nth", "nftables", "maglev")),
+    *({"mode": "ipvs", "scheduler": scheduler} for scheduler in SCHEDULERS),
+]
 QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 

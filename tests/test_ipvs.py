@@ -45,6 +45,8 @@ def test_weights_are_shares_and_weight_zero_is_left_out():
     notes = "\n".join(ruleset.notes)
     assert "node.ipvs:10: 1 destinations of 10.96.0.1:443 have weight 0" in notes
     assert "unequal weights (10.0.0.5:6443 3, 10.0.0.6:6443 1)" in notes
+    pods = build(from_rules(ruleset, "10.96.0.1").scenario, place="x").cluster.pods
+    assert [pod.weight for pod in pods] == [3, 1]
     assert "203.0.113.9:80: open connections (active + inactive): 10.244.1.4:8080 40+3" in notes
 
 

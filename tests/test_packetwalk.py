@@ -277,6 +277,29 @@ def test_other_data_planes_have_no_chains():
     assert drawn.uniform is not None
 
 
+@pytest.mark.parametrize(
+    ("stage", "said"),
+    [
+        ({"mode": "nftables"}, "numgen random mod 5"),
+        ({"mode": "maglev"}, "Maglev table, hash of the flow"),
+        *(
+            ({"mode": "ipvs", "scheduler": name}, f"IPVS scheduler {name}")
+            for name in ("rr", "wrr", "lc", "wlc", "sed", "nq", "sh", "dh", "mh")
+        ),
+    ],
+)
+def test_every_mode_is_walked_with_its_own_balancer(stage, said):
+    """The hop names the rule, and the pod is the one that the rule gives a fresh node's first."""
+    data = scenario()
+    data["stages"] = {"kube_proxy": stage}
+    site = site_of(build(data))
+    decision = hop(walk(site), "endpoints").decision
+    assert said in decision.by
+    assert decision.chosen in {item.address for item in site.targets}
+    if stage.get("scheduler") in ("rr", "wrr", "lc", "wlc", "sed", "nq"):
+        assert decision.chosen == max(item.address for item in site.targets)  # the list's head
+
+
 def test_rules_that_leave_a_rest_lose_packets():
     """Probabilities 0.5, 0.5 as written for all rules: a quarter falls through and gets no answer.
 

@@ -19,7 +19,9 @@ def test_layer_4_takes_balancers_that_need_no_request(name):
     assert azure_stage(scenario(azure_lb={"balancer": name}))[0].name == name
 
 
-@pytest.mark.parametrize("name", ["ewma", "chash", "chashsubset", "sticky_balanced", "jsq"])
+@pytest.mark.parametrize(
+    "name", ["ewma", "chash", "chashsubset", "sticky_balanced", "jsq", "jsq_d"]
+)
 def test_layer_4_refuses_balancers_that_need_answers_keys_or_cookies(name):
     """They would silently do something else than their name says."""
     with pytest.raises(LbbenchError, match="which layer 4 does not see"):
@@ -33,11 +35,27 @@ def test_the_ingress_refuses_layer_4_balancers(name):
         ingress_stage(scenario(ingress={"balancer": name}))
 
 
-@pytest.mark.parametrize("mode", ["nftables", "maglev", "ipvs"])
-def test_a_mode_without_balancer_is_told_with_the_modes_that_there_are(mode):
-    """The sentence names modes, not the inside."""
-    with pytest.raises(LbbenchError, match="use iptables or iptables_nth"):
-        node_stage(scenario(kube_proxy={"mode": mode}))
+@pytest.mark.parametrize(
+    ("stage", "name"),
+    [
+        ({"mode": "nftables"}, "nft_numgen"),
+        ({"mode": "maglev"}, "maglev"),
+        ({"mode": "ipvs"}, "ipvs_rr"),
+        ({"mode": "ipvs", "scheduler": "wlc"}, "ipvs_wlc"),
+    ],
+)
+def test_modes_and_schedulers_of_kube_proxy(stage, name):
+    """Each has its balancer, and gets the affinity's timeout only when there is affinity."""
+    balancer, options = node_stage(scenario(kube_proxy=stage))
+    assert (balancer.name, options["affinity_timeout"]) == (name, 0.0)
+    affine = {**stage, "session_affinity": "ClientIP", "affinity_timeout": "7s"}
+    assert node_stage(scenario(kube_proxy=affine))[1]["affinity_timeout"] == 7.0
+
+
+def test_destination_hashing_gets_the_services_address():
+    """What dh hashes is what clients dial."""
+    stage = {"mode": "ipvs", "scheduler": "dh"}
+    assert node_stage(scenario(kube_proxy=stage))[1]["destination"] == "20.0.0.1:80"
 
 
 @pytest.mark.parametrize("options", [{"foo": 0}, {"decay": "-1s"}])

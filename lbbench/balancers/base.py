@@ -45,7 +45,8 @@ class Balancer:
         are the endpoint ids. Arrays are C-contiguous, at least one-dimensional, and their shapes
         depend on nothing but the arguments. One such state is made per instance (see ``scope``).
         Into a field ``pid`` (int64[1]) the engine puts the worker's process number, 30 + its number
-        in the replica; ``lock_hold`` (float64[1], seconds) tells it how long a sample keeps its
+        in the replica, into ``dispatcher`` (int64[2]) the worker's number among all and how many
+        they are; ``lock_hold`` (float64[1], seconds) tells it how long a sample keeps its
         endpoint's lock against those of other workers.
     pick
         ``pick(state, rng, now, key, busy, tried) -> int``: position in the current endpoint list of
@@ -86,7 +87,9 @@ class Balancer:
         The balancer's options with their defaults.
     sees
         ``"own"``: ``busy`` holds this instance's outstanding attempts; ``"replica"``: those of all
-        workers of its replica; ``"pods"``: the pods' true number of requests in the system.
+        workers of its replica; ``"pods"``: the pods' true number of requests in the system;
+        ``"work"``: the time that the work left at each pod takes, ``"free"``: the time until one
+        more request would begin there, both in whole nanoseconds (int64).
     scope
         Who shares one state: ``"worker"``, ``"replica"`` (all workers of one ingress replica),
         ``"shared"`` (a pure function of the endpoint list and either the key or the pods' true
@@ -133,7 +136,7 @@ class Balancer:
     hashes: bool = False
     by_port: bool = False
     reads_busy: bool = True
-    sees: Literal["own", "replica", "pods"] = "own"
+    sees: Literal["own", "replica", "pods", "work", "free"] = "own"
     scope: Literal["worker", "replica", "shared", "node"] = "worker"
     common: tuple[str, ...] = ()
     accounts: Literal["last", "first"] = "last"
@@ -146,6 +149,11 @@ class Balancer:
     differs: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
+        if self.on_busy is not None and self.sees in ("work", "free"):
+            raise BalancerError(
+                f"balancer {self.name}: on_busy with sees = {self.sees}: what is left to do "
+                "changes all the time and is not told; read busy at the pick, or use sees = pods"
+            )
         if self.on_busy is not None and self.scope == "shared" and self.sees != "pods":
             raise BalancerError(
                 f"balancer {self.name}: on_busy with scope = shared needs sees = pods, because "
@@ -155,7 +163,8 @@ class Balancer:
     @property
     def follows_key(self) -> bool:
         """Whether the pick follows from the request's key and the endpoint list alone."""
-        by_list = self.scope == "shared" and self.sees != "pods" and not self.cookies
+        sees_own = self.sees in ("own", "replica")
+        by_list = self.scope == "shared" and sees_own and not self.cookies
         return by_list or self.hashes
 
     def options(self, given: Mapping[str, Any]) -> dict[str, Any]:

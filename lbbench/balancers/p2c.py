@@ -46,9 +46,20 @@ def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> P2cState:
     BalancerError
         When ``choices`` is no whole number from 1.
     """
+    return p2c_state("p2c", params, endpoints)
+
+
+def p2c_state(name: str, params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> P2cState:
+    """Return the state of the balancer ``name``, which draws as p2c does.
+
+    Raises
+    ------
+    BalancerError
+        When ``choices`` is no whole number from 1.
+    """
     choices = params["choices"]
     if isinstance(choices, bool) or not isinstance(choices, int) or choices < 1:
-        raise BalancerError(f"p2c: choices = {choices}: must be a whole number, 1 or more")
+        raise BalancerError(f"{name}: choices = {choices}: must be a whole number, 1 or more")
     return P2cState(np.array([choices], np.int64), np.zeros(len(endpoints), np.int64))
 
 

@@ -19,6 +19,7 @@ from lbbench.engines.parts import (
     FIRST_COUNTS,
     MS_CLOCK,
     SEES_PODS,
+    SEES_WORK,
     pod_at,
     pod_cookie,
     pod_done,
@@ -30,6 +31,7 @@ from lbbench.engines.script import REFUSE, SILENT
 from lbbench.engines.tables import AWAY, GHOST, TO_POD, TO_WORKER, TRYING, UNCONNECTED
 from lbbench.engines.timing import clock, observed_rtt
 from lbbench.engines.views import see_busy, see_tried
+from lbbench.engines.work import see_work
 from lbbench.engines.world import (
     N_FREE,
     N_NEWEST,
@@ -97,8 +99,12 @@ def attempt(
         key = hash_key(f, request.client, conn.node, here, request.key)
     state = hold(pod_at(s.pod, view, desk.common))
     by_id = w.in_system if SEES_PODS else w.pod_busy[desk.busy]
-    see_busy(w, by_id, listed, n)
-    busy = by_id if n == by_id.size else w.busy_seen[:n]
+    if SEES_WORK:
+        see_work(f, w, listed, n, now)
+        busy = w.busy_seen[:n]
+    else:
+        see_busy(w, by_id, listed, n)
+        busy = by_id if n == by_id.size else w.busy_seen[:n]
     tried = w.tried_seen[: see_tried(w, w.tried[slot], request.n_tried, listed, n)]
     place = pod_pick(state, s.pod_rng[desk.rng], clock(now, MS_CLOCK), key, busy, tried)
     cookie = pod_cookie(state)

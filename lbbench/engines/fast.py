@@ -83,6 +83,7 @@ def kernel_of(plan: Plan, *, options: Mapping[str, Any] | None = None) -> Bound:
         INGRESS=facts.ingress,
         COOKIES=facts.cookies,
         SEES_PODS=facts.sees_pods,
+        SEES_WORK=facts.sees_work,
         MS_CLOCK=facts.ms_clock,
         FIRST_COUNTS=facts.first_counts,
         SHARED=facts.shared,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lbbench.balancers.base import Balancer
+from lbbench.engines.work import NOTHING, SEEN
 from lbbench.model.scenario import Scenario
 from lbbench.model.units import parse_time
 from lbbench.traffic.generate import Traffic
@@ -37,6 +38,7 @@ def numbers_of(
         "retry_on_timeout": int("timeout" in ingress.next_upstream.on),
         "cookies": int(pod.cookies),
         "sees_pods": int(pod.sees == "pods"),
+        "sees_work": SEEN.get(pod.sees, NOTHING),
         "ms_clock": int(pod.clock == "ms"),
         "first_counts": int(pod.accounts == "first"),
         "by_port": int(node.by_port),

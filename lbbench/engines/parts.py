@@ -45,6 +45,7 @@ CHANGES: bool = True
 INGRESS: int = 1
 COOKIES: int = 1
 SEES_PODS: int = 1
+SEES_WORK: int = 1
 MS_CLOCK: int = 1
 FIRST_COUNTS: int = 1
 SHARED: int = 1

@@ -187,10 +187,17 @@ def _stream_names(scenario: Scenario, places: Seats) -> list[str]:
 
 
 def _number_processes(states: Any, workers: int, backends: int) -> None:
-    """Give every worker's state the number of its process, where the balancer makes use of it."""
-    if "pid" in getattr(states, "_fields", ()):
+    """Give every worker's state its own number, where the balancer makes use of it.
+
+    That is the number of its process, and its number among all workers.
+    """
+    fields = getattr(states, "_fields", ())
+    if "pid" in fields:
         for own in range(len(states.pid)):
             states.pid[own] = FIRST_PID + (own // backends) % max(workers, 1)
+    if "dispatcher" in fields:
+        for own in range(len(states.dispatcher)):
+            states.dispatcher[own] = (own // backends, len(states.dispatcher) // backends)
 
 
 def _view_of(places: Seats, backends: int) -> np.ndarray:

@@ -8,12 +8,13 @@ from lbbench.core.heap import heap_push
 from lbbench.core.held import apart
 from lbbench.engines.counters import Counters
 from lbbench.engines.events import CHANGE, FINISH, QUOTA_TIMER, event_order
-from lbbench.engines.parts import QUOTA, SHARED
+from lbbench.engines.parts import QUOTA, SEES_WORK, SHARED
 from lbbench.engines.recording import bring_up, count_stall
 from lbbench.engines.sharing import leaving_time, virtual_now, work_left
 from lbbench.engines.tables import AWAY, QUEUED, SERVED
 from lbbench.engines.throttling import budget_left, next_turn, period_at
 from lbbench.engines.timing import nanoseconds
+from lbbench.engines.work import give_place, take_place
 from lbbench.engines.world import N_HEAP, N_OUT, Facts, World
 
 VOID = -1
@@ -65,6 +66,8 @@ def join(f: Facts, w: World, slot: int, now: float) -> bool:
         w.in_system[pod] += 1
         if queue.serving < f.pod[pod].places:
             queue.serving += 1
+            if SEES_WORK:
+                take_place(w, pod, slot)
             _begin(w, slot, now)
         else:
             request.place = QUEUED
@@ -93,9 +96,13 @@ def leave(f: Facts, w: World, slot: int, now: float) -> None:
         announce_next(f, w, pod, now)
     else:
         w.in_system[pod] -= 1
+        if SEES_WORK:
+            give_place(w, pod, slot)
         waiting = queue.head
         if waiting >= 0:
             queue.head = w.request[waiting].next
+            if SEES_WORK:
+                take_place(w, pod, waiting)
             _begin(w, waiting, now)
         else:
             queue.serving -= 1

@@ -6,6 +6,8 @@ import math
 from collections import deque
 from collections.abc import Callable
 
+import numpy as np
+
 from lbbench.engines.events import CHANGE, FINISH, QUOTA_TIMER
 from lbbench.engines.flow import PODS
 from lbbench.engines.recording import bring_up, count_stall
@@ -16,6 +18,7 @@ from lbbench.engines.script import OPEN
 from lbbench.engines.sharing import leaving_time, virtual_now, work_left
 from lbbench.engines.throttling import budget_left, next_turn, period_at
 from lbbench.engines.timing import nanoseconds
+from lbbench.engines.work import NEVER, put_in_line, soonest, time_for
 from lbbench.engines.world import Facts
 
 
@@ -143,6 +146,20 @@ class Pod:
         self.change_pace(old)
         self._announce_turn()
 
+    def to_do(self, *, until_free: bool) -> int:
+        """Return the nanoseconds that the work left here takes, or until a place is free."""
+        if self.present == 0 or (until_free and self.has_place()):
+            return 0
+        if self.pace <= 0.0:
+            return NEVER
+        left, waiting = self.work()
+        if not until_free or waiting is None:
+            return int(time_for(sum(left) + sum(waiting or ()), self.pace, self.places))
+        free_at = np.array([time_for(each, self.pace, 1) for each in left])
+        for each in waiting:
+            put_in_line(free_at, self.places, time_for(each, self.pace, 1))
+        return soonest(free_at, self.places)
+
     def count(self, change: int) -> None:
         """Count attempts in or out."""
         if change:
@@ -183,6 +200,17 @@ class Pod:
 
     def announce_next(self) -> None:
         """Announce the next end, where ends depend on each other."""
+
+    def has_place(self) -> bool:
+        """Tell whether one more request would begin at once and slow down nobody."""
+        raise NotImplementedError
+
+    def work(self) -> tuple[list[int], list[int] | None]:
+        """Return the nanoseconds of work left of what is in service, and of what waits in turn.
+
+        None: nothing ever waits.
+        """
+        raise NotImplementedError
 
 
 class FifoPod(Pod):
@@ -248,6 +276,17 @@ class FifoPod(Pod):
     def running(self) -> int:
         """Return how many places are taken."""
         return len(self.serving)
+
+    def has_place(self) -> bool:
+        """Tell whether not all places are taken."""
+        return len(self.serving) < self.places
+
+    def work(self) -> tuple[list[int], list[int] | None]:
+        """Return what is left of those in service, and the work of those that wait."""
+        now, pace = self.calendar.now, self.pace
+        left = [work_left(attempt.todo, attempt.since, now, pace) for attempt in self.serving]
+        waiting = [int(nanoseconds(attempt.todo)) for attempt in self.queue]
+        return [int(nanoseconds(each)) for each in left], waiting
 
 
 class SharingPod(Pod):
@@ -320,3 +359,13 @@ class SharingPod(Pod):
     def running(self) -> int:
         """Return how many cores the jobs use."""
         return min(self.present, self.places)
+
+    def has_place(self) -> bool:
+        """Tell that nobody has a place of his own: all share."""
+        return False
+
+    def work(self) -> tuple[list[int], list[int] | None]:
+        """Return what is left of all jobs, by virtual time."""
+        dt = self.calendar.now - self.virtual_at
+        virtual = virtual_now(self.virtual, dt, self.pace, self.places, self.present)
+        return [int(nanoseconds(max(job.leaves_at - virtual, 0.0))) for job in self.jobs], None

@@ -22,6 +22,7 @@ from lbbench.engines.reference_parts import Attempt, Connection, IdleConnections
 from lbbench.engines.reference_visits import Visits
 from lbbench.engines.script import REFUSE, SILENT
 from lbbench.engines.timing import clock, observed_rtt
+from lbbench.engines.work import FREE
 from lbbench.model.tally import (
     CONNECT_REFUSED,
     CONNECT_TIMEOUT,
@@ -185,6 +186,8 @@ class Workers:
         number = int(desk.own + request.backend)
         view, state = cluster.views[number], cluster.pod_state(number, desk.common)
         by_id = self.ledger.in_system if f.sees_pods else self.pod_busy[desk.busy]
+        if f.sees_work:
+            by_id = np.array([pod.to_do(until_free=f.sees_work == FREE) for pod in cluster.pods])
         now = clock(self.calendar.now, f.ms_clock)
         tried = view.positions(request.tried)
         picked = self.plan.pod.pick(state, rng, now, key, view.busy(by_id), tried)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lbbench.balancers.base import Balancer, find, registry
+from lbbench.balancers.base import Balancer, find
 from lbbench.balancers.fault import blaming
 from lbbench.balancers.releases import SEED, for_release
 from lbbench.errors import BalancerError, RunError
@@ -14,17 +14,21 @@ MODES = {
     "iptables": "iptables",
     "iptables_nth": "iptables_nth",
     "nftables": "nft_numgen",
-    "ipvs": "ipvs",
+    "ipvs": "ipvs_",
     "maglev": "maglev",
 }
-"""kube-proxy's modes (and its replacement's) by the balancer that implements them."""
+"""kube-proxy's modes (and its replacement's) by the balancer that implements them.
+
+The name of IPVS's goes on with the scheduler.
+"""
 
 
 def azure_stage(scenario: Scenario) -> tuple[Balancer, dict[str, Any]]:
     """Return the balancer that picks a node for a new connection, and its options."""
     stage = scenario.stages.azure_lb
     balancer = _find(scenario, stage.balancer or "azure_lb", "stages.azure_lb.balancer")
-    if balancer.level != "l4" and (balancer.done or balancer.cookies or balancer.scope != "worker"):
+    needs = balancer.done or balancer.cookies or balancer.scope != "worker"
+    if balancer.level != "l4" and (needs or balancer.sees != "own"):
         raise RunError(
             f"{scenario.name}: stages.azure_lb.balancer = {balancer.name}: needs requests, keys or "
             "answers, which layer 4 does not see; use azure_lb, round_robin, random, least_conn "
@@ -35,26 +39,17 @@ def azure_stage(scenario: Scenario) -> tuple[Balancer, dict[str, Any]]:
 
 
 def node_stage(scenario: Scenario) -> tuple[Balancer, dict[str, Any]]:
-    """Return the balancer of every node's kube-proxy, and its options."""
+    """Return the balancer of every node's kube-proxy, and its options: all know affinity."""
     stage = scenario.stages.kube_proxy
-    if MODES[stage.mode] not in registry():
-        there = [mode for mode, name in MODES.items() if name in registry()]
-        raise RunError(
-            f"{scenario.name}: stages.kube_proxy.mode = {stage.mode}: is not simulated by this "
-            f"version; use {' or '.join(there)}"
-        )
-    balancer = find(MODES[stage.mode])
+    name = MODES[stage.mode]
+    balancer = find(name + stage.scheduler if stage.mode == "ipvs" else name)
     affinity = float(stage.affinity_timeout) if stage.session_affinity == "ClientIP" else 0.0
     offered = {
         "probability_format": stage.probability_format,
         "probabilities": stage.probabilities,
         "affinity_timeout": affinity,
+        "destination": scenario.cluster.vip,
     }
-    if affinity and "affinity_timeout" not in balancer.params:
-        raise RunError(
-            f"{scenario.name}: stages.kube_proxy.session_affinity = ClientIP is not simulated for "
-            f"mode {stage.mode}; use mode iptables"
-        )
     given = {name: value for name, value in offered.items() if name in balancer.params}
     return balancer, balancer.options(given)
 

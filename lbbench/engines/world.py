@@ -42,6 +42,7 @@ class Facts(NamedTuple):
     retry_on_timeout: int  # 1: an attempt that timed out is retried
     cookies: int  # 1: the L7 balancer reads and sets cookies
     sees_pods: int  # 1: the L7 balancer sees the pods' true numbers
+    sees_work: int  # 1: the L7 balancer sees the pods' work left, 2: when a place is free
     ms_clock: int  # 1: the L7 balancer reads nginx's millisecond clock
     first_counts: int  # 1: `done` hears of a request's first attempt, 0: of its last
     shared: int  # 1: pods share their cores, 0: FIFO
@@ -142,6 +143,10 @@ class World(NamedTuple):
     queue: np.ndarray  # QUEUE[P]
     site: np.ndarray  # SITE[P]
     host: np.ndarray  # HOST[N]
+    served: (
+        np.ndarray
+    )  # int64[P, places] slots in service at a FIFO pod, where a balancer sees work
+    free_at: np.ndarray  # int64[places] scratch: when the places are free, nanoseconds
     lists: Lists
     busy_seen: np.ndarray  # int64[] scratch: busy by position
     tried_seen: np.ndarray  # int64[] scratch: tried by position
@@ -212,6 +217,7 @@ def new_world(
     nodes, pods, targets = len(facts.node), len(facts.pod), len(facts.target_node)
     workers, places = len(facts.worker), max(facts.keepalive, 1)
     rows = int(facts.worker["busy"].max(initial=0)) + 1
+    most = int(facts.pod["places"].max(initial=1)) if facts.sees_work else 1
     world = World(
         heap_time=np.zeros(heap),
         heap_order=np.zeros(heap, INT),
@@ -243,6 +249,8 @@ def new_world(
         queue=table(QUEUE, pods),
         site=table(SITE, pods),
         host=table(HOST, nodes),
+        served=np.zeros((pods if facts.sees_work else 1, most), INT),
+        free_at=np.zeros(most, INT),
         lists=Lists(*(array.copy() for array in lists)),
         busy_seen=np.zeros(max(nodes, pods, targets), INT),
         tried_seen=np.zeros(facts.tries, INT),

@@ -109,7 +109,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "threshold": "equal results in a row that turn the verdict",
     },
     "KubeProxy": {
-        "mode": "how a node picks an endpoint; this version simulates iptables and iptables_nth",
+        "mode": "how a node picks an endpoint; maglev is Cilium's",
         "scheduler": "of mode ipvs",
         "external_traffic_policy": "Cluster: any endpoint, the client's address is lost; Local: "
         "endpoints of the entry node only",

@@ -23,6 +23,7 @@ class Endpoint:
     mode: str  # "random" or "nth"
     packets: int | None  # new connections counted by the DNAT rule (iptables-save -c)
     place: Place
+    weight: int = 1  # of IPVS
 
 
 @dataclass(frozen=True, slots=True)

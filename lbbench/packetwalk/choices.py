@@ -17,7 +17,7 @@ from lbbench.balancers.iptables import ALWAYS, rule_shares
 from lbbench.core.hashes import RSS_KEY, crc32_text, flow_bytes, toeplitz, toeplitz_tables
 from lbbench.core.rng import bits31, mix64, next_u64, stream, uniform, wrapping
 from lbbench.engines.keys import split_template
-from lbbench.engines.l4 import FIRST_PORT, N_PORTS, source_port, worker_of
+from lbbench.engines.l4 import FIRST_PORT, N_PORTS, node_key, source_port, worker_of
 from lbbench.engines.network import address_number
 from lbbench.errors import RunError
 from lbbench.packetwalk.hop import Decision, Draw, Flow
@@ -127,7 +127,7 @@ def pick_endpoint(
             [item.address for item in listed],
             range(n),
             rng,
-            address_number(flow.source),
+            node_key(address_number(flow.source), flow.source_port, int(service.balancer.by_port)),
             given=wanted,
         )
     return asked.position, Decision(
@@ -148,8 +148,8 @@ def _how_endpoint(service: Service, n: int) -> str:
         "iptables": "statistic random: a new random number per rule, the last takes the rest",
         "iptables_nth": "statistic nth: a counter per rule, round robin over new connections",
         "nftables": f"numgen random mod {n}",
-        "ipvs": f"IPVS scheduler {service.options.get('scheduler', 'rr')}",
-        "maglev": "Maglev table",
+        "ipvs": f"IPVS scheduler {service.balancer.name.removeprefix('ipvs_')}",
+        "maglev": "Maglev table, hash of the flow",
     }
     return f"{words.get(service.mode, service.mode)}, {n} endpoints"
 

@@ -22,7 +22,7 @@ def why_not(plan: Plan) -> str | None:
         "pods have a CPU quota": f.quota > 0.0,
         "queues are bounded": bool((f.pod["room"] < ENDLESS).any()),
         "connections carry several requests at once": f.streams > 1,
-        "the balancer sees the pods": f.sees_pods == 1,
+        "the balancer sees the pods": f.sees_pods == 1 or f.sees_work > 0,
         "layer 4 may look at the open connections": _looks_at_layer_4(plan),
         "a stage has nobody to send to": _nobody(plan),
         "a pod does not work": bool((f.pod["speed"] <= 0.0).any()),

@@ -156,11 +156,15 @@ def _placed(endpoints: list[tuple[str, Endpoint]], service: Service, ruleset: Ru
     )
 
 
-def _pods(endpoints: list[tuple[str, Endpoint]], placement: Placement) -> list[dict[str, str]]:
-    return [
+def _pods(endpoints: list[tuple[str, Endpoint]], placement: Placement) -> list[dict[str, Any]]:
+    pods: list[dict[str, Any]] = [
         {"name": f"pod-{i}", "node": placement.node_of[address], "address": address}
         for i, (address, _) in enumerate(endpoints)
     ]
+    for pod, (_, item) in zip(pods, endpoints, strict=True):
+        if item.weight != 1:
+            pod["weight"] = item.weight
+    return pods
 
 
 def _replicas(endpoints: list[tuple[str, Endpoint]], placement: Placement) -> list[dict[str, str]]:

@@ -179,27 +179,29 @@ def _endpoints(virtual: Virtual, scheduler: str, notes: _Notes) -> tuple[Endpoin
         )
     weights = {item.address: item.weight or 1 for item in alive}
     total = math.fsum(weights.values())
+    divisor = math.gcd(*weights.values()) or 1
     uneven = len(set(weights.values())) > 1
     if uneven and scheduler in WEIGHTED:
         shown = ", ".join(f"{name} {weight}" for name, weight in [*weights.items()][:SHOWN])
         notes.lines.append(
-            f"{where}: the destinations of {virtual.address} have unequal weights ({shown}); a "
-            "scenario has no weights for kube-proxy, which always sets 1: the shares printed here "
-            "follow them, the simulation does not"
+            f"{where}: the destinations of {virtual.address} have unequal weights ({shown}): so "
+            "have the scenario's pods; replicas of an ingress controller have none"
         )
     return tuple(
         _endpoint(item, weights[item.address] / total if uneven and scheduler in WEIGHTED
-                  else 1.0 / len(alive))
+                  else 1.0 / len(alive), weights[item.address] // divisor)
         for item in alive
     )  # fmt: skip
 
 
-def _endpoint(item: Destination, share: float) -> Endpoint:
+def _endpoint(item: Destination, share: float, weight: int) -> Endpoint:
     host, port = _split(item.address)
     address = None
     if host and port:
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return Endpoint(item.address, address, share, share, "random", item.connections, item.place)
+    return Endpoint(
+        item.address, address, share, share, "random", item.connections, item.place, weight
+    )
 
 
 def _joined(services: Sequence[Service]) -> list[Service]:
