@@ -223,7 +223,13 @@ def test_long_errors_are_cut_at_twelve_lines(command, monkeypatch):
     assert ended.err.splitlines() == [f"mistake {i}" for i in range(12)]
 
 
-def test_a_balancer_file_is_looked_for_where_one_stands(command, tmp_path: Path, monkeypatch):
+@pytest.mark.parametrize(
+    "given",
+    [["--balancer", "my_lb.py:mine"], ["--set", "stages.ingress.balancer=my_lb.py:mine"]],
+)
+def test_a_balancer_file_is_looked_for_where_one_stands(
+    command, tmp_path: Path, monkeypatch, given: list[str]
+):
     """``FILE.py:NAME`` on the command line is relative to the current folder."""
     (tmp_path / "my_lb.py").write_text(
         "from dataclasses import replace\n"
@@ -232,9 +238,16 @@ def test_a_balancer_file_is_looked_for_where_one_stands(command, tmp_path: Path,
         encoding="utf-8",
     )
     monkeypatch.chdir(tmp_path)
-    ended = command(*SMALL, "--set", "stages.ingress.balancer=my_lb.py:mine", "--json", "-")
+    ended = command(*SMALL, *given, "--json", "-")
     assert ended.code == 0, ended.err
     assert json.loads(ended.out)["stages"][-1]["balancer"] == "mine"
+
+
+def test_the_balancer_is_given_once(command):
+    """``--balancer`` is short for one ``--set``; both are a mistake."""
+    ended = command(*SMALL, "--balancer", "ewma", "--set", "stages.ingress.balancer=random")
+    assert says_one_sentence(ended)
+    assert "leave out one" in ended.err
 
 
 def test_the_startup_time_is_that_of_the_process(command):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from lbbench.cli.options import Debug, File, Json, Quiet, Seed, Set, changes
+from lbbench.cli.options import Chosen, Debug, File, Json, Quiet, Seed, Set, changes
 from lbbench.cli.output import as_json, check_writable, console, deliver, print_text
 
 
 def check(
     file: File,
     *,
+    balancer: Chosen = None,
     set_: Set = None,
     seed: Seed = None,
     json: Json = None,
@@ -25,7 +26,7 @@ def check(
     from lbbench.inputs.yaml import dump, load
     from lbbench.studies.check import forecast
 
-    found = forecast(load(file, changes(set_, seed)))
+    found = forecast(load(file, changes(set_, seed, balancer=balancer)))
     deliver(json, as_json(found.to_dict()))
     if json == "-" or quiet:
         return

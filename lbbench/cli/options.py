@@ -25,6 +25,14 @@ Replications = Annotated[
     int | None,
     typer.Option(metavar="N", help="independent runs, pooled (run.replications)", min=1),
 ]
+Chosen = Annotated[
+    str | None,
+    typer.Option(
+        "--balancer",
+        metavar="NAME",
+        help="the ingress's balancer, or FILE.py:NAME (stages.ingress.balancer)",
+    ),
+]
 Recorded = Annotated[
     Path | None,
     typer.Option(
@@ -44,6 +52,7 @@ Json = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="no tables, no progress")]
 Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of an error")]
 
+INGRESS_BALANCER = "stages.ingress.balancer"
 BALANCER_FILE = re.compile(r"(?P<file>[^=:]+\.py):(?P<name>\w+)")
 
 
@@ -52,6 +61,7 @@ def changes(
     seed: int | None = None,
     replications: int | None = None,
     trace: Path | None = None,
+    balancer: str | None = None,
 ) -> list[str]:
     """Return all changes to the scenario as ``PATH=VALUE`` texts.
 
@@ -60,7 +70,8 @@ def changes(
     Raises
     ------
     InputError, RunError
-        When there is no such trace, or a change gives the arrivals that it replaces.
+        When there is no such trace, a change gives the arrivals that it replaces, or the balancer
+        is given twice.
     """
     if trace is not None:
         for text in set_ or []:
@@ -71,6 +82,10 @@ def changes(
     for text in set_ or []:
         path, equals, value = text.partition("=")
         made.append(f"{path}={from_here(value)}" if equals and path.endswith("balancer") else text)
+    if balancer is not None:
+        if any(text.partition("=")[0].strip() == INGRESS_BALANCER for text in set_ or []):
+            raise RunError(f"--balancer and --set {INGRESS_BALANCER} both name one; leave out one")
+        made.append(f"{INGRESS_BALANCER}={from_here(balancer)}")
     if seed is not None:
         made.append(f"run.seed={seed}")
     if replications is not None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lbbench.cli.options import (
+    Chosen,
     Debug,
     Engine,
     File,
@@ -33,6 +34,7 @@ from lbbench.cli.output import (
 def run(
     file: File,
     *,
+    balancer: Chosen = None,
     set_: Set = None,
     trace: Recorded = None,
     seed: Seed = None,
@@ -57,7 +59,7 @@ def run(
 
     \b
     Example:
-      lbbench run aks-ingress --set stages.ingress.balancer=ewma --seed 2
+      lbbench run aks-ingress --balancer ewma --seed 2
       lbbench run my.yaml --trace my.trace.csv.gz --set cluster.pods=12
       lbbench run my.yaml --replications 10 --out results/mine --record requests.parquet
     """  # noqa: D301
@@ -68,7 +70,7 @@ def run(
     from lbbench.studies.machine import process_age
     from lbbench.studies.run import replicate, sum_up, tallies, warmup_segments
 
-    scenario = load(file, changes(set_, seed, replications, trace))
+    scenario = load(file, changes(set_, seed, replications, trace, balancer))
     startup_s = process_age()
     with Bar(quiet=quiet) as bar:
         done = replicate(scenario, engine=engine, progress=bar, record=record is not None)
