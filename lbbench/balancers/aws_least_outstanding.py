@@ -44,4 +44,5 @@ AWS_LEAST_OUTSTANDING = Balancer(
     on_busy=on_busy,
     scope="replica",
     cost="O(1)",
+    differs=(("least_conn", "counts for a whole load balancer node, not per worker"),),
 )

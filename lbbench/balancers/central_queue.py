@@ -48,4 +48,8 @@ CENTRAL_QUEUE = Balancer(
     sees="free",
     scope="worker",
     cost="O(requests at all pods)",
+    differs=(
+        ("lwl", "goes where it can start first: with one place per pod the same"),
+        ("jsq", "is what one queue in front of all pods would do: the bound for all others"),
+    ),
 )

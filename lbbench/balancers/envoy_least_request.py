@@ -111,4 +111,11 @@ ENVOY_LEAST_REQUEST = Balancer(
     sees="replica",
     scope="worker",
     cost="O(1), two draws; O(log n) by unequal weights; full_scan O(n)",
+    differs=(
+        ("p2c", "draws with replacement, so two draws may be one host, and counts for all threads"),
+        (
+            "nginx_random_two",
+            "a tie stays with the first draw; unequal weights take turns by deadline, no draws",
+        ),
+    ),
 )

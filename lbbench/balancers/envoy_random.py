@@ -95,4 +95,5 @@ ENVOY_RANDOM = Balancer(
     common=HEALTH,
     independent=True,
     cost="O(1), one draw",
+    differs=(("random", "can eject hosts that fail, and panics when too few are left"),),
 )

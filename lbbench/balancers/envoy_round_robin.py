@@ -78,4 +78,11 @@ ENVOY_ROUND_ROBIN = Balancer(
     params=PARAMS,
     scope="worker",
     cost="O(1), O(log n) by unequal weights",
+    differs=(
+        ("round_robin", "one cycle per worker thread; unequal weights by deadlines"),
+        (
+            "nginx_round_robin",
+            "starts at random; unequal weights come in order of deadlines, not of running weights",
+        ),
+    ),
 )

@@ -208,6 +208,9 @@ LC = Balancer(
     params=PARAMS,
     scope="node",
     cost="O(n)",
+    differs=(
+        ("ipvs_rr", "takes the fewest connections of this node; those just closed count 1/256"),
+    ),
 )
 
 WLC = Balancer(
@@ -221,6 +224,7 @@ WLC = Balancer(
     params=PARAMS,
     scope="node",
     cost="O(n)",
+    differs=(("ipvs_lc", "divides by the weight"),),
 )
 
 SED = Balancer(
@@ -234,6 +238,7 @@ SED = Balancer(
     params=PARAMS,
     scope="node",
     cost="O(n)",
+    differs=(("ipvs_wlc", "counts the connection that would come, and none that are closed"),),
 )
 
 NQ = Balancer(
@@ -247,4 +252,5 @@ NQ = Balancer(
     params=PARAMS,
     scope="node",
     cost="O(n)",
+    differs=(("ipvs_sed", "takes the first idle endpoint before it compares"),),
 )

@@ -208,6 +208,12 @@ SH = Balancer(
     by_port=True,
     reads_busy=False,
     cost="O(1)",
+    differs=(
+        (
+            "ipvs_mh",
+            "has a table of 256 buckets in turn, so most clients move when the list changes",
+        ),
+    ),
 )
 
 DH = Balancer(
@@ -223,4 +229,5 @@ DH = Balancer(
     scope="node",
     reads_busy=False,
     cost="O(1)",
+    differs=(("ipvs_sh", "hashes the address that is asked for: one service, one endpoint"),),
 )

@@ -172,4 +172,8 @@ MH = Balancer(
     by_port=True,
     reads_busy=False,
     cost="O(1)",
+    differs=(
+        ("maglev", "has 4093 entries and another hash; fewer entries, less even shares"),
+        ("ipvs_sh", "moves few clients when the list changes"),
+    ),
 )

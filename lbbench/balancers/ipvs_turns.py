@@ -209,6 +209,10 @@ RR = Balancer(
     scope="node",
     reads_busy=False,
     cost="O(1)",
+    differs=(
+        ("iptables", "deals connections out in turn at every node, instead of drawing"),
+        ("iptables_nth", "is one pointer per node, kept when the list changes"),
+    ),
 )
 
 WRR = Balancer(
@@ -224,4 +228,5 @@ WRR = Balancer(
     scope="node",
     reads_busy=False,
     cost="O(1), O(n) where weights differ",
+    differs=(("ipvs_rr", "honours weights, in runs of the heaviest"),),
 )

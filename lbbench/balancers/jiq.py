@@ -182,4 +182,8 @@ JIQ = Balancer(
     sees="pods",
     scope="worker",
     cost="O(1), at most one draw",
+    differs=(
+        ("random", "goes to an idle pod while it knows one"),
+        ("jsq", "knows of idle pods only what they told this instance"),
+    ),
 )

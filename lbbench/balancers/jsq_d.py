@@ -63,4 +63,8 @@ JSQ_D = Balancer(
     sees="pods",
     scope="worker",
     cost="O(1), two draws",
+    differs=(
+        ("p2c", "sees the pods' true numbers, not what this instance has outstanding"),
+        ("jsq", "compares d pods drawn, not all"),
+    ),
 )

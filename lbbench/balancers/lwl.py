@@ -47,4 +47,7 @@ LWL = Balancer(
     sees="work",
     scope="worker",
     cost="O(requests at all pods)",
+    differs=(
+        ("jsq", "knows how long the work at each pod takes, not only how many requests there are"),
+    ),
 )

@@ -164,4 +164,10 @@ MAGLEV = Balancer(
     reads_busy=False,
     independent=True,
     cost="O(1)",
+    differs=(
+        (
+            "iptables",
+            "hashes the flow by one table at all nodes, so a flow finds its pod through any node",
+        ),
+    ),
 )

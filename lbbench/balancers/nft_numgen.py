@@ -131,4 +131,5 @@ NFT_NUMGEN = Balancer(
     reads_busy=False,
     independent=True,
     cost="O(1), one draw",
+    differs=(("iptables", "draws once, with equal shares, whatever the number of endpoints"),),
 )

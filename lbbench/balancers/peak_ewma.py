@@ -90,4 +90,11 @@ PEAK_EWMA = Balancer(
     scope="replica",
     common=COMMON,
     cost="O(1), two draws and two exp",
+    differs=(
+        (
+            "ewma",
+            "multiplies by what is outstanding, jumps up to a slow answer, decays when read",
+        ),
+        ("p2c", "weighs what is outstanding by how long answers took"),
+    ),
 )

@@ -82,4 +82,10 @@ PEAK_EWMA_TOWER = Balancer(
     scope="replica",
     common=COMMON,
     cost="O(1), two draws and two exp",
+    differs=(
+        (
+            "peak_ewma",
+            "takes a host that it has not measured for a fast one, instead of shutting it off",
+        ),
+    ),
 )

@@ -285,4 +285,11 @@ PREQUAL = Balancer(
     sees="pods",
     scope="replica",
     cost="O(pool + probes x samples), three draws",
+    differs=(
+        (
+            "p2c",
+            "compares replies of probes: what replicas have in flight, and how fast they are",
+        ),
+        ("peak_ewma", "takes latency only from replicas that are not busier than most"),
+    ),
 )
