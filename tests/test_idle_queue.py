@@ -7,6 +7,7 @@ import pytest
 from feeding import NO_TRIES, Script, assert_compiled_agrees, fed, history
 from hypothesis import given
 from hypothesis import strategies as st
+from test_engine_theory import Z, mean_and_error, outcome
 
 from lbbench.balancers import jiq
 from lbbench.balancers.base import Endpoint
@@ -116,3 +117,43 @@ def test_compiled_code_does_the_same(monkeypatch, tmp_path):
     calls = history(11, calls=3000, endpoints=6)
     picked = assert_compiled_agrees(JIQ, {}, ENDS, calls, monkeypatch, tmp_path)
     assert set(picked) == {-9, *range(-1, 6)}
+
+
+def two_pods(load: float, longest: int = 80) -> float:
+    """Return the mean response of two pods behind one dispatcher, in service times.
+
+    The stationary law of the chain of both queue lengths, cut at ``longest``: an arrival (rate
+    2 load) goes to an idle pod, to either with 1/2 when both or none is idle.
+    """
+    side = longest + 1
+    rates = np.zeros((side * side, side * side))
+
+    def flow(i: int, j: int, to: tuple[int, int], rate: float) -> None:
+        rates[to[0] * side + to[1], i * side + j] += rate
+        rates[i * side + j, i * side + j] -= rate
+
+    for i in range(side):
+        for j in range(side):
+            alone = (i == 0) != (j == 0)
+            first = float(i == 0) if alone else 0.5
+            if i < longest:
+                flow(i, j, (i + 1, j), 2.0 * load * first)
+            if j < longest:
+                flow(i, j, (i, j + 1), 2.0 * load * (1.0 - first))
+            if i:
+                flow(i, j, (i - 1, j), 1.0)
+            if j:
+                flow(i, j, (i, j - 1), 1.0)
+    rates[0] = 1.0
+    law = np.linalg.solve(rates, np.eye(side * side)[0]).reshape(side, side)
+    inside = (law.sum(axis=1) * np.arange(side)).sum() * 2.0
+    return float(inside / (2.0 * load))
+
+
+def test_one_dispatcher_and_two_pods_are_the_exact_chain():
+    """Load 0.8: the chain lies between join the shortest queue and chance."""
+    expected = two_pods(0.8, 50)
+    assert expected == pytest.approx(two_pods(0.8, 40), rel=1e-3)
+    mean, error = mean_and_error(outcome("jiq", pods=2))
+    assert abs(mean - expected) < Z * error
+    assert error < 0.03 * expected

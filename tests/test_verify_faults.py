@@ -117,6 +117,18 @@ FAULTS = {
         "return speed * min(1.0, places / (jobs + 1))",
         ("ps-mean-exponential", "ps-mean-constant", "ps-slowdown-small", "ps-cores"),
     ),
+    "what waits is no work": Fault(
+        "engines/work.py",
+        "        left += nanoseconds(w.request[slot].todo)\n",
+        "        left += 0\n",
+        ("lwl-mean", "lwl-p99"),
+    ),
+    "who stands in line takes no place": Fault(
+        "engines/work.py",
+        "    free_at[first] += takes\n",
+        "    free_at[first] += 0 * takes\n",
+        ("central_queue-mean", "central_queue-p99"),
+    ),
     # sorted as if hashes had a sign: half of the ring comes before the other
     "order of ring points": Fault(
         "core/rings.py",

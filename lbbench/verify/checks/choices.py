@@ -23,6 +23,7 @@ from lbbench.verify.suite import Check
 TURNS = "E_n/M/1: round robin of Poisson arrivals"
 PAIRS = "Power of two choices: p2c"
 SHORTEST = "Join the shortest queue: jsq"
+CENTRAL = "One queue before all pods: lwl and central_queue"
 SOURCE = "lua-resty-balancer lib/resty/roundrobin.lua: a cycle per worker, begun at a random pod"
 
 NODES, WORKERS, IN_CYCLE = 3, 4, 7
@@ -39,6 +40,42 @@ def checks() -> list[Check]:
     for pods, load in ((2, 0.8), (4, 0.8)):
         theory = oracle("JSQ, N pods", N=pods, rho=load)
         made += _numbers("jsq", SHORTEST, theory, pods, load)
+    return made + _bounds()
+
+
+def _bounds() -> list[Check]:
+    """Return that who knows the work left makes one queue of all: M/M/c with the places of all."""
+    made = []
+    for balancer, pods, places, load in (("lwl", 4, 1, 0.8), ("central_queue", 4, 4, 0.9)):
+        theory = oracle("M/M/c", c=pods * places, rho=load)
+        of = Experiment(
+            f"{balancer} {pods} {load}",
+            Simulated(
+                ingress_path(
+                    balancer,
+                    pods=pods,
+                    load=load,
+                    cluster={"pod": {"concurrency": places}},
+                    run=long_run(200_000, load, pods * places),
+                ),
+                Queue(SERVICE, (theory["p99"],)),
+            ),
+            replications=24,
+            at_once=2,
+            kernel=f"ingress, {balancer}",
+        )
+        at = f"of {pods} pods with {places} places at load {load}"
+        made += [
+            mean_check(f"{balancer}-mean", CENTRAL, f"{balancer}: mean response {at}", of, theory),
+            tail_check(
+                f"{balancer}-p99",
+                CENTRAL,
+                f"{balancer}: share slower than p99 {at}",
+                of,
+                theory,
+                0.01,
+            ),
+        ]
     return made
 
 
