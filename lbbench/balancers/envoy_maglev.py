@@ -164,5 +164,5 @@ ENVOY_MAGLEV = Balancer(
     params=MappingProxyType({"table_size": TABLE, **PARAMS}),
     scope="replica",
     common=(*HEALTH, "weight", "offset", "skip"),
-    cost="O(1); over the bound O(n)",
+    cost="O(1), over the bound O(n)",
 )

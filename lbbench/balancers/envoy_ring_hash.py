@@ -270,5 +270,5 @@ ENVOY_RING_HASH = Balancer(
     params=MappingProxyType({"minimum_ring_size": 1024, "maximum_ring_size": LARGEST, **PARAMS}),
     scope="replica",
     common=(*HEALTH, "weight", "text", "length"),
-    cost="O(1); over the bound O(n)",
+    cost="O(1), over the bound O(n)",
 )

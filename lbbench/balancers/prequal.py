@@ -263,7 +263,7 @@ PREQUAL = Balancer(
     name="prequal",
     level="l7",
     summary="Prequal: lowest latency of probed replicas that are not hot, else fewest in flight",
-    source="Wydrowski, Kleinberg, Rumble and Archer, Introducing Prequal, NSDI 2024",
+    source="Prequal (Wydrowski, Kleinberg, Rumble and Archer, NSDI 2024)",
     state=state,
     pick=pick,
     done=done,
@@ -284,5 +284,5 @@ PREQUAL = Balancer(
     ),
     sees="pods",
     scope="replica",
-    cost="O(pool + probes x samples), three draws",
+    cost="O(pool), three draws",
 )
