@@ -165,6 +165,19 @@ def test_old_samples_do_not_count():
     assert estimate(state, 0, 1, 3.6) == 0.0
 
 
+def test_an_answer_has_the_rif_at_its_pick():
+    """Picks of replica 0 at RIF 2, 7, 4; the second fails and is tried again: 2 and 4 are left."""
+    state = fresh(1 + 1, probes=0)
+    for rif in (2, 7, 4):
+        assert query(state, [rif, 0], [0.0]) == 0
+    PREQUAL.done(state, 0, 0.0, 0.1, True)
+    fed(prequal.pick, uniform=Script([0.9]))(
+        state, NO_RNG, 0.0, -1, np.array([6, 3]), np.array([0])
+    )
+    PREQUAL.done(state, 0, 0.0, 0.2, True)
+    assert state.sample[0, 1, :2].tolist() == [2, 4]
+
+
 def test_failures_are_no_samples():
     """A fast failure would make a replica attractive."""
     state = fresh(2)

@@ -110,7 +110,7 @@ ENVOY_LEAST_REQUEST = Balancer(
     params=MappingProxyType({"choices": 2, "full_scan": False, "bias": 1.0, **SCHEDULE_PARAMS}),
     sees="replica",
     scope="worker",
-    cost="O(1), two draws; O(log n) by unequal weights; full_scan O(n)",
+    cost="O(1), two draws",
     differs=(
         ("p2c", "draws with replacement, so two draws may be one host, and counts for all threads"),
         (

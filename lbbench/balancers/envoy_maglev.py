@@ -164,7 +164,7 @@ ENVOY_MAGLEV = Balancer(
     params=MappingProxyType({"table_size": TABLE, **PARAMS}),
     scope="replica",
     common=(*HEALTH, "weight", "offset", "skip"),
-    cost="O(1); over the bound O(n)",
+    cost="O(1), over the bound O(n)",
     differs=(
         ("envoy_ring_hash", "has nearly equal shares, but moves more keys when the list changes"),
     ),

@@ -270,7 +270,7 @@ ENVOY_RING_HASH = Balancer(
     params=MappingProxyType({"minimum_ring_size": 1024, "maximum_ring_size": LARGEST, **PARAMS}),
     scope="replica",
     common=(*HEALTH, "weight", "text", "length"),
-    cost="O(1); over the bound O(n)",
+    cost="O(1), over the bound O(n)",
     differs=(
         ("chash", "hashes with xxHash64 and shares 1024 points or more among all hosts"),
         ("envoy_maglev", "moves fewer keys when the list changes, with less even shares"),

@@ -77,7 +77,7 @@ ENVOY_ROUND_ROBIN = Balancer(
     on_endpoints=on_endpoints,
     params=PARAMS,
     scope="worker",
-    cost="O(1), O(log n) by unequal weights",
+    cost="O(1), weighted O(log n)",
     differs=(
         ("round_robin", "one cycle per worker thread; unequal weights by deadlines"),
         (

@@ -17,11 +17,13 @@ Deviations, for the paper's probes are messages and its replicas keep the latenc
 - A probe costs nothing and takes no time, but its reply is in the pool from the *next* query on;
   the RIF is the pod's true number when the query is picked for, without that query itself.
 - Latencies are those that this client, an ingress replica, has seen: answers of its own requests
-  with the network in them, failed ones not counted, tagged with the RIF when the answer came. The
-  estimate is the (lower) median of the samples within the least distance in RIF that holds
-  ``similar`` (5) of them. Samples are the last ``samples`` (16), those older than ``sample_age`` (2
-  s) not counted: so a replica that looked slow and is asked no more is unknown after a while. An
-  unknown one is taken for the fastest, 0. These three numbers are not the paper's.
+  with the network in them, failed ones not counted, tagged with the RIF when the request was picked
+  for; which request an answer belongs to is not known here, so answers of a replica count as coming
+  in the order of the picks. The estimate is the (lower) median of the samples within the least
+  distance in RIF that holds ``similar`` (5) of them. Samples are the last ``samples`` (16), those
+  older than ``sample_age`` (2 s) not counted: so a replica that looked slow and is asked no more is
+  unknown after a while. An unknown one is taken for the fastest, 0. These three numbers are not the
+  paper's.
 - The paper has more replicas than ``pool``: where (1 - pool / n) probes - remove is not above 0
   there is no limit to b.
 - Whole numbers of probes and removals only. A retry is a query like any other.
@@ -63,6 +65,8 @@ from lbbench.core.rng import uniform
 FEW = 2  # replies below which the replica is drawn
 PROBES, REMOVE, SIMILAR = range(3)
 LATENCY, AT_RIF, WHEN = range(3)
+OVER, EVER = range(2)
+MOST_SENT = 64  # picks of a replica whose RIF is kept until they are answered
 MOST_AWAY = 63  # RIFs further apart than that are equally unlike
 DELTA, REUSE = range(2)
 
@@ -106,6 +110,8 @@ def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> Pool:
         inside=np.zeros(n, np.int64),
         sample=np.zeros((n, 3, samples)),
         known=np.zeros(n, np.int64),
+        sent=np.zeros((n, MOST_SENT), np.int64),
+        span=np.zeros((2, n), np.int64),
         drawn=np.zeros(probes, np.int64),
         away=np.zeros(samples, np.int64),
         far=np.zeros(MOST_AWAY + 1, np.int64),
@@ -127,6 +133,7 @@ def on_endpoints(
             at += 1
         if at == len(old) or old[at] != replica:
             state.known[replica] = 0
+            state.span[OVER, replica] = state.span[EVER, replica]
     drop_unlisted(state)
     state.reuse[REUSE] = math.inf
     if len(new) > 0:
@@ -142,7 +149,8 @@ def on_busy(state: Pool, endpoint: int, busy: int) -> None:
 
 
 def done(state: Pool, endpoint: int, now: float, rtt: float, ok: bool) -> None:  # noqa: FBT001
-    """Keep the latency (seconds) of an answer, with its replica's RIF, instead of the oldest."""
+    """Keep the latency (seconds) of an answer, with the RIF that it met, instead of the oldest."""
+    rif = _answered(state, endpoint)
     if not ok:
         return
     sample, most = state.sample, state.sample.shape[2]
@@ -160,8 +168,27 @@ def done(state: Pool, endpoint: int, now: float, rtt: float, ok: bool) -> None: 
         _copy(state, endpoint, n - 1, n)
         n -= 1
     sample[endpoint, LATENCY, n] = rtt
-    sample[endpoint, AT_RIF, n] = state.inside[endpoint]
+    sample[endpoint, AT_RIF, n] = rif
     sample[endpoint, WHEN, n] = now
+
+
+def _answered(state: Pool, replica: int) -> int:
+    """End the oldest pick that is not answered; return the RIF then, the present one for none."""
+    span = state.span
+    if span[OVER, replica] == span[EVER, replica]:
+        return state.inside[replica]
+    rif = state.sent[replica, span[OVER, replica] % MOST_SENT]
+    span[OVER, replica] += 1
+    return rif
+
+
+def _send(state: Pool, replica: int, rif: int) -> None:
+    """Begin a pick; of too many that are not answered the oldest is forgotten."""
+    span = state.span
+    state.sent[replica, span[EVER, replica] % MOST_SENT] = rif
+    span[EVER, replica] += 1
+    if span[EVER, replica] - span[OVER, replica] > MOST_SENT:
+        span[OVER, replica] += 1
 
 
 def _copy(state: Pool, replica: int, k: int, to: int) -> None:
@@ -176,17 +203,20 @@ def pick(
     now: float,
     _key: int,
     busy: np.ndarray,
-    _tried: np.ndarray,
+    tried: np.ndarray,
 ) -> int:
     """Return the position that the pool gives, and probe; -1 without replicas."""
     n = len(busy)
     if n <= 1:
         return n - 1
+    if len(tried) > 0:
+        _answered(state, state.ids[tried[len(tried) - 1]])
     drop_old(state, now)
     if state.number[SIZE] < FEW:
         place = int(uniform(rng) * n)
     else:
         place = state.seat[use(state, best(state))]
+    _send(state, state.ids[place], busy[place])
     for _ in range(state.plan[REMOVE]):
         remove_one(state)
     probed = _draw(state, rng, n)
@@ -263,7 +293,7 @@ PREQUAL = Balancer(
     name="prequal",
     level="l7",
     summary="Prequal: lowest latency of probed replicas that are not hot, else fewest in flight",
-    source="Wydrowski, Kleinberg, Rumble and Archer, Introducing Prequal, NSDI 2024",
+    source="Prequal (Wydrowski, Kleinberg, Rumble and Archer, NSDI 2024)",
     state=state,
     pick=pick,
     done=done,
@@ -284,7 +314,7 @@ PREQUAL = Balancer(
     ),
     sees="pods",
     scope="replica",
-    cost="O(pool + probes x samples), three draws",
+    cost="O(pool), three draws",
     differs=(
         (
             "p2c",

@@ -48,9 +48,11 @@ class Pool(NamedTuple):
     ids: np.ndarray  # int64[E] replica ids by position; n are in use
     seat: np.ndarray  # int64[E] positions by id, -1 for what is not listed
     inside: np.ndarray  # int64[E] true RIF, by id
-    # float64[E, 3, S] by id: seconds, the fastest first; RIF when they had come; when that was (s)
+    # float64[E, 3, S] by id: seconds, the fastest first; RIF when picked for; when they came (s)
     sample: np.ndarray
     known: np.ndarray  # int64[E] how many there are
+    sent: np.ndarray  # int64[E, 64] by id: RIF at the picks that are not answered, in a circle
+    span: np.ndarray  # int64[2, E] by id: how many of these are over, how many there were
     drawn: np.ndarray  # int64[] scratch: positions that are probed, ascending
     away: np.ndarray  # int64[S] scratch: distances in RIF
     far: np.ndarray  # int64[64] scratch: how many are that far away, 0 between estimates

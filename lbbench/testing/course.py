@@ -32,6 +32,7 @@ SMALL = (0, 1, 2)
 AHEAD = 5
 """Endpoints that are never listed, in front of those that are."""
 
+NOT_ASKED = "compiled = False was asked for"
 NO_WALK = "its picks failed"
 
 
@@ -56,8 +57,10 @@ class Course:
             for restarted in (False, True)
         ]
 
-    def checks(self, *, speed: bool) -> Iterator[Check]:
+    def checks(self, *, speed: bool, compiled: bool = True) -> Iterator[Check]:
         """Yield every check with its verdict, in a fixed order."""
+        if not compiled:
+            self.uncompiled = NOT_ASKED
         yield self._checked("state", self._state)
         yield self._checked("picks in range", self._range)
         walks = bool(self.first)
@@ -165,7 +168,7 @@ class Course:
     def _ahead(self) -> str | Check:
         if self.ids_matter:
             return Check("", "not done", "its picks depend on the ids, as its original's do")
-        low = tuple(Endpoint(f"0.{i}") for i in range(AHEAD))
+        low = tuple(Endpoint(f"0.0.0.{i}:1") for i in range(AHEAD))
         script = script_of(self.balancer, len(self.endpoints), self.picks, self.seed, ahead=AHEAD)
         after = walked(self.balancer, self.options, low + self.endpoints, script, seed=self.seed)
         found = difference(self.first[0], after)
