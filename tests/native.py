@@ -26,12 +26,15 @@ from typing import Any
 
 NGINX = {
     "nginx_round_robin": "",
+    "nginx_round_robin banned": "",
     "nginx_ip_hash": "ip_hash;",
     "nginx_hash": "hash $arg_k;",
     "nginx_hash_consistent": "hash $arg_k consistent;",
 }
 HAPROXY = {
     "haproxy_roundrobin": "balance roundrobin",
+    "haproxy_roundrobin last": "balance roundrobin",
+    "haproxy_hash_consistent last": "balance hdr(x-key)\n  hash-type consistent",
     "haproxy_hash source": "balance source",
     "haproxy_hash": "balance hdr(x-key)",
     "haproxy_hash_consistent source": "balance source\n  hash-type consistent",
@@ -56,15 +59,28 @@ def free_ports(n: int) -> list[int]:
         return sorted(one.getsockname()[1] for one in sockets)
 
 
+def plain(name: str) -> str:
+    """Return what the programs call a balancer."""
+    return name.replace(" ", "_")
+
+
 def nginx_text(folder: Path, ports: Sequence[int], weights: Sequence[int], dead: set[int]) -> str:
     """Return a configuration with an upstream for each balancer; ``ports[0]`` is the front."""
     front, *behind = ports
-    servers = " ".join(
-        f"server 127.0.0.1:{port} weight={weight} max_fails=0;"
-        for port, weight in zip(behind, weights, strict=True)
+
+    def servers(fails: int) -> str:
+        return " ".join(
+            f"server 127.0.0.1:{port} weight={weight} max_fails={fails} fail_timeout=100s;"
+            for port, weight in zip(behind, weights, strict=True)
+        )
+
+    upstreams = "\n".join(
+        f"upstream {plain(name)} {{ {how} {servers(int(name.endswith('banned')))} }}"
+        for name, how in NGINX.items()
     )
-    upstreams = "\n".join(f"upstream {name} {{ {how} {servers} }}" for name, how in NGINX.items())
-    places = "\n".join(f"location /{name} {{ proxy_pass http://{name}; }}" for name in NGINX)
+    places = "\n".join(
+        f"location /{plain(name)} {{ proxy_pass http://{plain(name)}; }}" for name in NGINX
+    )
     alive = "\n".join(
         f"server {{ listen 127.0.0.1:{port}; return 200 '{k}'; }}"
         for k, port in enumerate(behind) if k not in dead
@@ -89,7 +105,8 @@ def haproxy_text(ports: Sequence[int], weights: Sequence[int], dead: set[int]) -
     """Return a configuration with a backend for each balancer; ``ports[0]`` is the front."""
     front, *behind = ports
     backends = "\n".join(
-        f"backend {name.replace(' ', '_')}\n  {how}\n  retries 3\n  option redispatch 1\n"
+        f"backend {plain(name)}\n  {how}\n  retries 3\n"
+        f"  option redispatch{'' if name.endswith('last') else ' 1'}\n"
         + "\n".join(
             f"  server s{k} 127.0.0.1:{port} weight {weight}"
             for k, (port, weight) in enumerate(zip(behind, weights, strict=True))
@@ -144,7 +161,7 @@ def asked(connection: http.client.HTTPConnection, name: str, key: str) -> int:
     """Return which server answers a request with a key: an address, or a text."""
     is_address = re.fullmatch(r"[0-9a-f:.]*[:.][0-9a-f:.]*", key) is not None
     headers = {"x-real-ip": key} if is_address else {"x-key": key}
-    path = f"/{name.replace(' ', '_')}"
+    path = f"/{plain(name)}"
     if not is_address and name.startswith("nginx"):
         path += f"?k={key}"
     connection.request("GET", path, headers=headers)

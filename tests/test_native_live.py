@@ -25,7 +25,12 @@ def picks(run: dict, name: str) -> list[int]:
     """Return which server answers each request of a recorded run by our balancer, -1 for none."""
     balancer = registry()[name.partition(" ")[0]]
     endpoints = [Endpoint(*pair) for pair in zip(run["addresses"], run["weights"], strict=True)]
-    wanted = {"redispatch": True, "max_fails": 0, "hash_balance_factor": 150}
+    wanted = {
+        "redispatch": "last" if name.endswith("last") else True,
+        "max_fails": int(name.endswith("banned")),
+        "fail_timeout": "100s",
+        "hash_balance_factor": 150,
+    }
     options = balancer.options({k: v for k, v in wanted.items() if k in balancer.params})
     digest = balancer.digest(options) if balancer.digest else lambda _: -1
     state, rng, n = balancer.state(options, endpoints), np.zeros(4, np.uint64), len(endpoints)

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from feeding import NO_TRIES, Script, assert_compiled_agrees, fed, history
 
+import lbbench
 from lbbench.balancers import nginx_random_two
 from lbbench.balancers.base import Endpoint, registry
 from lbbench.balancers.nginx_peers import note_failure
 from lbbench.core.rng import stream, wrapping
 from lbbench.errors import BalancerError
+from lbbench.model.check import build
 
 LEAST, TWO = registry()["nginx_least_conn"], registry()["nginx_random_two"]
 NO_RNG = np.zeros(4, np.uint64)
@@ -85,10 +87,40 @@ def test_an_answer_after_the_trial_began_forgets_the_failures():
     LEAST.done(state, 0, 105.0, 0.01, True)  # an answer from before: accessed = checked
     assert state.fails[0] == 1
     least(state, [0, 5], now=111.0)  # begins the trial
-    LEAST.done(state, 0, 111.5, 0.01, False)
-    assert state.fails[0] == 1
     LEAST.done(state, 0, 111.5, 0.01, True)
     assert state.fails[0] == 0
+
+
+def test_the_last_try_counts_where_no_answer_came():
+    """A request that is not tried again tells of its failure too: the peer is out."""
+    state = fresh(LEAST, [1, 1])
+    assert least(state, [0, 5]) == 0
+    LEAST.done(state, 0, 100.3, 0.01, False)
+    assert state.fails[0] == 1
+    assert least(state, [0, 5]) == 1
+
+
+def test_with_one_try_a_refusing_pod_is_out_for_ten_seconds():
+    """4 pods, 1 refuses from 5 s to the end, 1 worker: one failure each 11 s, not a quarter."""
+
+    def failed(fault: dict) -> int:
+        scenario = build(
+            {
+                "cluster": {"nodes": 1, "pods": 4, "ingress": {"workers": 1, "replicas": 1}},
+                "stages": {
+                    "ingress": {"balancer": "nginx_round_robin", "next_upstream": {"tries": 1}}
+                },
+                "traffic": {"arrivals": {"rate": "40/s"}, "service_time": {"mean": "5ms"}},
+                "timeline": [{"at": "5s", "pod": "pod-1", **fault}],
+                "run": {"duration": "60s"},
+            }
+        )
+        return lbbench.run(scenario, engine="reference").requests["failed"]
+
+    # trials at 5, 16, 27, 38, 49 and perhaps 60 s; what is on its way when the first fails is lost
+    assert 5 <= failed({"fail": "refuse"}) <= 8
+    # nginx counts a 5xx only where it would try again: a quarter of 55 s at 40/s fails
+    assert failed({"fail": "error"}) > 400
 
 
 def test_a_failure_costs_weight_that_comes_back_by_turns():

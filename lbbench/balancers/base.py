@@ -99,6 +99,11 @@ class Balancer:
         the others for itself because workers learn of a change at different times: what
         ingress-nginx keeps in shared dictionaries, or what never changes. With scope ``"replica"``
         and none named, all fields are common: the replica is one process with one list.
+    threads
+        With scope ``"replica"``: the workers are threads, each of which has the fields that are not
+        in ``common``, and a stream, for itself always, also while all lists are alike.
+    any_answer
+        `done`'s ``ok`` is true for every answer, one of 5xx too: only silence and resets fail.
     accounts
         Which attempt of a request `done` hears of: the ``"last"`` or the ``"first"``.
     clock
@@ -139,6 +144,8 @@ class Balancer:
     sees: Literal["own", "replica", "pods", "work", "free"] = "own"
     scope: Literal["worker", "replica", "shared", "node"] = "worker"
     common: tuple[str, ...] = ()
+    threads: bool = False
+    any_answer: bool = False
     accounts: Literal["last", "first"] = "last"
     clock: Literal["ms", "exact"] = "exact"
     cookies: bool = False

@@ -12,10 +12,9 @@ Active requests are those of the whole Envoy: its threads count together, atomic
 drawn for anew and may meet the host that failed.
 
 Deviations: those of `lbbench.balancers.envoy_hosts`, `envoy_outlier` and `envoy_schedule`; a single
-host costs no draw. **Outlier detection is per worker here**: a scenario with one worker per replica
-is Envoy's. A ``bias`` that is given does not bring the deadlines in by itself, as it does in the
-newest releases. Units: requests; seconds. Cost per pick: ``choices`` draws; ``full_scan`` O(n) and
-a draw per tie; by deadline O(log n); the first pick after a change O(n log n).
+host costs no draw. A ``bias`` that is given does not bring the deadlines in by itself, as it does
+in the newest releases. Units: requests; seconds. Cost per pick: ``choices`` draws; ``full_scan``
+O(n) and a draw per tie; by deadline O(log n); the first pick after a change O(n log n).
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from lbbench.balancers.base import Balancer, Endpoint
-from lbbench.balancers.envoy_hosts import NONE, OWN, USABLE, attend, done
+from lbbench.balancers.envoy_hosts import HEALTH, NONE, OWN, USABLE, attend, done
 from lbbench.balancers.envoy_schedule import PARAMS as SCHEDULE_PARAMS
 from lbbench.balancers.envoy_schedule import Schedule, on_endpoints, plan, schedule, scheduled
 from lbbench.balancers.figures import number, whole, yes_no
@@ -108,8 +107,9 @@ ENVOY_LEAST_REQUEST = Balancer(
     done=done,
     on_endpoints=on_endpoints,
     params=MappingProxyType({"choices": 2, "full_scan": False, "bias": 1.0, **SCHEDULE_PARAMS}),
-    sees="replica",
-    scope="worker",
+    scope="replica",
+    common=HEALTH,
+    threads=True,
     cost="O(1), two draws",
     differs=(
         ("p2c", "draws with replacement, so two draws may be one host, and counts for all threads"),

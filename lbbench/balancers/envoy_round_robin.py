@@ -8,8 +8,7 @@ are picked by deadline, see `lbbench.balancers.envoy_schedule`. In panic all hos
 their own. Retries take the next turn.
 
 Deviations: those of `lbbench.balancers.envoy_hosts`, `envoy_outlier` and `envoy_schedule`.
-**Outlier detection is per worker here**, while in Envoy all threads count together: a scenario with
-one worker per replica is that. Units: seconds; weights are whole numbers. Cost per pick: O(1), by
+Units: seconds; weights are whole numbers. Cost per pick: O(1), by
 deadline O(log n); the first pick after a change O(n log n).
 """
 
@@ -21,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from lbbench.balancers.base import Balancer, Endpoint
-from lbbench.balancers.envoy_hosts import ALL, NONE, OWN, USABLE, attend, done
+from lbbench.balancers.envoy_hosts import ALL, HEALTH, NONE, OWN, USABLE, attend, done
 from lbbench.balancers.envoy_schedule import (
     PARAMS,
     Schedule,
@@ -76,7 +75,9 @@ ENVOY_ROUND_ROBIN = Balancer(
     done=done,
     on_endpoints=on_endpoints,
     params=PARAMS,
-    scope="worker",
+    scope="replica",
+    common=HEALTH,
+    threads=True,
     cost="O(1), weighted O(log n)",
     differs=(
         ("round_robin", "one cycle per worker thread; unequal weights by deadlines"),

@@ -52,7 +52,7 @@ def parts_of(balancer: Balancer) -> list[types.FunctionType]:
     """Return the balancer's functions that are written in Python, those behind methods too."""
     given = (
         balancer.pick, balancer.done, balancer.on_endpoints, balancer.on_busy, balancer.state,
-        balancer.shares,
+        balancer.shares, balancer.digest,
     )  # fmt: skip
     functions = [_function(part) for part in given if part is not None]
     return [part for part in functions if isinstance(part, types.FunctionType)]

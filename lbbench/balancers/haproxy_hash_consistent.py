@@ -37,6 +37,7 @@ from lbbench.balancers.haproxy_servers import (
     redispatch_of,
     server_numbers,
     server_weights,
+    stays,
 )
 from lbbench.core.nearest import nearest, tree_points
 from lbbench.core.rings import points_kept
@@ -139,7 +140,7 @@ def pick(
     if n <= 1:
         return n - 1
     failed = last_failed(tried)
-    if failed != NOBODY and state.number[REDISPATCH] == 0:
+    if stays(tried, state.number[REDISPATCH]):
         return failed
     points = state.number[POINTS]
     if key == NO_KEY:

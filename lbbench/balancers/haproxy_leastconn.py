@@ -30,6 +30,7 @@ from lbbench.balancers.haproxy_servers import (
     last_failed,
     redispatch_of,
     server_weights,
+    stays,
 )
 from lbbench.core.queues import NOWHERE, empty_queues, first_of, put_in, second_of, take_out
 
@@ -37,7 +38,7 @@ from lbbench.core.queues import NOWHERE, empty_queues, first_of, put_in, second_
 class Leastconn(NamedTuple):
     """The tree of one process; E endpoints exist in the run."""
 
-    redispatch: np.ndarray  # int64[1] 1: a retry leaves out the server that failed
+    redispatch: np.ndarray  # int64[1] after how many failures it is picked for anew
     place: np.ndarray  # int64[E] by id: position in the list, of those listed
     ids: np.ndarray  # int64[E] endpoint ids by position; n are in use
     weight: np.ndarray  # int64[E] by id
@@ -57,7 +58,7 @@ def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> Leastconn
     Raises
     ------
     BalancerError
-        When ``redispatch`` is neither true nor false, or a weight is above HAProxy's 256.
+        When ``redispatch`` is neither true, false nor ``last``, or a weight is above HAProxy's 256.
     """
     n = len(endpoints)
     return Leastconn(
@@ -116,8 +117,8 @@ def pick(
     if n == 0:
         return NOBODY
     failed = last_failed(tried)
-    if failed != NOBODY and (state.redispatch[0] == 0 or n == 1):
-        return failed
+    if n == 1 or stays(tried, state.redispatch[0]):
+        return failed if failed != NOBODY else 0
     best = first_of(state, 0)
     if failed != NOBODY and state.ids[failed] == best:
         best = second_of(state, 0)

@@ -34,6 +34,7 @@ from lbbench.balancers.haproxy_servers import (
     redispatch_of,
     server_numbers,
     server_weights,
+    stays,
 )
 from lbbench.core.nearest import nearest, tree_points
 from lbbench.core.rings import points_kept
@@ -49,7 +50,7 @@ MOST_DRAWN_AGAIN = 100
 class RandomDraws(NamedTuple):
     """The tree of one process and its session counters; E endpoints exist, with M points."""
 
-    number: np.ndarray  # int64[4]: draws; 1: redispatch; 1: ties by session rate; points in use
+    number: np.ndarray  # int64[4]: draws; redispatch; 1: ties by session rate; points in use
     weight: np.ndarray  # int64[E] by id
     ids: np.ndarray  # int64[E] endpoint ids by position; n are in use
     all_hash: np.ndarray  # int64[M] ascending, of all servers that ever exist
@@ -69,7 +70,7 @@ def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> RandomDra
     ------
     BalancerError
         When ``draws`` is no whole number from 1, ``ties`` neither ``later`` nor ``session_rate``,
-        ``redispatch`` neither true nor false, or a weight is above HAProxy's 256.
+        ``redispatch`` neither true, false nor ``last``, or a weight is above HAProxy's 256.
     """
     draws, ties = params["draws"], params["ties"]
     if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
@@ -120,7 +121,8 @@ def pick(
     ms = int(PERIOD * now)
     failed = last_failed(tried)
     best = failed
-    if failed == NOBODY or (state.number[REDISPATCH] == 1 and len(busy) > 1):
+    is_drawn = failed == NOBODY or len(busy) > 1
+    if is_drawn and not stays(tried, state.number[REDISPATCH]):
         best = _drawn(state, rng, failed)
         for _ in range(1, state.number[DRAWS]):
             drawn = _drawn(state, rng, failed)

@@ -35,6 +35,7 @@ from lbbench.balancers.haproxy_servers import (
     redispatch_of,
     server_numbers,
     server_weights,
+    stays,
 )
 from lbbench.core.queues import NOWHERE, empty_queues, first_of, put_in, take_out
 
@@ -67,7 +68,7 @@ def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> RoundRobi
     Raises
     ------
     BalancerError
-        When ``redispatch`` is neither true nor false, or a weight is above HAProxy's 256.
+        When ``redispatch`` is neither true, false nor ``last``, or a weight is above HAProxy's 256.
     """
     n = len(endpoints)
     again = redispatch_of("haproxy_roundrobin", params)
@@ -123,7 +124,7 @@ def pick(
     if n == 0:
         return NOBODY
     failed = last_failed(tried)
-    if failed != NOBODY and (state.number[REDISPATCH] == 0 or n == 1):
+    if stays(tried, state.number[REDISPATCH]) or (failed != NOBODY and n == 1):
         return failed
     server = _next_server(state)
     if state.place[server] == failed:

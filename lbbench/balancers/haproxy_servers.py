@@ -1,8 +1,12 @@
 """What HAProxy's balancers share: server numbers and what becomes of a failed connect.
 
-HAProxy tries a failed connect again, by default on the same server (``retries``). With ``option
-redispatch`` it picks anew and leaves out the server that failed; ``redispatch: true`` is
-``option redispatch 1``, for every retry.
+HAProxy tries a failed connect again, by default on the same server (``retries``, 3). With ``option
+redispatch``, here ``redispatch: last``, it picks anew for the last of them, and leaves out the
+server that failed; ``redispatch: true`` is ``option redispatch 1``, for every retry. How often a
+request is tried is the scenario's ``next_upstream.tries``: HAProxy's own is 4.
+
+Deviation: HAProxy waits for the connect timeout, 1 s at most, before it tries the same server
+again; here it does so at once.
 
 Servers are numbered from 1 in the order of the configuration: here the addresses in ascending
 order, numbers in them read as numbers, so that 10.244.0.9 comes before 10.244.0.10.
@@ -22,6 +26,7 @@ from lbbench.model.natural import natural
 NOBODY = -1
 HIGHEST_WEIGHT = 4096  # SRV_EWGHT_MAX
 WEIGHT_SCALE = 16  # BE_WEIGHT_SCALE
+RETRIES = 3  # HAProxy's default
 MOST_WEIGHT = 256  # of a server in the configuration
 
 
@@ -52,16 +57,24 @@ def server_weights(name: str, endpoints: Sequence[Endpoint]) -> list[int]:
 
 
 def redispatch_of(name: str, params: Mapping[str, Any]) -> int:
-    """Return 1 where failed requests are picked for anew, else 0.
+    """Return after how many failures a request is picked for anew: each time so many; 0: never.
 
     Raises
     ------
     BalancerError
-        When the option is neither true nor false.
+        When the option is neither true, false nor ``last``.
     """
-    if not isinstance(params["redispatch"], bool):
-        raise BalancerError(f"{name}: redispatch = {params['redispatch']}: must be true or false")
-    return int(params["redispatch"])
+    value = params["redispatch"]
+    if value == "last":
+        return RETRIES
+    if not isinstance(value, bool):
+        raise BalancerError(f"{name}: redispatch = {value}: must be true, false or last")
+    return int(value)
+
+
+def stays(tried: np.ndarray, redispatch: int) -> bool:
+    """Tell whether a request that has failed is tried on the same server again."""
+    return len(tried) > 0 and (redispatch == 0 or len(tried) % redispatch != 0)
 
 
 def last_failed(tried: np.ndarray) -> int:

@@ -106,6 +106,7 @@ NGINX_HASH = Balancer(
     params=PARAMS,
     scope="worker",
     clock="ms",
+    any_answer=True,
     cost="O(1) with equal weights",
     differs=(
         ("nginx_hash_consistent", "takes a remainder, so most keys move when the list changes"),

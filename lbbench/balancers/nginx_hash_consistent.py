@@ -129,6 +129,7 @@ NGINX_HASH_CONSISTENT = Balancer(
     params=PARAMS,
     scope="worker",
     clock="ms",
+    any_answer=True,
     cost="O(1)",
     differs=(
         ("chash", "has the same kind of ring, but a retry goes on to another server"),

@@ -49,17 +49,13 @@ SIX = 1 << 16  # flag in the key
 def digest(_params: Mapping[str, Any]) -> Callable[[bytes], int]:
     """Return what makes the key of an address: what its bytes add to h, and its family.
 
-    Feeding the bytes is h -> (f h + a) mod 6271, where f is 113 to the power of their number. A
-    text that is no address counts as one of IPv4 whose bytes are the text's first three.
+    Feeding the bytes is h -> (f h + a) mod 6271, where f is 113 to the power of their number.
     """
     return _key
 
 
 def _key(text: bytes) -> int:
-    try:
-        packed = ipaddress.ip_address(text.decode()).packed
-    except ValueError:  # hash_by $binary_remote_addr, or no address at all
-        packed = text.ljust(NETWORK, b"\0")
+    packed = ipaddress.ip_address(text.decode()).packed
     is_six = len(packed) == 16
     added = 0
     for byte in packed if is_six else packed[:NETWORK]:
@@ -119,6 +115,7 @@ NGINX_IP_HASH = Balancer(
     params=PARAMS,
     scope="worker",
     clock="ms",
+    any_answer=True,
     cost="O(1) with equal weights",
     differs=(
         ("nginx_hash", "hashes the client's /24, whatever hash_by says, to 6271 values at most"),

@@ -104,6 +104,7 @@ NGINX_LEAST_CONN = Balancer(
     params=PARAMS,
     scope="worker",
     clock="ms",
+    any_answer=True,
     cost="O(n)",
     differs=(
         (

@@ -4,11 +4,13 @@ Originals: nginx/nginx src/http/ngx_http_upstream_round_robin.c at 3f6f7824. A p
 for ``fail_timeout`` after ``max_fails`` failures within that time, where a request has failed on it
 before, and nowhere else; a single peer is always used. nginx counts in whole seconds.
 
-Deviations: a failure is learnt when the request is tried again, at that moment, so the failure of
-the last try that a request has is not counted (nginx counts it unless it is an answer with an error
-code). A change of the list is a reload: weights and failures begin anew, while attempts that are
-outstanding still count (old workers of a real reload count theirs apart). ``down``, ``backup``,
-``max_conns`` and ``slow_start`` are not modelled.
+A try without an answer counts as a failure; one with a status that is tried again counts too, while
+any other answer, also of 5xx, is one that came.
+
+Deviations: a failure is counted when the request is tried again, at that moment. A change of the
+list is a reload: weights and failures begin anew, while attempts that are outstanding still count
+(old workers of a real reload count theirs apart). ``down``, ``backup``, ``max_conns`` and
+``slow_start`` are not modelled.
 """
 
 from __future__ import annotations
@@ -122,9 +124,11 @@ def on_endpoints(
         state.checked[peer] = 0
 
 
-def done(state: AnyPeers, endpoint: int, _now: float, _rtt: float, ok: bool) -> None:  # noqa: FBT001
-    """Forget the failures of a peer that has answered since its last trial began."""
-    if ok and state.accessed[endpoint] < state.checked[endpoint]:
+def done(state: AnyPeers, endpoint: int, now: float, _rtt: float, ok: bool) -> None:  # noqa: FBT001
+    """Count a last try without an answer; forget failures once a trial has been answered."""
+    if not ok:
+        _fail(state, endpoint, int(now))
+    elif state.accessed[endpoint] < state.checked[endpoint]:
         state.fails[endpoint] = 0
 
 
@@ -132,7 +136,11 @@ def note_failure(state: AnyPeers, tried: np.ndarray, second: int) -> None:
     """Count the failure that made the request come back, if it has failed before."""
     if len(tried) == 0:
         return
-    peer = state.ids[tried[len(tried) - 1]]
+    _fail(state, state.ids[tried[len(tried) - 1]], second)
+
+
+def _fail(state: AnyPeers, peer: int, second: int) -> None:
+    """Count a failure of a peer; it costs effective weight."""
     state.fails[peer] += 1
     state.accessed[peer] = second
     state.checked[peer] = second

@@ -83,6 +83,7 @@ NGINX_RANDOM = Balancer(
     params=PARAMS,
     scope="worker",
     clock="ms",
+    any_answer=True,
     independent=True,
     shares=shares,
     cost="O(1) with equal weights, one draw",

@@ -101,6 +101,7 @@ NGINX_RANDOM_TWO = Balancer(
     params=PARAMS,
     scope="worker",
     clock="ms",
+    any_answer=True,
     cost="O(1) with equal weights, two draws",
     differs=(
         ("p2c", "gives a tie to the second draw, and draws by weight"),

@@ -75,6 +75,7 @@ NGINX_ROUND_ROBIN = Balancer(
     params=PARAMS,
     scope="worker",
     clock="ms",
+    any_answer=True,
     cost="O(n)",
     differs=(
         ("round_robin", "begins with the first peer, honours weights, and leaves out failed peers"),

@@ -207,7 +207,8 @@ def end_attempt(f: Facts, w: World, c: Counters, s: States, slot: int, now: floa
         w.lock_until[desk.busy, pod] = now + f.lock_hold
         w.lock_owner[desk.busy, pod] = worker
     state = hold(pod_at(s.pod, desk.own + request.backend, desk.common))
-    pod_done(state, pod, clock(now, MS_CLOCK), rtt, not failed)
+    answered = not failed or (f.any_answer == 1 and request.error == ERROR_5XX)
+    pod_done(state, pod, clock(now, MS_CLOCK), rtt, answered)
     return False
 
 

@@ -43,13 +43,13 @@ def seats(
     by_replica = each // max(workers, 1)
     worker_names = [f"{name}/{k}" for name in replicas for k in range(workers)]
     if balancer.scope == "replica":
-        split = views_differ and bool(balancer.common)
+        split = (views_differ or balancer.threads) and bool(balancer.common)
         return Seats(
             own_of=each if split else by_replica,
             common_of=by_replica,
             busy_of=by_replica,
-            rng_of=by_replica,
-            streams=list(replicas),
+            rng_of=each if balancer.threads else by_replica,
+            streams=worker_names if balancer.threads else list(replicas),
             n_own=count if split else len(replicas),
             n_common=len(replicas),
             common=balancer.common if split else (),

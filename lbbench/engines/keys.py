@@ -61,14 +61,17 @@ def key_tables(
 ) -> dict[str, Any]:
     """Return ``part_kind``, ``part_row``, ``text_start``, ``text_bytes`` and ``key_hash``.
 
-    ``digest`` makes the key of a text; without one it is the crc32.
+    ``digest`` makes the key of a text, addresses as text too; without one it is the crc32.
 
     Raises
     ------
     BalancerError
         When several parts vary and there is a ``digest``, which cannot be continued over parts.
     """
-    parts = [_resolve(part, people, top, local=local) for part in split_template(template)]
+    parts = [
+        _resolve(part, people, top, local=local, as_text=digest is not None)
+        for part in split_template(template)
+    ]
     parts = [(kind, texts) for kind, texts in parts if kind != LITERAL or texts != [b""]]
     varying = [kind for kind, _ in parts if kind != LITERAL]
     if len(varying) <= 1:
@@ -88,13 +91,13 @@ def key_tables(
 
 
 def _resolve(
-    part: tuple[bool, str], people: Population, top: Topology, *, local: bool
+    part: tuple[bool, str], people: Population, top: Topology, *, local: bool, as_text: bool
 ) -> tuple[int, Sequence[bytes] | Iterable[bytes]]:
     is_variable, text = part
     if not is_variable:
         return LITERAL, [text.encode()]
     if text in ("remote_addr", "binary_remote_addr"):
-        packed = text == "binary_remote_addr"
+        packed = text == "binary_remote_addr" and not as_text
         if local:
             few = len(people.addresses) <= MOST_KEPT
             written = _written if few else _written.__wrapped__
@@ -159,7 +162,13 @@ def _digested(
     whole: list[bytes] = [b""]
     for _, texts in parts:
         whole = [before + text for before in whole for text in texts]
-    return np.array([digest(text) for text in whole], np.int64)
+    keys = [digest(text) for text in whole]
+    for text, key in zip(whole, keys, strict=True):
+        if not -(2**63) <= key < 2**63:
+            raise BalancerError(
+                f"digest({text!r}) = {key}: a key must fit 64 bits with a sign; take it mod 2^63"
+            )
+    return np.array(keys, np.int64)
 
 
 def _packed(

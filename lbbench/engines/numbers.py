@@ -40,6 +40,7 @@ def numbers_of(
         "sees_pods": int(pod.sees == "pods"),
         "sees_work": SEEN.get(pod.sees, NOTHING),
         "ms_clock": int(pod.clock == "ms"),
+        "any_answer": int(pod.any_answer),
         "first_counts": int(pod.accounts == "first"),
         "by_port": int(node.by_port),
         "shared": int(scenario.cluster.pod.discipline == "ps"),

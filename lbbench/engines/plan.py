@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lbbench.balancers import base
+from lbbench.balancers.fault import blaming
 from lbbench.core.rng import stream, wrapping
 from lbbench.engines.expected import expected_shares
 from lbbench.engines.instances import Seats, listed, seats, streams, unlisted
@@ -114,6 +115,14 @@ def make_plan(scenario: Scenario, *, replication: int = 0, keys: bool = True) ->
     settled = _settled(scenario, traffic)
     people = traffic.population
     users = traffic.users
+    with blaming(pod):
+        keyed = key_tables(
+            template,
+            people,
+            top,
+            local=scenario.stages.kube_proxy.external_traffic_policy == "Local",
+            digest=pod.digest(pod_options) if pod.digest else None,
+        )
     facts = Facts(
         **numbers_of(scenario, traffic, node, pod, pod_options, template),
         backends=backends,
@@ -121,13 +130,7 @@ def make_plan(scenario: Scenario, *, replication: int = 0, keys: bool = True) ->
         pod=_pods(scenario, layout),
         **flow_tables(people.addresses, top.vip, scenario.stages.azure_lb.distribution, seed),
         node=node_table(top),
-        **key_tables(
-            template,
-            people,
-            top,
-            local=scenario.stages.kube_proxy.external_traffic_policy == "Local",
-            digest=pod.digest(pod_options) if pod.digest else None,
-        ),
+        **keyed,
         worker=_workers(places, layout, workers, backends),
         replica_workers=workers if layout.replicas else 1,
         view_of=view_of,

@@ -234,5 +234,6 @@ class Workers:
                 return False
             self.locks[int(desk.busy), pod] = (now + f.lock_hold, worker)
         state = self.cluster.pod_state(desk.own + request.backend, desk.common)
-        self.done(state, pod, clock(now, f.ms_clock), rtt, not failed)
+        answered = not failed or (f.any_answer == 1 and request.error == ERROR_5XX)
+        self.done(state, pod, clock(now, f.ms_clock), rtt, answered)
         return False

@@ -44,6 +44,7 @@ class Facts(NamedTuple):
     sees_pods: int  # 1: the L7 balancer sees the pods' true numbers
     sees_work: int  # 1: the L7 balancer sees the pods' work left, 2: when a place is free
     ms_clock: int  # 1: the L7 balancer reads nginx's millisecond clock
+    any_answer: int  # 1: `done` takes an answer of 5xx for a good one
     first_counts: int  # 1: `done` hears of a request's first attempt, 0: of its last
     shared: int  # 1: pods share their cores, 0: FIFO
     by_port: int  # 1: kube-proxy's key holds the source port

@@ -144,6 +144,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "timeout": "time after which a check without an answer has failed",
         "rise": "successes in a row after which a pod is used again",
         "fall": "failures in a row after which a pod is left out",
+        "panic": "with a lower share of healthy pods all are used (Envoy: 50%); 0: never",
     },
     "Keepalive": {
         "upstream": "idle connections that each worker keeps to pods; 0: every attempt connects",

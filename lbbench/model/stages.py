@@ -159,6 +159,7 @@ class HealthCheck(Part):
     timeout: PositiveTime = 1.0
     rise: Count = 2
     fall: Count = 3
+    panic: Share = 0.0
 
 
 class Canary(Part):

@@ -3,7 +3,8 @@
 HAProxy's ``check inter rise fall`` and Envoy's active health checking; ingress-nginx has none. The
 check of a pod has its own clock at every replica: it is sent at phase + k x interval, the phase
 uniform in the interval. After ``fall`` failures in a row the pod is out of this replica's lists,
-after ``rise`` successes it is in again; at first all are in. A reset or a status of 5xx counts at
+after ``rise`` successes it is in again; at first all are in. With a lower share of healthy pods
+than ``panic`` (Envoy: 50 %, HAProxy: never) all are in. A reset or a status of 5xx counts at
 the time of the check, silence ``timeout`` later. A TCP check sees whether the pod accepts, an HTTP
 check also whether it answers 2xx in time.
 
@@ -133,7 +134,12 @@ def health_track(
 
 
 def checked_views(
-    views: Sequence[View], first: Pods, tracks: Mapping[int, Track[bool]], workers: Sequence[int]
+    views: Sequence[View],
+    first: Pods,
+    tracks: Mapping[int, Track[bool]],
+    workers: Sequence[int],
+    *,
+    panic: float,
 ) -> list[View]:
     """Return the steps of a replica's ``workers``, their lists without the pods held unhealthy.
 
@@ -145,6 +151,8 @@ def checked_views(
         What they list at first.
     tracks
         By pod, whether the replica holds it healthy; those that always are may be missing.
+    panic
+        With a lower share of healthy pods all are listed.
     """
     turns = {time for track in tracks.values() for time in track.times[1:]}
     found: list[View] = []
@@ -155,7 +163,10 @@ def checked_views(
         for time in sorted({*begins, *turns}):
             at = bisect_right(begins, time) - 1
             told = own[at].step if at >= 0 else None
-            healthy = _healthy(first if told is None else told.listed, tracks, time)
+            listed = first if told is None else told.listed
+            healthy = _healthy(listed, tracks, time)
+            if len(healthy) < panic * len(listed):
+                healthy = listed
             is_told = at >= 0 and begins[at] == time
             if healthy == present and not is_told:
                 continue

@@ -220,7 +220,10 @@ class _Views:
                 horizon=self.horizon,
             )
             tracks = self._health(replica)
-            views += checked_views(told, lists.values[0], tracks, workers) if tracks else told
+            if tracks and not isinstance(spec.health_check, str):
+                panic = spec.health_check.panic
+                told = checked_views(told, lists.values[0], tracks, workers, panic=panic)
+            views += told
         return views
 
     def _health(self, replica: ReplicaInfo) -> dict[int, Track[bool]]:
