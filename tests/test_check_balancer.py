@@ -244,6 +244,14 @@ FAULTS = {
         """,
         "compiled code leaves an array",
     ),
+    "no pick at all": (
+        "picks in range",
+        """
+        def pick(state, rng, now, key, busy, tried):
+            return -1
+        """,
+        "every pick is -1, though there were endpoints",
+    ),
     "an integer that overflows": (
         "compiled = plain Python",
         """

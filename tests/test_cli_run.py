@@ -243,6 +243,14 @@ def test_a_balancer_file_is_looked_for_where_one_stands(
     assert json.loads(ended.out)["stages"][-1]["balancer"] == "mine"
 
 
+@pytest.mark.parametrize("what", ["run", "check"])
+def test_a_balancer_on_the_service_path_is_refused(command, what: str):
+    """Nobody would ask it; the sentence names what to set instead."""
+    ended = command(what, "aks-service", "--balancer", "ewma")
+    assert says_one_sentence(ended)
+    assert "stages.kube_proxy.mode" in ended.err
+
+
 def test_the_balancer_is_given_once(command):
     """``--balancer`` is short for one ``--set``; both are a mistake."""
     ended = command(*SMALL, "--balancer", "ewma", "--set", "stages.ingress.balancer=random")

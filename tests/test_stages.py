@@ -28,6 +28,29 @@ def test_layer_4_refuses_balancers_that_need_answers_keys_or_cookies(name):
         azure_stage(scenario(azure_lb={"balancer": name}))
 
 
+def test_kube_proxys_modes_take_options():
+    """The scheduler's own, by the names that `lbbench balancers` lists."""
+    stage = {"mode": "ipvs", "scheduler": "sh", "options": {"port": True, "hash": "product"}}
+    _, options = node_stage(scenario(kube_proxy=stage))
+    assert (options["port"], options["hash"]) == (True, "product")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"prot": True}, "ipvs_sh has no option 'prot'"),
+        ({"port": "no"}, "port = no: must be true or false"),
+        ({"affinity_timeout": "1s"}, "has a key of its own"),
+    ],
+)
+def test_options_that_a_mode_does_not_take_are_told(options, sentence):
+    """With the place and the way out."""
+    stage = {"mode": "ipvs", "scheduler": "sh", "options": options}
+    with pytest.raises(LbbenchError, match=r"stages\.kube_proxy\.options") as told:
+        node_stage(scenario(kube_proxy=stage))
+    assert sentence in str(told.value)
+
+
 @pytest.mark.parametrize("name", ["azure_lb", "iptables", "iptables_nth"])
 def test_the_ingress_refuses_layer_4_balancers(name):
     """A layer 4 balancer at layer 7 would get a key that is no flow."""

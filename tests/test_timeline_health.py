@@ -80,6 +80,19 @@ def test_a_pod_behind_lost_routes_is_out_at_the_other_nodes_only():
     assert low == {0: 2, 1: 2, 2: 1, 3: 1, 4: 1, 5: 1}
 
 
+def test_in_panic_all_are_listed_again():
+    """Below half of 4 pods healthy all 4 are used, with Envoy's 50 %; without panic 1 is left."""
+    timeline = [{"at": "20s", "pod": f"pod-{i}", "fail": "refuse"} for i in range(3)]
+
+    def at_last(panic: str) -> set[int]:
+        check = {"interval": "2s", "panic": panic}
+        last = {worker: n for _, worker, n in views(timeline, health_check=check)}
+        return set(last.values())
+
+    assert at_last("0") == {1}
+    assert at_last("50%") == {4}
+
+
 def test_without_checks_a_failing_pod_stays_listed():
     """As with ingress-nginx, unless readiness takes it out."""
     assert views([{"at": "20.0s", "pod": "pod-1", "fail": "refuse"}], health_check="none") == []

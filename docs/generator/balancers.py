@@ -22,9 +22,10 @@ are asked once per connection: `azure_lb` by the load balancer, the others by
 
 A *yardstick* belongs to no product; it is there to compare with, because theory or everybody's
 intuition knows it. Others come from products beside ingress-nginx, or from papers, each by the rule
-of its source, ties and retries included. nginx's and HAProxy's (`nginx_least_conn`,
-`nginx_random_two`, `haproxy_leastconn`, `haproxy_random`) are held against recordings of the real
-programs ([reality](reality.md)), Envoy's Maglev against the tables of its own tests. [Write your
+of its source, ties and retries included. Where nginx and HAProxy go by turns or hashes, every pick
+is compared with that of the running programs; `nginx_least_conn`, `nginx_random_two`,
+`haproxy_leastconn` and `haproxy_random` are held against recordings of them
+([reality](reality.md)), Envoy's Maglev against the tables of its own tests. [Write your
 own](how-to/own-balancer.md) is one Python file.
 """
 

@@ -9,7 +9,7 @@ hashed. Without a key `round robin <lbbench.balancers.haproxy_roundrobin>` decid
 Deviations: without a key the places of the map are taken in turn, which are those of a weighted
 round robin. Hash functions: see `lbbench.balancers.haproxy_keys`. Retries and the order of the
 configuration: see `lbbench.balancers.haproxy_servers`; here a redispatch comes to the same server,
-as the map does not know it has failed. ``maxconn`` and health checks are not modelled. Units: none.
+as the map does not know it has failed. ``maxconn`` and its queue are not modelled. Units: none.
 Cost per pick: O(1); a change of the list O(places E).
 """
 

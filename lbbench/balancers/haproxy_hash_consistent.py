@@ -14,7 +14,7 @@ its share of them. With ``redispatch`` a retry goes on to the next point of anot
 functions: see `lbbench.balancers.haproxy_keys`. Retries and the order of the configuration: see
 `lbbench.balancers.haproxy_servers`.
 
-Deviations: the turns without a key; ``maxconn`` and health checks are not modelled. Units:
+Deviations: the turns without a key; ``maxconn`` and its queue are not modelled. Units:
 attempts. Cost per pick: O(log n), bounded also the points that are passed; a change of the list
 O(16 E).
 """

@@ -9,7 +9,7 @@ when the list changes, the order is that of the list for what is new. All thread
 count together.
 
 Deviations: from 3.2 on HAProxy keeps several lists per key and takes one of them at random, to
-spare locks; here there is one. ``maxconn`` and its queue, ``slowstart`` and health checks are not
+spare locks; here there is one. ``maxconn``, its queue and ``slowstart`` are not
 modelled. Retries: see `lbbench.balancers.haproxy_servers`. Units: attempts. Cost per pick: O(1), a
 change of what is in flight O(log n).
 """

@@ -13,7 +13,7 @@ That explains the recordings: at load 0.7 with ten pods 70.7 ms were measured wh
 uniform draws give 65.4.
 
 Deviations: the session rate is that of picks, with HAProxy's sliding second of 1 ms clock ticks.
-``maxconn`` and its queue, ``slowstart`` and health checks are not modelled. Retries and server
+``maxconn``, its queue and ``slowstart`` are not modelled. Retries and server
 numbers: see `lbbench.balancers.haproxy_servers`; a redispatch draws again until another server
 comes, at most 100 times (the original walks on over the tree). Units: attempts; seconds. Cost per
 pick: two draws, O(log(16 n)) each; a change of the list O(16 E).
@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lbbench.balancers.base import Balancer, Endpoint
+from lbbench.balancers.figures import whole
 from lbbench.balancers.haproxy_servers import (
     NOBODY,
     last_failed,
@@ -72,9 +73,7 @@ def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> RandomDra
         When ``draws`` is no whole number from 1, ``ties`` neither ``later`` nor ``session_rate``,
         ``redispatch`` neither true, false nor ``last``, or a weight is above HAProxy's 256.
     """
-    draws, ties = params["draws"], params["ties"]
-    if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
-        raise BalancerError(f"haproxy_random: draws = {draws}: must be a whole number, 1 or more")
+    draws, ties = whole("haproxy_random", params, "draws", 1), params["ties"]
     if ties not in {"later", "session_rate"}:
         raise BalancerError(f"haproxy_random: ties = {ties}: must be later or session_rate")
     weights = server_weights("haproxy_random", endpoints)

@@ -12,7 +12,7 @@ take turns together.
 A server that comes (back) is put into ``next``, so it waits for the next round; one that goes is
 taken out.
 
-Deviations: ``maxconn`` and its queue, ``slowstart`` and health checks are not modelled; a sum of
+Deviations: ``maxconn``, its queue and ``slowstart`` are not modelled; a sum of
 weights changes between two rounds as in the original. Retries and the order of the configuration:
 see `lbbench.balancers.haproxy_servers`. Units: positions, weights times 16. Cost per pick:
 O(log n).

@@ -50,6 +50,7 @@ from lbbench.balancers.client_map import (
     remembered,
     remembers,
 )
+from lbbench.balancers.figures import seconds, whole
 from lbbench.errors import BalancerError
 from lbbench.model.addresses import split_address
 
@@ -123,9 +124,8 @@ def ipvs_state(
     BalancerError
         When an option is out of range.
     """
-    n, fin, timeout = len(endpoints), params["fin"], float(params["affinity_timeout"])
-    if isinstance(fin, bool) or not isinstance(fin, int) or fin < 1:
-        raise BalancerError(f"{name}: fin = {fin}: must be a whole number of seconds, 1 or more")
+    n, fin = len(endpoints), whole(name, params, "fin", 1)
+    timeout = seconds(name, params, "affinity_timeout")
     affinity = client_map(name, n, timeout, params["affinity_entries"])
     affinity["span"][0] = template_span(timeout, fin)
     return IpvsState(

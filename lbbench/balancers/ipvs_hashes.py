@@ -31,6 +31,7 @@ import numpy as np
 
 from lbbench.balancers import ipvs
 from lbbench.balancers.base import Balancer, Endpoint
+from lbbench.balancers.figures import yes_no
 from lbbench.balancers.ipvs import (
     LISTED,
     PARAMS,
@@ -81,8 +82,8 @@ def _state(name: str, params: Mapping[str, Any], endpoints: Sequence[Endpoint]) 
     if params["hash"] not in HASHES:
         raise BalancerError(f"{name}: hash = {params['hash']}: must be one of {', '.join(HASHES)}")
     rule = (
-        bool(params.get("port", False)),
-        bool(params.get("fallback", False)),
+        yes_no(name, params, "port") if "port" in params else 0,
+        yes_no(name, params, "fallback") if "fallback" in params else 0,
         HASHES.index(params["hash"]),
         folded(name, params.get("destination", NOWHERE))[0],
     )

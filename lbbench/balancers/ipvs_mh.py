@@ -27,6 +27,7 @@ import numpy as np
 
 from lbbench.balancers import ipvs
 from lbbench.balancers.base import Balancer, Endpoint
+from lbbench.balancers.figures import yes_no
 from lbbench.balancers.ipvs import (
     LISTED,
     PARAMS,
@@ -60,7 +61,9 @@ def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> IpvsState
     BalancerError
         When an option is out of range, or an endpoint has no address with a port.
     """
-    made = ipvs_state("ipvs_mh", params, endpoints, table=SIZE, rule=(bool(params["port"]),))
+    made = ipvs_state(
+        "ipvs_mh", params, endpoints, table=SIZE, rule=(yes_no("ipvs_mh", params, "port"),)
+    )
     with wrapping():
         for i, endpoint in enumerate(endpoints):
             address, port = folded("ipvs_mh", endpoint.address)

@@ -37,6 +37,7 @@ from lbbench.balancers.client_map import (
     remembered,
     remembers,
 )
+from lbbench.balancers.figures import seconds
 from lbbench.core.hashes import murmur3_x64_128
 from lbbench.core.rings import is_prime, maglev_fill_cilium
 from lbbench.core.rng import mix64
@@ -77,7 +78,7 @@ def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> MaglevSta
     if isinstance(size, bool) or not isinstance(size, int) or not is_prime(size):
         raise BalancerError(f"maglev: table = {size}: must be a prime number, such as {TABLE}")
     affinity = client_map(
-        "maglev", n, float(params["affinity_timeout"]), params["affinity_entries"]
+        "maglev", n, seconds("maglev", params, "affinity_timeout"), params["affinity_entries"]
     )
     halves = [murmur3_x64_128(item.address.encode(), SEED) for item in endpoints]
     offsets, skips = [a % size for a, _ in halves], [b % (size - 1) + 1 for _, b in halves]

@@ -34,6 +34,7 @@ from lbbench.balancers.client_map import (
     remembered,
     remembers,
 )
+from lbbench.balancers.figures import seconds
 from lbbench.core.rng import next_u64
 
 U32 = np.uint64(32)
@@ -61,9 +62,8 @@ def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> NftState:
         When an option is out of range.
     """
     n = len(endpoints)
-    affinity = client_map(
-        "nft_numgen", n, float(params["affinity_timeout"]), params["affinity_entries"]
-    )
+    timeout = seconds("nft_numgen", params, "affinity_timeout")
+    affinity = client_map("nft_numgen", n, timeout, params["affinity_entries"])
     return NftState(np.zeros(n, np.int64), np.full(n, -1, np.int64), **affinity)
 
 

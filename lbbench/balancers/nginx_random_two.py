@@ -105,7 +105,7 @@ NGINX_RANDOM_TWO = Balancer(
     cost="O(1) with equal weights, two draws",
     differs=(
         ("p2c", "gives a tie to the second draw, and draws by weight"),
-        ("haproxy_random", "draws two distinct peers with equal chances, and counts per worker"),
+        ("haproxy_random", "draws two distinct peers by weight, and counts per worker"),
     ),
 )
 

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from lbbench.cli.options import Chosen, Debug, File, Json, Quiet, Seed, Set, changes
+from lbbench.cli.options import (
+    Chosen,
+    Debug,
+    File,
+    Json,
+    Quiet,
+    Seed,
+    Set,
+    changes,
+    refuse_on_service,
+)
 from lbbench.cli.output import as_json, check_writable, console, deliver, print_text
 
 
@@ -26,7 +36,9 @@ def check(
     from lbbench.inputs.yaml import dump, load
     from lbbench.studies.check import forecast
 
-    found = forecast(load(file, changes(set_, seed, balancer=balancer)))
+    scenario = load(file, changes(set_, seed, balancer=balancer))
+    refuse_on_service(scenario, balancer)
+    found = forecast(scenario)
     deliver(json, as_json(found.to_dict()))
     if json == "-" or quiet:
         return

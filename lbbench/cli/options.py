@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from lbbench.errors import InputError, RunError
+
+if TYPE_CHECKING:
+    from lbbench.model.scenario import Scenario
 
 File = Annotated[
     str, typer.Argument(metavar="FILE", help="scenario file, or the name of a shipped one")
@@ -93,6 +96,21 @@ def changes(
     if trace is not None:
         made.append(f"traffic.trace={json.dumps(str(trace.absolute()), ensure_ascii=False)}")
     return made
+
+
+def refuse_on_service(scenario: Scenario, balancer: str | None) -> None:
+    """Refuse ``--balancer`` where no ingress asks one.
+
+    Raises
+    ------
+    RunError
+        On path service.
+    """
+    if balancer is not None and scenario.path == "service":
+        raise RunError(
+            f"--balancer {balancer}: {scenario.name} has path: service, where kube-proxy alone "
+            "picks; use --set stages.kube_proxy.mode=ipvs, nftables, ..., or path=ingress"
+        )
 
 
 def refuse_beside_trace(trace: Path | None, change: str | None, option: str) -> None:

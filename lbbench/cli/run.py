@@ -19,6 +19,7 @@ from lbbench.cli.options import (
     Seed,
     Set,
     changes,
+    refuse_on_service,
 )
 from lbbench.cli.output import (
     Writer,
@@ -71,6 +72,7 @@ def run(
     from lbbench.studies.run import replicate, sum_up, tallies, warmup_segments
 
     scenario = load(file, changes(set_, seed, replications, trace, balancer))
+    refuse_on_service(scenario, balancer)
     startup_s = process_age()
     with Bar(quiet=quiet) as bar:
         done = replicate(scenario, engine=engine, progress=bar, record=record is not None)

@@ -51,7 +51,18 @@ def node_stage(scenario: Scenario) -> tuple[Balancer, dict[str, Any]]:
         "destination": scenario.cluster.vip,
     }
     given = {name: value for name, value in offered.items() if name in balancer.params}
-    return balancer, balancer.options(given)
+    taken = sorted(set(offered) & set(stage.options))
+    if taken:
+        raise RunError(
+            f"{scenario.name}: stages.kube_proxy.options.{taken[0]}: has a key of its own, under "
+            "stages.kube_proxy or cluster; use that"
+        )
+    try:
+        options = balancer.options({**given, **stage.options})
+        balancer.state(options, ())
+    except BalancerError as error:
+        raise BalancerError(f"{scenario.name}: stages.kube_proxy.options: {error}") from error
+    return balancer, options
 
 
 def ingress_stage(scenario: Scenario) -> tuple[Balancer, dict[str, Any]]:

@@ -119,6 +119,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "probabilities": "of imported rules, in the order of the endpoints' addresses; the last "
         "is 1",
         "min_sync_period": "shortest time between two rewrites of a node's rules",
+        "options": "the mode's own options; `lbbench balancers ipvs_sh` lists those of a scheduler",
         "topology": "prefer endpoints of the node's zone, or of the node",
     },
     "IngressStage": {

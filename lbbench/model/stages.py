@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from lbbench.model.addresses import split_address
 from lbbench.model.fields import (
@@ -26,6 +26,15 @@ from lbbench.model.forms import optional
 from lbbench.model.mistakes import fault
 
 __all__ = ["Stages", "split_address"]
+
+
+def _plain_options(value: dict[str, Any]) -> dict[str, Any]:
+    for name, entry in value.items():
+        try:
+            plain(entry)
+        except ValueError as error:
+            raise fault(name, str(error)) from None
+    return value
 
 
 class Probe(Part):
@@ -78,6 +87,7 @@ class KubeProxy(Part):
     probability_format: Literal["%0.10f", "%0.5f"] = "%0.10f"
     probabilities: tuple[Share, ...] | None = None
     min_sync_period: Time = 1.0
+    options: Annotated[dict[str, Any], AfterValidator(_plain_options)] = Field(default_factory=dict)
     topology: Literal["none", "zone", "node"] = "none"
 
     @field_validator("probabilities", mode="after")
@@ -189,23 +199,13 @@ class IngressStage(Part):
     subset_size: SmallCount = 3
     change_on_failure: Flag = False
     start: Literal["random", "first"] = "random"
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: Annotated[dict[str, Any], AfterValidator(_plain_options)] = Field(default_factory=dict)
     keepalive: Keepalive = Field(default_factory=Keepalive)
     timeouts: Timeouts = Field(default_factory=Timeouts)
     next_upstream: NextUpstream = Field(default_factory=NextUpstream)
     sync: Sync = Field(default_factory=Sync)
     health_check: Annotated[Off | HealthCheck, optional(HealthCheck)] = "none"
     canary: Annotated[Off | Canary, optional(Canary)] = "none"
-
-    @field_validator("options", mode="after")
-    @classmethod
-    def _plain_options(cls, value: dict[str, Any]) -> dict[str, Any]:
-        for name, entry in value.items():
-            try:
-                plain(entry)
-            except ValueError as error:
-                raise fault(name, str(error)) from None
-        return value
 
     def canary_names(self) -> list[str]:
         """Return the names of the canary's pods: canary-0, canary-1, ..."""

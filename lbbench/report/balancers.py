@@ -17,7 +17,7 @@ from lbbench.report.listing import Listing
 from lbbench.report.relatives import NOTHING, origin, relatives
 
 SHARED_BY = {
-    "worker": "one state per nginx worker",
+    "worker": "one state per worker of a replica (nginx worker, client)",
     "replica": "one state per ingress replica, shared by its workers",
     "shared": "no state of its own: a function of the key and the list of endpoints",
     "node": "one state per node",
@@ -79,7 +79,7 @@ def as_dict(balancer: Balancer) -> dict[str, Any]:
 def shared_by(balancer: Balancer) -> str:
     """Return who shares a state; of a replica's, which fields if not all."""
     if balancer.scope == "replica" and balancer.common:
-        return f"one per nginx worker; the workers of a replica share {', '.join(balancer.common)}"
+        return f"one per worker; the workers of a replica share {', '.join(balancer.common)}"
     if balancer.scope == "shared" and balancer.sees == "pods":
         return "one for all workers: it sees the pods' true numbers"
     return SHARED_BY[balancer.scope]

@@ -126,6 +126,9 @@ class Course:
         counts = self.scripts[0].counts
         out = np.stack([walk.out[PLACE] for walk in first])
         none = int((out[:, counts > 0] < 0).sum())
+        served = int((counts > 0).sum()) * len(first) * self.picks
+        if none == served > 0:
+            raise BalancerError("every pick is -1, though there were endpoints; return a position")
         self.first = first
         told = f"{out.size:,} picks from {len(counts)} lists"
         return f"{told}, {none:,} of them -1 though there were endpoints" if none else told
