@@ -21,6 +21,7 @@ from lbbench.inputs.source import Skipped, lines, listed, named
 LARGEST = 10**15
 """A larger count is a mistake; up to here every sum of them is exact."""
 
+LONGEST_NAME = 60
 SHOWN = 10
 MOST_LABELS = 100_000
 LONGEST = 10_000
@@ -72,13 +73,13 @@ class Counts:
             return next(iter(self.groups))
         if group in self.groups:
             return str(group)
-        known = ", ".join(list(self.groups)[:SHOWN])
+        known = ", ".join(_short(name) for name in list(self.groups)[:SHOWN])
         if group is None:
             raise InputError(
                 f"{self.files[0]}:1: counts of {len(self.groups)} groups ({known}); "
                 "choose one with --service"
             )
-        raise InputError(f"{self.files[0]}:1: no group {group!r} among the counts: {known}")
+        raise InputError(f"{self.files[0]}:1: no group {_short(group)!r} among the counts: {known}")
 
 
 def read_counts(paths: str | Path | Sequence[str | Path]) -> Counts:
@@ -264,3 +265,8 @@ def _names(labels: Sequence[str]) -> dict[str, str]:
         taken.add(name)
         found[label] = name
     return found
+
+
+def _short(name: str) -> str:
+    """Return the name of a group as messages show it."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."

@@ -184,3 +184,22 @@ def test_digits_that_are_no_number_raise_nothing(imported, kind: str, text: str,
     """Python calls a raised two a digit and refuses to read it, or 5000 digits, as a number."""
     with contextlib.suppress(LbbenchError):
         imported(kind, text.replace("PORT", port))
+
+
+def test_times_of_more_attempts_than_addresses_are_no_crash(imported):
+    """One address beside two times ended in a ValueError."""
+    line = (
+        '203.0.113.7 - - [22/Jan/2019:10:17:23 +0000] "GET / HTTP/1.1" 504 2 "-" "-" 80 1.000 '
+        "[a-b-80] [] {hosts} 0, 1 1.000, 1.000 504, 200 0a1b\n"
+    )
+    for hosts in ("10.0.0.1:, 10.244.0.4:30080", "10.244.0.4:30080", "10.0.0.1:"):
+        with contextlib.suppress(LbbenchError):
+            imported("access-log", line.format(hosts=hosts) * 3)
+
+
+def test_long_names_of_groups_are_cut(imported):
+    """Five names of 500 letters made a message of 3 000."""
+    rows = "".join(f"{k}{'a' * 500} pod-{i} 7\n" for k in range(5) for i in range(3))
+    with pytest.raises(InputError, match="choose one with --service") as told:
+        imported("counts", rows)
+    assert len(str(told.value)) < 600

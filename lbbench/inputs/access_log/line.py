@@ -132,7 +132,7 @@ def _other_form(text: bytes) -> Line | str | None:
 
 
 def _tries(hosts: bytes, times: bytes, codes: bytes) -> tuple[Attempt, ...]:
-    if b"," in hosts or b" : " in hosts:
+    if any(b"," in listed or b" : " in listed for listed in (hosts, times, codes)):
         return _attempts(hosts, times, codes)
     return () if hosts == b"-" else (Attempt(hosts, _seconds(times), codes),)
 
