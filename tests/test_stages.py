@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lbbench.engines.plan import make_plan
 from lbbench.engines.stages import azure_stage, ingress_stage, node_stage
 from lbbench.errors import LbbenchError
 from lbbench.model.check import build
@@ -86,3 +87,22 @@ def test_a_wrong_option_is_told_with_its_place(options):
     """Unknown and impossible options name the scenario and the key."""
     with pytest.raises(LbbenchError, match=r"^s: stages\.ingress\.options: "):
         ingress_stage(scenario(ingress={"balancer": "ewma", "options": options}))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["nginx_round_robin", "nginx_round_robin_zone", "nginx_random", "nginx_hash", "nginx_ip_hash",
+     "haproxy_roundrobin", "haproxy_hash", "envoy_round_robin"],
+)  # fmt: skip
+def test_weights_show_in_the_expected_shares(name):
+    """Pods of weight 1, 2 and 5, in the scenario's order: 1/8, 2/8, 5/8."""
+    pods = [{"name": f"pod-{i}", "weight": w} for i, w in enumerate((1, 2, 5))]
+    made = build(
+        {
+            "cluster": {"pods": pods},
+            "stages": {"ingress": {"balancer": name}},
+            "traffic": {"utilisation": 0.5},
+        }
+    )
+    shares = make_plan(made).shape.expected["ingress"]
+    assert shares.tolist() == pytest.approx([0.125, 0.25, 0.625])

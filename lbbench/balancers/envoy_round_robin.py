@@ -29,6 +29,7 @@ from lbbench.balancers.envoy_schedule import (
     schedule,
     scheduled,
 )
+from lbbench.balancers.weights import weight_shares
 
 
 def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> Schedule:
@@ -74,6 +75,7 @@ ENVOY_ROUND_ROBIN = Balancer(
     pick=pick,
     done=done,
     on_endpoints=on_endpoints,
+    shares=weight_shares,
     params=PARAMS,
     scope="replica",
     common=HEALTH,

@@ -187,6 +187,14 @@ def _queue_again(state: RoundRobin, server: int) -> None:
     put_in(state, CURRENT, server, KEY_SCALE * position + finer)
 
 
+def shares(state: RoundRobin, n: int) -> np.ndarray:
+    """Return the share of the weights of each of the ``n`` listed servers, float64[n]."""
+    weights = np.zeros(n)
+    is_listed = state.place != NOWHERE
+    weights[state.place[is_listed]] = state.weight[is_listed]
+    return weights / weights.sum()
+
+
 HAPROXY_ROUNDROBIN = Balancer(
     name="haproxy_roundrobin",
     level="l7",
@@ -195,6 +203,7 @@ HAPROXY_ROUNDROBIN = Balancer(
     state=state,
     pick=pick,
     on_endpoints=on_endpoints,
+    shares=shares,
     params=MappingProxyType({"redispatch": False}),
     scope="replica",
     cost="O(log n)",

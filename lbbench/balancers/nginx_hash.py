@@ -34,6 +34,7 @@ from lbbench.balancers.nginx_peers import (
     place_of,
     smooth_round_robin,
 )
+from lbbench.balancers.weights import weight_shares
 from lbbench.core.hashes import crc32_behind
 
 MOST_ROUNDS = 20
@@ -101,6 +102,7 @@ NGINX_HASH = Balancer(
     pick=pick,
     done=done,
     on_endpoints=on_endpoints,
+    shares=weight_shares,
     digest=digest,
     hashes=True,
     params=PARAMS,

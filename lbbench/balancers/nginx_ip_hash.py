@@ -37,6 +37,7 @@ from lbbench.balancers.nginx_peers import (
     place_of,
     smooth_round_robin,
 )
+from lbbench.balancers.weights import weight_shares
 
 FIRST, FACTOR, MODULUS = 89, 113, 6271
 MOST_ROUNDS = 20
@@ -109,6 +110,7 @@ NGINX_IP_HASH = Balancer(
     pick=pick,
     done=done,
     on_endpoints=on_endpoints,
+    shares=weight_shares,
     digest=digest,
     hash_by="$remote_addr",
     hashes=True,

@@ -30,6 +30,7 @@ from lbbench.balancers.nginx_peers import (
     smooth_round_robin,
 )
 from lbbench.balancers.nginx_random_two import MOST_THROWN_AWAY, drawn
+from lbbench.balancers.weights import weight_shares
 
 
 def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> Peers:
@@ -65,12 +66,6 @@ def pick(
     return smooth_round_robin(state, n, tried, second)
 
 
-def shares(state: Peers, n: int) -> np.ndarray:
-    """Return the share of each of the ``n`` peers by weight, float64[n]."""
-    weights = state.weight[state.ids[:n]]
-    return weights / weights.sum()
-
-
 NGINX_RANDOM = Balancer(
     name="nginx_random",
     level="l7",
@@ -85,7 +80,7 @@ NGINX_RANDOM = Balancer(
     clock="ms",
     any_answer=True,
     independent=True,
-    shares=shares,
+    shares=weight_shares,
     cost="O(1) with equal weights, one draw",
     differs=(("random", "draws by weight, and leaves out peers that failed lately"),),
 )

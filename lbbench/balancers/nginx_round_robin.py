@@ -33,6 +33,7 @@ from lbbench.balancers.nginx_peers import (
     peers,
     smooth_round_robin,
 )
+from lbbench.balancers.weights import weight_shares
 
 
 def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> Peers:
@@ -72,6 +73,7 @@ NGINX_ROUND_ROBIN = Balancer(
     pick=pick,
     done=done,
     on_endpoints=on_endpoints,
+    shares=weight_shares,
     params=PARAMS,
     scope="worker",
     clock="ms",
