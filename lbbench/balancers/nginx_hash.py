@@ -16,12 +16,13 @@ weights, else O(n); a round more 32 steps of the crc32.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from lbbench.balancers.base import Balancer, Endpoint
+from lbbench.balancers.base import Balancer
 from lbbench.balancers.nginx_peers import (
     PARAMS,
     Peers,
@@ -51,17 +52,6 @@ def digest(_params: Mapping[str, Any]) -> Callable[[bytes], int]:
 
 def _key(text: bytes) -> int:
     return zlib.crc32(text) | len(text) << LENGTH_AT if text else NO_KEY
-
-
-def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> Peers:
-    """Return a worker's peers before it has a list.
-
-    Raises
-    ------
-    BalancerError
-        When an option is none of nginx's values.
-    """
-    return peers("nginx_hash", params, endpoints)
 
 
 def pick(
@@ -98,7 +88,7 @@ NGINX_HASH = Balancer(
     level="l7",
     summary="nginx's hash: a peer by the remainder of the key's crc32",
     source="nginx/nginx src/http/modules/ngx_http_upstream_hash_module.c@3f6f7824",
-    state=state,
+    state=partial(peers, "nginx_hash"),
     pick=pick,
     done=done,
     on_endpoints=on_endpoints,

@@ -19,12 +19,13 @@ weights, else O(n).
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from lbbench.balancers.base import Balancer, Endpoint
+from lbbench.balancers.base import Balancer
 from lbbench.balancers.nginx_peers import (
     PARAMS,
     Peers,
@@ -64,17 +65,6 @@ def _key(text: bytes) -> int:
     return added | (SIX if is_six else 0)
 
 
-def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> Peers:
-    """Return a worker's peers before it has a list.
-
-    Raises
-    ------
-    BalancerError
-        When an option is none of nginx's values.
-    """
-    return peers("nginx_ip_hash", params, endpoints)
-
-
 def pick(
     state: Peers,
     _rng: np.ndarray,
@@ -106,7 +96,7 @@ NGINX_IP_HASH = Balancer(
     level="l7",
     summary="nginx's ip_hash: a peer by the client's /24 (IPv6: the whole address)",
     source="nginx/nginx src/http/modules/ngx_http_upstream_ip_hash_module.c@3f6f7824",
-    state=state,
+    state=partial(peers, "nginx_ip_hash"),
     pick=pick,
     done=done,
     on_endpoints=on_endpoints,

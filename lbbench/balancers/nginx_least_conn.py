@@ -15,13 +15,12 @@ pick: two walks over the list, O(n).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
 import numpy as np
 
-from lbbench.balancers.base import Balancer, Endpoint
+from lbbench.balancers.base import Balancer
 from lbbench.balancers.nginx_peers import (
     NONE,
     PARAMS,
@@ -35,17 +34,6 @@ from lbbench.balancers.nginx_peers import (
     peers,
     take_turn,
 )
-
-
-def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> Peers:
-    """Return a worker's peers before it has a list.
-
-    Raises
-    ------
-    BalancerError
-        When an option is none of nginx's values.
-    """
-    return peers("nginx_least_conn", params, endpoints)
 
 
 def pick(
@@ -97,7 +85,7 @@ NGINX_LEAST_CONN = Balancer(
     level="l7",
     summary="nginx's least_conn: fewest outstanding in this worker, ties by smooth round robin",
     source="nginx/nginx src/http/modules/ngx_http_upstream_least_conn_module.c@3f6f7824",
-    state=state,
+    state=partial(peers, "nginx_least_conn"),
     pick=pick,
     done=done,
     on_endpoints=on_endpoints,

@@ -12,12 +12,11 @@ weights O(n + tried), for each draw.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import partial
 
 import numpy as np
 
-from lbbench.balancers.base import Balancer, Endpoint
+from lbbench.balancers.base import Balancer
 from lbbench.balancers.nginx_peers import (
     PARAMS,
     Peers,
@@ -31,17 +30,6 @@ from lbbench.balancers.nginx_peers import (
 )
 from lbbench.balancers.nginx_random_two import MOST_THROWN_AWAY, drawn
 from lbbench.balancers.weights import weight_shares
-
-
-def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> Peers:
-    """Return a worker's peers before it has a list.
-
-    Raises
-    ------
-    BalancerError
-        When an option is none of nginx's values.
-    """
-    return peers("nginx_random", params, endpoints)
 
 
 def pick(
@@ -71,7 +59,7 @@ NGINX_RANDOM = Balancer(
     level="l7",
     summary="nginx's random: a peer drawn by weight",
     source="nginx/nginx src/http/modules/ngx_http_upstream_random_module.c@3f6f7824",
-    state=state,
+    state=partial(peers, "nginx_random"),
     pick=pick,
     done=done,
     on_endpoints=on_endpoints,

@@ -18,13 +18,12 @@ for each of two draws and those thrown away.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
 import numpy as np
 
-from lbbench.balancers.base import Balancer, Endpoint
+from lbbench.balancers.base import Balancer
 from lbbench.balancers.nginx_peers import (
     NONE,
     PARAMS,
@@ -42,17 +41,6 @@ from lbbench.balancers.nginx_peers import (
 from lbbench.core.rng import uniform
 
 MOST_THROWN_AWAY = 20  # ngx_http_upstream_random_module.c
-
-
-def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> Peers:
-    """Return a worker's peers before it has a list.
-
-    Raises
-    ------
-    BalancerError
-        When an option is none of nginx's values.
-    """
-    return peers("nginx_random_two", params, endpoints)
 
 
 def pick(
@@ -94,7 +82,7 @@ NGINX_RANDOM_TWO = Balancer(
     level="l7",
     summary="nginx's random two: fewer outstanding in this worker of two drawn, ties to the second",
     source="nginx/nginx src/http/modules/ngx_http_upstream_random_module.c@3f6f7824",
-    state=state,
+    state=partial(peers, "nginx_random_two"),
     pick=pick,
     done=done,
     on_endpoints=on_endpoints,

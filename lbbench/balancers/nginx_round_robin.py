@@ -17,13 +17,12 @@ walk over the list, O(n).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
 import numpy as np
 
-from lbbench.balancers.base import Balancer, Endpoint
+from lbbench.balancers.base import Balancer
 from lbbench.balancers.nginx_peers import (
     PARAMS,
     Peers,
@@ -34,17 +33,6 @@ from lbbench.balancers.nginx_peers import (
     smooth_round_robin,
 )
 from lbbench.balancers.weights import weight_shares
-
-
-def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> Peers:
-    """Return a worker's peers before it has a list.
-
-    Raises
-    ------
-    BalancerError
-        When an option is none of nginx's values.
-    """
-    return peers("nginx_round_robin", params, endpoints)
 
 
 def pick(
@@ -69,7 +57,7 @@ NGINX_ROUND_ROBIN = Balancer(
     level="l7",
     summary="nginx's default: smooth weighted round robin, every worker for itself",
     source="nginx/nginx src/http/ngx_http_upstream_round_robin.c@3f6f7824",
-    state=state,
+    state=partial(peers, "nginx_round_robin"),
     pick=pick,
     done=done,
     on_endpoints=on_endpoints,
