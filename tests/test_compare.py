@@ -248,3 +248,42 @@ def test_results_get_distinct_names_of_files():
     assert list(renamed.by_file_name()) == ["my.py_mine", "my.py_mine-1", "value"]
     assert short("/a/my.py:mine") == "my.py:mine"
     assert short("ewma") == "ewma"
+
+
+def test_options_come_with_a_name_or_stay_with_whom_they_are_meant_for():
+    """Braces replace the scenario's options; without them a balancer keeps what it has of them."""
+    from lbbench.studies.variants import split_names, with_balancer
+
+    names = split_names("round_robin, envoy_random{outlier: true, interval: 1s},haproxy_leastconn")
+    assert names == [
+        "round_robin", "envoy_random{outlier: true, interval: 1s}", "haproxy_leastconn",
+    ]  # fmt: skip
+    scenario = build(
+        {
+            "stages": {"ingress": {"balancer": "p2c", "options": {"choices": 3}}},
+            "traffic": {"utilisation": 0.5},
+        }
+    )
+    made = {name: with_balancer(scenario, name) for name in (*names, "p2c", "envoy_least_request")}
+    options = {name: dict(one.scenario.stages.ingress.options) for name, one in made.items()}
+    assert options["p2c"] == options["envoy_least_request"] == {"choices": 3}
+    assert options[names[1]] == {"outlier": True, "interval": "1s"}
+    assert options["round_robin"] == options["haproxy_leastconn"] == {}
+    assert made["haproxy_leastconn"].left_out == ("choices",)
+    assert made["p2c"].left_out == made[names[1]].left_out == ()
+
+
+def test_what_a_balancer_does_not_take_is_said_in_the_result():
+    """The note names the option and how to give it."""
+    scenario = build(
+        {
+            "cluster": {"pods": 2},
+            "stages": {"ingress": {"balancer": "p2c", "options": {"choices": 2}}},
+            "traffic": {"utilisation": 0.5},
+            "run": {"requests": 200},
+        }
+    )
+    found = compare(scenario, ["p2c", "random", "p2c {choices: 1}"], engine="reference")
+    said = {name: " ".join(result.warnings) for name, result in found.results.items()}
+    assert "choices left out, which this balancer does not have" in said["random"]
+    assert "left out" not in said["p2c"] + said["p2c {choices: 1}"]

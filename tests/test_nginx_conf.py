@@ -55,7 +55,8 @@ def test_what_a_scenario_cannot_say_is_said():
     """Weights, servers that are down or spare, conditions, includes: each with its line."""
     imported = read_nginx_conf(DATA / "plain.conf")
     notes = "\n".join(imported.notes)
-    assert "unequal weights (10.244.1.4:8080 2, 10.244.2.4:8080 1)" in notes
+    assert "the servers' weights are the pods'" in notes
+    assert [pod["weight"] for pod in imported.scenario["cluster"]["pods"]] == [2, 1]
     assert "plain.conf:32: not simulated in proxy_next_upstream: http_429" in notes
     assert "plain.conf:6: 1 includes are not followed" in notes
     assert [(line, why.rpartition(": ")[2]) for _, line, why in imported.skipped] == [

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from docs.generator.markdown import anchor, code, page, prose, table
 from lbbench.balancers.base import Balancer, registry
-from lbbench.report.balancers import shared_by
+from lbbench.report.balancers import feedback, shared_by, shared_texts
 from lbbench.report.relatives import NOTHING, relatives
 
 INTRO = """
@@ -46,8 +46,16 @@ def build() -> str:
         for one in known.values()
     ]
     overview = table(["balancer", "level", "what it does", "cost of a pick"], rows)
-    parts = [INTRO, overview, *(_section(one) for one in known.values())]
+    parts = [INTRO, overview, *(_section(one) for one in known.values()), *_shared()]
     return page("The balancers and their originals", "the balancers' own texts", parts)
+
+
+def _shared() -> list[str]:
+    """Return sections on what several balancers have in common."""
+    texts: dict[str, str] = {}
+    for one in registry().values():
+        texts |= shared_texts(one)
+    return [f"## `{name}`\n\n{prose(text)}" for name, text in sorted(texts.items())]
 
 
 def _section(balancer: Balancer) -> str:
@@ -59,7 +67,7 @@ def _section(balancer: Balancer) -> str:
             ["original", _linked(balancer.source)],
             ["level", _level(balancer)],
             ["state", shared_by(balancer)],
-            ["feedback", _feedback(balancer)],
+            ["feedback", feedback(balancer)],
             ["options", _options(balancer.params)],
             ["cost of a pick", prose(balancer.cost)],
         ],
@@ -97,17 +105,6 @@ def _level(balancer: Balancer) -> str:
     return {"l4": "l4: once per connection", "l7": "l7: once per attempt of a request"}[
         balancer.level
     ]
-
-
-def _feedback(balancer: Balancer) -> str:
-    said = []
-    if balancer.done is not None:
-        said.append(f"response time of the {balancer.accounts} attempt of a request")
-    if balancer.on_busy is not None or "outstanding" in balancer.summary:
-        said.append("requests outstanding")
-    if balancer.cookies:
-        said.append("the session's cookie")
-    return ", ".join(said) or "none"
 
 
 def _options(params: Mapping[str, object]) -> str:

@@ -216,6 +216,11 @@ def find(name: str, folder: Path | None = None) -> Balancer:
     if name in installed():
         return from_package(name)
     there = [*known, *installed()]
+    if name.endswith(".py"):
+        raise BalancerError(f"{name}: which balancer of it? write {name}:NAME, as in {name}:mine")
+    family = [other for other in known if name and other.startswith(f"{name}_")]
+    if family:
+        raise BalancerError(f"there is no balancer {name!r}; there are {', '.join(family)}")
     near = difflib.get_close_matches(name, there, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known are: {', '.join(there)}"
     raise BalancerError(f"there is no balancer {name!r}; {hint}")

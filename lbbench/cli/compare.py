@@ -85,6 +85,7 @@ def compare(
     Example:
       lbbench compare aks-ingress --balancers round_robin,ewma,least_conn
       lbbench compare my.yaml --balancers round_robin,my_lb.py:mine
+      lbbench compare my.yaml --balancers 'haproxy_leastconn,envoy_least_request{outlier: true}'
       lbbench compare my.yaml --trace my.trace.csv.gz --balancers round_robin,ewma
       lbbench compare aks-service --vary stages.azure_lb.distribution=Default,SourceIP
       lbbench compare my.yaml --all
@@ -142,4 +143,9 @@ def compare(
 
 
 def _from_here(balancers: str) -> str:
-    return ",".join(from_here(name) for name in balancers.split(","))
+    from lbbench.studies.variants import split_names
+
+    return ",".join(
+        from_here(head) + brace + options
+        for head, brace, options in (name.partition("{") for name in split_names(balancers))
+    )

@@ -6,6 +6,7 @@ import inspect
 import re
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 from rich.console import Group
@@ -21,6 +22,14 @@ SHARED_BY = {
     "replica": "one state per ingress replica, shared by its workers",
     "shared": "no state of its own: a function of the key and the list of endpoints",
     "node": "one state per node",
+}
+PACKAGE = "lbbench.balancers"
+REFERENCE = re.compile(r"`(?:lbbench\.balancers\.)?([a-z_0-9]+)`")
+SEEN = {
+    "replica": "requests outstanding at all workers of the replica",
+    "pods": "the pods' true numbers of requests",
+    "work": "the work left at the pods",
+    "free": "when the pods have a free place",
 }
 LEVELS = {"l4": "l4: asked once per connection", "l7": "l7: asked once per attempt of a request"}
 
@@ -41,19 +50,24 @@ def explain(balancer: Balancer) -> Group:
         "original": balancer.source,
         "cost per pick": balancer.cost,
         "state": shared_by(balancer),
-        "feedback": f"the {balancer.accounts} attempt of a request" if balancer.done else "none",
+        "feedback": feedback(balancer),
         "clock": "nginx's, in milliseconds" if balancer.clock == "ms" else "exact",
         "options": ", ".join(f"{key}: {value}" for key, value in balancer.params.items()) or "none",
     }
+    module = sys.modules.get(balancer.pick.__module__)
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in facts.items():
         table.add_row(name, Text(value))
     return Group(
-        Text(f"{balancer.name}: {balancer.summary}", style="bold"), table, Text(), _text(balancer),
+        Text(f"{balancer.name}: {balancer.summary}", style="bold"),
+        table,
+        Text(),
+        _flowing((module and module.__doc__) or "no description"),
+        *_shared(balancer),
         *_differences(balancer),
-    )  # fmt: skip
+    )
 
 
 def as_dict(balancer: Balancer) -> dict[str, Any]:
@@ -85,6 +99,46 @@ def shared_by(balancer: Balancer) -> str:
     return SHARED_BY[balancer.scope]
 
 
+def feedback(balancer: Balancer) -> str:
+    """Return what a balancer learns while requests are on their way."""
+    said = []
+    if balancer.done is not None:
+        ignores_time = balancer.done.__code__.co_varnames[3].startswith("_")
+        what = "whether there was an answer to" if ignores_time else "the response time of"
+        said.append(f"{what} the {balancer.accounts} attempt of a request")
+    if balancer.level == "l4":
+        said += ["connections open at this node"] if balancer.reads_busy else []
+    elif balancer.sees != "own":
+        said.append(SEEN[balancer.sees])
+    elif balancer.on_busy is not None or "outstanding" in balancer.summary:
+        said.append("requests outstanding")
+    if balancer.cookies:
+        said.append("the session's cookie")
+    return ", ".join(said) or "none"
+
+
+def shared_texts(balancer: Balancer) -> dict[str, str]:
+    """Return the texts of the modules without a balancer that its own text names, by their names.
+
+    They hold what the balancers of one product have in common: health, weights, options.
+    """
+    found: dict[str, str] = {}
+    waiting = [sys.modules.get(balancer.pick.__module__)]
+    while waiting:
+        module = waiting.pop()
+        for name in REFERENCE.findall((module and module.__doc__) or ""):
+            other = sys.modules.get(f"{PACKAGE}.{name}")
+            if other is None or name in found or _holds_balancer(other):
+                continue
+            found[name] = inspect.cleandoc(other.__doc__ or "")
+            waiting.append(other)
+    return found
+
+
+def _holds_balancer(module: ModuleType) -> bool:
+    return any(isinstance(item, Balancer) for item in vars(module).values())
+
+
 def short_source(balancer: Balancer) -> str:
     """Return the original in few words: the repository and the file, or what else it is."""
     first = re.split(r", | \(|: ", balancer.source)[0]
@@ -106,12 +160,18 @@ def _differences(balancer: Balancer) -> list[Text]:
     return lines
 
 
-def _text(balancer: Balancer) -> Text:
-    """Return the text of the balancer's module, its paragraphs free to be wrapped anew."""
-    module = sys.modules.get(balancer.pick.__module__)
-    text = inspect.cleandoc((module and module.__doc__) or "no description")
+def _shared(balancer: Balancer) -> list[Text]:
+    """Return what the balancer has in common with others of its product."""
+    lines = []
+    for name, text in shared_texts(balancer).items():
+        lines += [Text(), Text(f"in common with others: {name}", style="bold"), _flowing(text)]
+    return lines
+
+
+def _flowing(text: str) -> Text:
+    """Return the text of a module, its paragraphs free to be wrapped anew."""
     paragraphs = [
         part if re.search(r"\n  |^- ", part) else part.replace("\n", " ")
-        for part in text.split("\n\n")
+        for part in inspect.cleandoc(text).split("\n\n")
     ]
     return Text("\n\n".join(paragraphs))

@@ -30,9 +30,9 @@ from lbbench.studies.run import (
     together,
     warmup_segments,
 )
+from lbbench.studies.variants import BALANCER, shown_name, split_names, with_balancer
 
 SCHEMA = "lbbench.compare/1"
-BALANCER = "stages.ingress.balancer"
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,9 @@ def variants_of(
 ) -> tuple[str, list[Any]]:
     """Return the leaf that varies and its values, from texts as the command line gives them.
 
-    ``balancers`` is ``A,B,C``; ``vary`` is ``LEAF=X,Y`` with YAML values (commas inside brackets
-    and quotes belong to a value); ``default`` are the balancers when neither is given.
+    ``balancers`` is ``A,B{OPTION: VALUE},C``; ``vary`` is ``LEAF=X,Y`` with YAML values (commas
+    inside brackets and quotes belong to a value); ``default`` are the balancers when neither is
+    given.
 
     Raises
     ------
@@ -99,8 +100,7 @@ def variants_of(
                 f"{scenario.name}: path = service has no ingress balancer; compare another leaf, "
                 "for instance --vary stages.kube_proxy.mode=iptables,iptables_nth"
             )
-        names = [name.strip() for name in (default if balancers is None else balancers).split(",")]
-        names = [name for name in names if name]
+        names = [shown_name(name) for name in split_names(balancers or default)]
         if len(names) < 2 or len(set(names)) < len(names):
             raise RunError(
                 f"--balancers {balancers!r}: name at least two different ones, for instance "
@@ -140,7 +140,12 @@ def compare(
     """
     if len(values) < 2:
         raise RunError(f"{leaf}: a comparison needs at least two values, {len(values)} given")
-    variants = {str(value): scenario.with_({leaf: value}) for value in values}
+    variants: dict[str, Scenario] = {}
+    left_out: dict[str, tuple[str, ...]] = {}
+    for value in values:
+        made = with_balancer(scenario, value) if leaf == BALANCER else None
+        variants[str(value)] = made.scenario if made else scenario.with_({leaf: value})
+        left_out[str(value)] = made.left_out if made else ()
     if len(variants) < len(values):
         twice = next(str(v) for v in values if sum(str(w) == str(v) for w in values) > 1)
         raise RunError(f"{leaf} = {twice} is given twice; name each value once")
@@ -152,6 +157,7 @@ def compare(
         }
     else:
         runs = _until_precise(variants, scenario.run.precision, engine, progress)
+    runs = {name: _noted(run, left_out[name]) for name, run in runs.items()}
     first = max(warmup_segments(run.outcomes) for run in runs.values())
     results = {
         name: sum_up(variants[name], done, startup_s=startup_s, warmup_segments=first)
@@ -161,6 +167,17 @@ def compare(
     headline = headline_of(scenario.resolved())
     found = differences(counts, first, headline=headline)
     return Comparison(leaf=leaf, results=results, differences=found)
+
+
+def _noted(run: Replications, left_out: tuple[str, ...]) -> Replications:
+    """Say which options of the scenario a balancer does not have."""
+    if not left_out:
+        return run
+    note = (
+        f"stages.ingress.options: {', '.join(left_out)} left out, which this balancer does not "
+        "have; give options with the name: NAME{OPTION: VALUE}"
+    )
+    return run._replace(notes=(*run.notes, note))
 
 
 def _check_plans(variants: Mapping[str, Scenario]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from lbbench.balancers.base import registry
 from lbbench.errors import InputError
@@ -184,17 +185,18 @@ def _servers(imported: Imported, text: NginxText, index: int) -> None:
     placement = place(list(weights))
     imported.notes.append(placement.note)
     put(imported.scenario, "cluster.nodes", [{"name": name} for name in placement.nodes])
-    pods = [
+    pods: list[dict[str, Any]] = [
         {"name": f"pod-{i}", "node": placement.node_of[address], "address": address}
         for i, address in enumerate(weights)
     ]
-    put(imported.scenario, "cluster.pods", pods)
     if len(set(weights.values())) > 1:
-        shown = ", ".join(f"{name} {n}" for name, n in list(weights.items())[:SHOWN])
+        for pod, given in zip(pods, weights.values(), strict=True):
+            pod["weight"] = max(given, 1)
         imported.notes.append(
-            f"the servers have unequal weights ({shown}), which a scenario does not know: all get "
-            "the same; lbbench fit takes such shares with --expected"
+            "the servers' weights are the pods': nginx_round_robin and the other nginx_ balancers "
+            "go by them"
         )
+    put(imported.scenario, "cluster.pods", pods)
 
 
 def _includes(imported: Imported, texts: Sequence[NginxText]) -> None:

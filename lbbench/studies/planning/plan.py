@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from lbbench.errors import RunError
 from lbbench.inputs.load_profile import Profile, read_profile
 from lbbench.model.scenario import Scenario
-from lbbench.studies.compare import BALANCER
 from lbbench.studies.executors import Processes
 from lbbench.studies.interrupt import interruptible
 from lbbench.studies.machine import usable_cores
@@ -28,6 +27,7 @@ from lbbench.studies.planning.subject import Kind, Subject, subject_of
 from lbbench.studies.planning.watching import Watcher
 from lbbench.studies.point import ready
 from lbbench.studies.run import Engine
+from lbbench.studies.variants import with_balancer
 
 
 def plan(
@@ -268,7 +268,7 @@ def _variants(scenario: Scenario, balancers: Sequence[str] | None) -> dict[str, 
         )
     from lbbench.engines.stages import ingress_stage
 
-    made = {name: scenario.with_({BALANCER: name}) for name in names}
+    made = {name: with_balancer(scenario, name).scenario for name in names}
     for each in made.values():
         ingress_stage(each)
     return made
