@@ -100,7 +100,9 @@ def variants_of(
                 f"{scenario.name}: path = service has no ingress balancer; compare another leaf, "
                 "for instance --vary stages.kube_proxy.mode=iptables,iptables_nth"
             )
-        names = [shown_name(name) for name in split_names(balancers or default)]
+        names = [
+            shown_name(name) for name in split_names(default if balancers is None else balancers)
+        ]
         if len(names) < 2 or len(set(names)) < len(names):
             raise RunError(
                 f"--balancers {balancers!r}: name at least two different ones, for instance "
