@@ -174,7 +174,7 @@ def test_what_fails_makes_no_folder(command, tmp_path: Path):
     """--out is made when there is something to put into it."""
     out = tmp_path / "new" / "folder"
     ended = command("compare", "equal-pods", "--all", "--out", out, "--set", "run.requests=1",
-                    "--set", "stages.kube_proxy.mode=maglev")  # fmt: skip
+                    "--set", "stages.kube_proxy.options={nothing: 1}")  # fmt: skip
     assert says_one_sentence(ended)
     assert "nobody can do this job" in ended.err
     assert list(tmp_path.iterdir()) == []
