@@ -32,12 +32,12 @@ def pictures(figures: Sequence[Figures]) -> list[Picture]:
     LbbenchError
         When no figure tells what a pick costs.
     """
-    by_size: dict[int, list[Mapping[str, Any]]] = {}
+    by_size: dict[int, dict[str, Mapping[str, Any]]] = {}
     for one in figures:
         for benchmark in one.benchmarks:
             info = benchmark["extra_info"]
             if str(benchmark["group"]).startswith(GROUP) and info["picker"] in registry():
-                by_size.setdefault(int(info["nodes"]), []).append(info)
+                by_size.setdefault(int(info["nodes"]), {})[info["picker"]] = info
     if not by_size:
         names = ", ".join(one.source for one in figures)
         raise LbbenchError(f"{names}: no figures of the group quality; run make bench first")
@@ -48,9 +48,9 @@ def pictures(figures: Sequence[Figures]) -> list[Picture]:
                 {
                     "balancer": info["picker"],
                     "ns": info["ns_per_pick"],
-                    "quality": info["max_over_mean"],
+                    "quality": max(info["max_over_mean"], 1.0),
                 }
-                for info in some
+                for info in some.values()
             ],
             quality="busiest endpoint's share / mean share (ratio)",
             name=f"pick-cost-against-quality-{size}",

@@ -73,8 +73,7 @@ def test_the_charts_name_everybody():
 
 def test_names_of_many_do_not_cover_each_other():
     """Forty-five names at points that lie close together: hardly any has a place in common."""
-    from lbbench.report.charts.scales import logarithmic
-    from lbbench.report.charts.tail_against_pick_cost import (
+    from lbbench.report.charts.pick_cost_against_quality import (
         SIDES,
         WIDTH,
         _box,
@@ -82,6 +81,7 @@ def test_names_of_many_do_not_cover_each_other():
         _from_one,
         _sides,
     )
+    from lbbench.report.charts.scales import logarithmic
 
     rows = [
         {"series": f"some_balancer_{k}", "x": 5.0 * 1.06**k, "y": 1.0 + 0.13 * (k * 17 % 45)}
@@ -94,7 +94,7 @@ def test_names_of_many_do_not_cover_each_other():
         for row in some
     ]
     assert len(boxes) == 45
-    assert len(SIDES) == 40
+    assert len(SIDES) == 64
     covered = sum(_common(a, b) for i, a in enumerate(boxes) for b in boxes[:i])
     assert covered < 0.02 * sum((b[2] - b[0]) * (b[3] - b[1]) for b in boxes)
 

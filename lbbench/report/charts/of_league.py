@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from lbbench.report.charts.pick_cost_against_quality import pick_cost_against_quality
 from lbbench.report.charts.picture import Picture
-from lbbench.report.charts.tail_against_pick_cost import tail_against_pick_cost
 from lbbench.report.charts.tail_by_job import tail_by_job
 
 NAMES = {"ingress": "", "service": "kube-proxy-"}
@@ -45,10 +45,12 @@ def _of_ranking(document: Mapping[str, Any], ranking: Mapping[str, Any]) -> Iter
 
 
 def _cost(points: Sequence[Mapping[str, Any]], path: str, where: str) -> Iterator[Picture]:
-    known = [row for row in points if row["ns"] is not None and row["ratio"] is not None]
+    known = [row for row in points if row["ns"] is not None and row["quality"] is not None]
     if known:
-        yield tail_against_pick_cost(
+        yield pick_cost_against_quality(
             known,
+            quality="p99 / best (ratio)",
+            lower="has the shorter tail",
             name=f"{NAMES[path]}p99-against-pick-cost",
             title=f"What a pick costs, and the p99 that it buys, {where}{WHO[path]}",
             note="The time is that of a balancer alone, on the machine of the league.",
@@ -69,5 +71,5 @@ def _point(one: Mapping[str, Any], ratio: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "balancer": one["name"],
         "ns": None if not picks else 1e9 / picks,
-        "ratio": ratio["value"],
+        "quality": ratio["value"],
     }

@@ -8,6 +8,7 @@ machine only ever makes a round longer; the median is kept, and between which ro
 from __future__ import annotations
 
 import time
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ class PickLoop:
         self.balancer: Balancer = find(name, folder)
         self.size = size
         source = np.random.default_rng(1)
-        self.keys = source.integers(0, 2**32, n_picks)
+        self.keys = keys_for(self.balancer, source.integers(0, 2**32, n_picks))
         self.rtt = source.exponential(0.02, n_picks)
         self.chosen = np.zeros(n_picks, np.int64)
         self.rng = stream(1, 0, "benchmark", name)
@@ -117,6 +118,15 @@ class PickLoop:
     def _arguments(self) -> tuple[Any, ...]:
         return (self.state, self.rng, self.keys, self.busy, NOBODY, self.rtt, self.away,
                 self.chosen)  # fmt: skip
+
+
+def keys_for(balancer: Balancer, numbers: np.ndarray) -> np.ndarray:
+    """Return what a balancer gets as keys: the numbers, or what its own digest makes of them."""
+    if balancer.digest is None:
+        return numbers
+    digest = balancer.digest(balancer.options({}))
+    texts = (str(ip_address(int(n))) if balancer.hash_by else f"/k{n}" for n in numbers)
+    return np.array([digest(text.encode()) for text in texts], np.int64)
 
 
 def state_of(balancer: Balancer, size: int, rng: np.ndarray) -> Any:
