@@ -88,7 +88,7 @@ def test_with_room_it_is_a_dictionary_with_expiry(calls):
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        ({"affinity_timeout": -1.0}, "must be a time in seconds"),
+        ({"affinity_timeout": -1.0}, "must be a number, 0 or more"),
         ({"affinity_entries": 100}, "must be a power of two"),
     ],
 )

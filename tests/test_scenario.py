@@ -31,13 +31,13 @@ stages:
              sku: Standard, on_all_down: drop_new}
   kube_proxy: {mode: iptables, scheduler: rr, external_traffic_policy: Cluster,
                session_affinity: None, affinity_timeout: 3h, probability_format: "%0.10f",
-               min_sync_period: 1s, topology: none}
+               min_sync_period: 1s, topology: none, options: {}}
   ingress: {balancer: round_robin, release: current, hash_by: "$remote_addr", subset_size: 3,
             change_on_failure: false, start: random, options: {},
             keepalive: {upstream: 320, upstream_requests: 10000, upstream_timeout: 1min,
                         client_timeout: 75s, client_requests: 1000},
             timeouts: {connect: 5s, read: 1min}, next_upstream: {on: [error, timeout], tries: 3},
-            sync: {rate_limit: 0.3/s, worker_interval: 1s}, canary: none}
+            sync: {rate_limit: 0.3/s, worker_interval: 1s}, canary: none, health_check: none}
 traffic:
   arrivals: {process: poisson}
   utilisation: 0.8
