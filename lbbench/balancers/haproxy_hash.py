@@ -15,6 +15,7 @@ Cost per pick: O(1); a change of the list O(places E).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -78,7 +79,7 @@ def on_endpoints(
     for k in range(len(new)):
         state.seat[new[k]] = k
         state.score[new[k]] = 0
-        divisor = _common(divisor, state.weight[new[k]])
+        divisor = math.gcd(divisor, state.weight[new[k]])
         total += state.weight[new[k]]
     total = total // max(divisor, 1)
     state.number[PLACES] = total
@@ -96,15 +97,6 @@ def on_endpoints(
                 best = server
         state.score[best] -= total
         state.place[at] = state.seat[best]
-
-
-def _common(one: int, other: int) -> int:
-    """Return the greatest common divisor."""
-    while other > 0:
-        rest = one % other
-        one = other
-        other = rest
-    return one
 
 
 def pick(

@@ -18,13 +18,12 @@ connections, weighted. Cost per pick: O(n); lc and wlc also O(n) per second that
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import partial
 
 import numpy as np
 
 from lbbench.balancers import ipvs
-from lbbench.balancers.base import Balancer, Endpoint
+from lbbench.balancers.base import Balancer
 from lbbench.balancers.ipvs import (
     LISTED,
     PARAMS,
@@ -37,83 +36,32 @@ from lbbench.balancers.ipvs import (
 )
 
 take_list = ipvs.on_endpoints
+BY_WEIGHT = IDLE_FIRST = 0  # the one number of a scheduler's rule
 ACTIVE_BITS = 8  # include/net/ip_vs.h: ip_vs_dest_conn_overhead
 
 
-def lc_state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> IpvsState:
-    """Return a virtual service without destinations; so do the three below.
+def pick_least_load(
+    state: IpvsState,
+    _rng: np.ndarray,
+    now: float,
+    key: int,
+    busy: np.ndarray,
+    _tried: np.ndarray,
+) -> int:
+    """Return the position of the least 256 a + I, by the rule per weight; -1 without a usable one.
 
-    Raises
-    ------
-    BalancerError
-        When an option is out of range.
+    Lc and wlc.
     """
-    return ipvs_state("ipvs_lc", params, endpoints, counts=True)
-
-
-def wlc_state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> IpvsState:
-    """Return a virtual service without destinations."""
-    return ipvs_state("ipvs_wlc", params, endpoints, counts=True)
-
-
-def sed_state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> IpvsState:
-    """Return a virtual service without destinations."""
-    return ipvs_state("ipvs_sed", params, endpoints)
-
-
-def nq_state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> IpvsState:
-    """Return a virtual service without destinations."""
-    return ipvs_state("ipvs_nq", params, endpoints)
-
-
-def pick_lc(
-    state: IpvsState,
-    _rng: np.ndarray,
-    now: float,
-    key: int,
-    busy: np.ndarray,
-    _tried: np.ndarray,
-) -> int:
-    """Return the position of the least 256 a + I, -1 without a usable destination."""
     count_ended(state, busy, now)
     endpoint = templated(state, key, now)
     if endpoint < 0:
-        endpoint = _least_load(state, busy, 0)
-    return _open(state, key, endpoint, now)
-
-
-def pick_wlc(
-    state: IpvsState,
-    _rng: np.ndarray,
-    now: float,
-    key: int,
-    busy: np.ndarray,
-    _tried: np.ndarray,
-) -> int:
-    """Return the position of the least (256 a + I) / w, -1 without a usable destination."""
-    count_ended(state, busy, now)
-    endpoint = templated(state, key, now)
-    if endpoint < 0:
-        endpoint = _least_load(state, busy, 1)
-    return _open(state, key, endpoint, now)
-
-
-def pick_sed(
-    state: IpvsState,
-    _rng: np.ndarray,
-    now: float,
-    key: int,
-    busy: np.ndarray,
-    _tried: np.ndarray,
-) -> int:
-    """Return the position of the least (a + 1) / w, -1 without a usable destination."""
-    endpoint = templated(state, key, now)
-    if endpoint < 0:
-        endpoint = _least_delay(state, busy, 0)
+        endpoint = _least_load(state, busy, state.rule[BY_WEIGHT])
+    if endpoint >= 0:
+        state.held[endpoint] += 1
     return chosen(state, key, endpoint, now)
 
 
-def pick_nq(
+def pick_least_delay(
     state: IpvsState,
     _rng: np.ndarray,
     now: float,
@@ -121,10 +69,13 @@ def pick_nq(
     busy: np.ndarray,
     _tried: np.ndarray,
 ) -> int:
-    """Return the position of the first idle one, else of the least (a + 1) / w; -1 without any."""
+    """Return the position of the least (a + 1) / w, by the rule of an idle one first; -1: none.
+
+    Sed and nq.
+    """
     endpoint = templated(state, key, now)
     if endpoint < 0:
-        endpoint = _least_delay(state, busy, 1)
+        endpoint = _least_delay(state, busy, state.rule[IDLE_FIRST])
     return chosen(state, key, endpoint, now)
 
 
@@ -148,13 +99,6 @@ def count_ended(state: IpvsState, busy: np.ndarray, now: float) -> None:
             state.ended[endpoint, second % buckets] += ended
             state.inactive[endpoint] += ended
         state.held[endpoint] = is_open
-
-
-def _open(state: IpvsState, client: int, endpoint: int, now: float) -> int:
-    """Count a connection to a destination (-1: none) as open; return its position."""
-    if endpoint >= 0:
-        state.held[endpoint] += 1
-    return chosen(state, client, endpoint, now)
 
 
 def _least_load(state: IpvsState, busy: np.ndarray, by_weight: int) -> int:
@@ -202,8 +146,8 @@ LC = Balancer(
     level="l4",
     summary="IPVS least connections: fewest active, then fewest lately closed",
     source=ipvs.SOURCE.format(files="ip_vs_lc.c@6e9041c6"),
-    state=lc_state,
-    pick=pick_lc,
+    state=partial(ipvs_state, "ipvs_lc", counts=True, rule=(0,)),
+    pick=pick_least_load,
     on_endpoints=take_list,
     params=PARAMS,
     scope="node",
@@ -218,8 +162,8 @@ WLC = Balancer(
     level="l4",
     summary="IPVS weighted least connections: fewest active and lately closed per weight",
     source=ipvs.SOURCE.format(files="ip_vs_wlc.c@0b383149"),
-    state=wlc_state,
-    pick=pick_wlc,
+    state=partial(ipvs_state, "ipvs_wlc", counts=True, rule=(1,)),
+    pick=pick_least_load,
     on_endpoints=take_list,
     params=PARAMS,
     scope="node",
@@ -232,8 +176,8 @@ SED = Balancer(
     level="l4",
     summary="IPVS shortest expected delay: least (active + 1) per weight",
     source=ipvs.SOURCE.format(files="ip_vs_sed.c@1e3e238e"),
-    state=sed_state,
-    pick=pick_sed,
+    state=partial(ipvs_state, "ipvs_sed", rule=(0,)),
+    pick=pick_least_delay,
     on_endpoints=take_list,
     params=PARAMS,
     scope="node",
@@ -246,8 +190,8 @@ NQ = Balancer(
     level="l4",
     summary="IPVS never queue: the first idle one, else shortest expected delay",
     source=ipvs.SOURCE.format(files="ip_vs_nq.c@1e3e238e"),
-    state=nq_state,
-    pick=pick_nq,
+    state=partial(ipvs_state, "ipvs_nq", rule=(1,)),
+    pick=pick_least_delay,
     on_endpoints=take_list,
     params=PARAMS,
     scope="node",

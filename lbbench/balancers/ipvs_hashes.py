@@ -24,6 +24,7 @@ change of the list O(256 + n).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -56,29 +57,14 @@ NOWHERE = "0.0.0.0:1"
 WITH_PORT, FALLBACK, PRODUCT, DESTINATION = range(4)
 
 
-def sh_state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> IpvsState:
-    """Return a virtual service without destinations.
+def hashed_state(name: str, params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> IpvsState:
+    """Return a virtual service without destinations; dh's own address is ``destination``.
 
     Raises
     ------
     BalancerError
         When an option is out of range.
     """
-    return _state("ipvs_sh", params, endpoints)
-
-
-def dh_state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> IpvsState:
-    """Return a virtual service without destinations, whose own address is ``destination``.
-
-    Raises
-    ------
-    BalancerError
-        When an option is out of range.
-    """
-    return _state("ipvs_dh", params, endpoints)
-
-
-def _state(name: str, params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> IpvsState:
     if params["hash"] not in HASHES:
         raise BalancerError(f"{name}: hash = {params['hash']}: must be one of {', '.join(HASHES)}")
     rule = (
@@ -200,7 +186,7 @@ SH = Balancer(
     level="l4",
     summary="IPVS source hashing: 256 buckets, by the client's address",
     source=ipvs.SOURCE.format(files="ip_vs_sh.c@033d777f"),
-    state=sh_state,
+    state=partial(hashed_state, "ipvs_sh"),
     pick=pick_sh,
     on_endpoints=on_endpoints_sh,
     shares=sh_shares,
@@ -222,7 +208,7 @@ DH = Balancer(
     level="l4",
     summary="IPVS destination hashing: one Service address, so one endpoint for all of a node",
     source=ipvs.SOURCE.format(files="ip_vs_dh.c@7e95e365"),
-    state=dh_state,
+    state=partial(hashed_state, "ipvs_dh"),
     pick=pick_dh,
     on_endpoints=on_endpoints_dh,
     shares=dh_shares,

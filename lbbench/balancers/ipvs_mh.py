@@ -19,6 +19,7 @@ unusable. Units: none. Cost per pick: O(1); per change of the list O(4093).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -40,7 +41,6 @@ from lbbench.balancers.ipvs import (
     ipvs_state,
     templated,
 )
-from lbbench.balancers.ipvs_turns import divisor
 from lbbench.core.rng import wrapping
 from lbbench.core.siphash import hsiphash_u32
 
@@ -129,7 +129,7 @@ def _deal_turns(state: IpvsState) -> int:
     for k in range(state.number[LISTED]):
         weight = state.weight[state.row[k]]
         if weight > 0:
-            step = divisor(weight, step)
+            step = math.gcd(weight, step)
             largest = max(largest, weight)
     if largest == 0:
         return 0

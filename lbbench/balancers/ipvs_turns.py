@@ -19,13 +19,13 @@ O(n) where weights differ.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import math
+from functools import partial
 
 import numpy as np
 
 from lbbench.balancers import ipvs
-from lbbench.balancers.base import Balancer, Endpoint
+from lbbench.balancers.base import Balancer
 from lbbench.balancers.ipvs import (
     AT,
     CURRENT,
@@ -41,28 +41,6 @@ from lbbench.balancers.ipvs import (
 )
 
 take_list = ipvs.on_endpoints
-
-
-def rr_state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> IpvsState:
-    """Return a virtual service without destinations.
-
-    Raises
-    ------
-    BalancerError
-        When an option is out of range.
-    """
-    return ipvs_state("ipvs_rr", params, endpoints)
-
-
-def wrr_state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> IpvsState:
-    """Return a virtual service without destinations.
-
-    Raises
-    ------
-    BalancerError
-        When an option is out of range.
-    """
-    return ipvs_state("ipvs_wrr", params, endpoints)
 
 
 def pick_rr(
@@ -141,7 +119,7 @@ def on_endpoints_wrr(
         if was_in[new[k]] == 0:
             weight = state.weight[new[k]]
             if weight > 0:
-                step = divisor(weight, step)
+                step = math.gcd(weight, step)
                 largest = max(largest, weight)
             _changed(state, step, largest)
         else:
@@ -167,7 +145,7 @@ def _with(weight: int, step: int, largest: int) -> tuple[int, int]:
     """Return (common divisor, largest weight) with one more destination."""
     if weight <= 0:
         return step, largest
-    return divisor(weight, step), max(largest, weight)
+    return math.gcd(weight, step), max(largest, weight)
 
 
 def _changed(state: IpvsState, step: int, largest: int) -> None:
@@ -180,13 +158,6 @@ def _changed(state: IpvsState, step: int, largest: int) -> None:
         number[CURRENT] = number[MOST]
     elif number[STEP] > 1:
         number[CURRENT] = number[CURRENT] // number[STEP] * number[STEP] + 1
-
-
-def divisor(a: int, b: int) -> int:
-    """Return the greatest common divisor of two numbers from 0."""
-    while b > 0:
-        a, b = b, a % b
-    return a
 
 
 def wrr_shares(state: IpvsState, n: int) -> np.ndarray:
@@ -202,7 +173,7 @@ RR = Balancer(
     level="l4",
     summary="IPVS round robin, kube-proxy's default scheduler: one turn per connection",
     source=ipvs.SOURCE.format(files="ip_vs_rr.c@02b5a603"),
-    state=rr_state,
+    state=partial(ipvs_state, "ipvs_rr"),
     pick=pick_rr,
     on_endpoints=take_list,
     params=PARAMS,
@@ -220,7 +191,7 @@ WRR = Balancer(
     level="l4",
     summary="IPVS weighted round robin: turns by falling weight, not smooth",
     source=ipvs.SOURCE.format(files="ip_vs_wrr.c@08cb2d03"),
-    state=wrr_state,
+    state=partial(ipvs_state, "ipvs_wrr"),
     pick=pick_wrr,
     on_endpoints=on_endpoints_wrr,
     shares=wrr_shares,

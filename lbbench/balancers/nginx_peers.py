@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lbbench.balancers.base import Endpoint
+from lbbench.balancers.figures import whole
 from lbbench.balancers.tried import is_tried
 from lbbench.errors import BalancerError
 from lbbench.model.units import parse_time
@@ -77,9 +78,7 @@ def peers(name: str, params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -
     BalancerError
         When ``max_fails`` is no whole number from 0, or ``fail_timeout`` no time of whole seconds.
     """
-    most = params["max_fails"]
-    if isinstance(most, bool) or not isinstance(most, int) or most < 0:
-        raise BalancerError(f"{name}: max_fails = {most}: must be a whole number, 0 or more")
+    most = whole(name, params, "max_fails", 0)
     try:
         seconds = parse_time(params["fail_timeout"])
     except ValueError as error:
