@@ -81,6 +81,24 @@ def remembered(state: Any, client: int, now: float) -> int:
     return -1
 
 
+def place_of(state: Any, client: int, now: float) -> int:
+    """Return the position of a client's endpoint by the field ``seat``; -1: none is remembered."""
+    known = remembered(state, client, now) if remembers(state) else -1
+    return int(state.seat[known]) if known >= 0 else -1
+
+
+def take_list(state: Any, old: np.ndarray, new: np.ndarray) -> None:
+    """Keep a list in the fields ``listed`` and ``seat``, and forget who went to what has left."""
+    for k in range(len(old)):
+        state.seat[old[k]] = -1
+    for k in range(len(new)):
+        state.listed[k] = new[k]
+        state.seat[new[k]] = k
+    for k in range(len(old)):
+        if state.seat[old[k]] < 0:
+            forget_endpoint(state, old[k])
+
+
 def remember(state: Any, client: int, endpoint: int, now: float) -> None:
     """Renew a client's entry, or make one; nothing happens where there is no room."""
     mask = len(state.client) - 1

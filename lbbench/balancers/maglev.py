@@ -32,10 +32,10 @@ from lbbench.balancers.base import Balancer, Endpoint
 from lbbench.balancers.client_map import (
     ENTRIES,
     client_map,
-    forget_endpoint,
+    place_of,
     remember,
-    remembered,
     remembers,
+    take_list,
 )
 from lbbench.balancers.figures import seconds
 from lbbench.core.hashes import murmur3_x64_128
@@ -99,17 +99,11 @@ def on_endpoints(
 ) -> None:
     """Take another list and fill the table anew."""
     n = len(new)
-    for k in range(len(old)):
-        state.seat[old[k]] = -1
+    take_list(state, old, new)
     for k in range(n):
-        state.listed[k] = new[k]
-        state.seat[new[k]] = k
         state.turn[0, k] = state.hashes[0, new[k]]
         state.turn[1, k] = state.hashes[1, new[k]]
         state.turn[2, k] = state.weight[new[k]]
-    for k in range(len(old)):
-        if state.seat[old[k]] < 0:
-            forget_endpoint(state, old[k])
     turn = state.turn
     maglev_fill_cilium(state.table, turn[0, :n], turn[1, :n], turn[2, :n], state.place[:, :n])
 
@@ -128,11 +122,7 @@ def pick(
     """
     with_affinity = remembers(state)
     client = key >> PORT_BITS
-    place = -1
-    if with_affinity:
-        known = remembered(state, client, now)
-        if known >= 0:
-            place = int(state.seat[known])
+    place = place_of(state, client, now)
     if place < 0:
         place = int(state.table[entry_of(client if with_affinity else key, len(state.table))])
     if with_affinity and place >= 0:

@@ -29,10 +29,10 @@ from lbbench.balancers.base import Balancer, Endpoint
 from lbbench.balancers.client_map import (
     ENTRIES,
     client_map,
-    forget_endpoint,
+    place_of,
     remember,
-    remembered,
     remembers,
+    take_list,
 )
 from lbbench.balancers.figures import seconds
 from lbbench.core.rng import next_u64
@@ -71,14 +71,7 @@ def on_endpoints(
     state: NftState, _rng: np.ndarray, old: np.ndarray, new: np.ndarray, _now: float
 ) -> None:
     """Write the map anew; sets of endpoints that left are gone."""
-    for k in range(len(old)):
-        state.seat[old[k]] = -1
-    for k in range(len(new)):
-        state.listed[k] = new[k]
-        state.seat[new[k]] = k
-    for k in range(len(old)):
-        if state.seat[old[k]] < 0:
-            forget_endpoint(state, old[k])
+    take_list(state, old, new)
 
 
 def pick(
@@ -93,11 +86,7 @@ def pick(
     n = len(busy)
     if n == 0:
         return -1
-    place = -1
-    if remembers(state):
-        known = remembered(state, key, now)
-        if known >= 0:
-            place = int(state.seat[known])
+    place = place_of(state, key, now)
     if place < 0:
         place = scaled(int(np.int64(next_u64(rng) >> U32)), n)
     if remembers(state):

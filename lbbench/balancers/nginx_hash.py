@@ -26,14 +26,13 @@ from lbbench.balancers.base import Balancer
 from lbbench.balancers.nginx_peers import (
     PARAMS,
     Peers,
-    begin_trial,
     done,
-    is_usable,
     note_failure,
     on_endpoints,
     peers,
     place_of,
     smooth_round_robin,
+    taken,
 )
 from lbbench.balancers.weights import weight_shares
 from lbbench.core.hashes import crc32_behind
@@ -77,8 +76,7 @@ def pick(
             crc = crc32_behind(PREFIX_CRCS[rehash], crc, key >> LENGTH_AT)
         number += (crc >> 16) & 0x7FFF
         place = place_of(state, number, n)
-        if is_usable(state, place, tried, second):
-            begin_trial(state, place, second)
+        if taken(state, place, tried, second):
             return place
     return smooth_round_robin(state, n, tried, second)
 

@@ -25,12 +25,11 @@ from lbbench.balancers.base import Balancer, Endpoint
 from lbbench.balancers.nginx_peers import (
     PARAMS,
     RingPeers,
-    begin_trial,
     done,
-    is_usable,
     note_failure,
     peers,
     smooth_round_robin,
+    taken,
 )
 from lbbench.balancers.nginx_peers import on_endpoints as on_peers
 from lbbench.core.rings import empty_ring, ketama_points, points_kept, ring_find, ring_guide
@@ -108,8 +107,7 @@ def pick(
     point = ring_find(state.hashes, state.guide, points, key)
     for _ in range(MOST_STEPS + 1):
         place = int(state.owners[point])
-        if is_usable(state, place, tried, second):
-            begin_trial(state, place, second)
+        if taken(state, place, tried, second):
             return place
         point = point + 1 if point + 1 < points else 0
     return smooth_round_robin(state, n, tried, second)

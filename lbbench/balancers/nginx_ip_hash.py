@@ -29,14 +29,13 @@ from lbbench.balancers.base import Balancer
 from lbbench.balancers.nginx_peers import (
     PARAMS,
     Peers,
-    begin_trial,
     done,
-    is_usable,
     note_failure,
     on_endpoints,
     peers,
     place_of,
     smooth_round_robin,
+    taken,
 )
 from lbbench.balancers.weights import weight_shares
 
@@ -85,8 +84,7 @@ def pick(
     for _ in range(MOST_ROUNDS + 1):
         h = (h * factor + added) % MODULUS
         place = place_of(state, h, n)
-        if is_usable(state, place, tried, second):
-            begin_trial(state, place, second)
+        if taken(state, place, tried, second):
             return place
     return smooth_round_robin(state, n, tried, second)
 

@@ -182,6 +182,14 @@ def compare(state: AnyPeers, busy: np.ndarray, place: int, other: int) -> int:
     return busy[place] * other_weight - busy[other] * weight
 
 
+def taken(state: AnyPeers, place: int, tried: np.ndarray, second: int) -> bool:
+    """Take the peer at a position if it may be picked for this request; tell whether it may."""
+    if not is_usable(state, place, tried, second):
+        return False
+    begin_trial(state, place, second)
+    return True
+
+
 def begin_trial(state: AnyPeers, place: int, second: int) -> None:
     """Let ``fail_timeout`` of a picked peer run anew when it has run out."""
     peer = state.ids[place]

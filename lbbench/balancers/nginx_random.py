@@ -20,13 +20,12 @@ from lbbench.balancers.base import Balancer
 from lbbench.balancers.nginx_peers import (
     PARAMS,
     Peers,
-    begin_trial,
     done,
-    is_usable,
     note_failure,
     on_endpoints,
     peers,
     smooth_round_robin,
+    taken,
 )
 from lbbench.balancers.nginx_random_two import MOST_THROWN_AWAY, drawn
 from lbbench.balancers.weights import weight_shares
@@ -48,8 +47,7 @@ def pick(
     note_failure(state, tried, second)
     for _ in range(MOST_THROWN_AWAY + 1):
         place = drawn(state, rng, n)
-        if is_usable(state, place, tried, second):
-            begin_trial(state, place, second)
+        if taken(state, place, tried, second):
             return place
     return smooth_round_robin(state, n, tried, second)
 

@@ -12,45 +12,12 @@ from lbbench.balancers.base import Balancer
 from lbbench.core.jit import bind
 from lbbench.core.rng import wrapping
 from lbbench.engines.parts import no_count, no_feedback
+from lbbench.studies.league.pick_cost import OUTSTANDING, keys_for, picks
 from lbbench.testing.script import endpoints_of
 from lbbench.testing.watched import stream_of, with_parts
 
 SIZES = (16, 4096)
 ROUNDS = 3
-OUTSTANDING = 2
-"""Requests per endpoint that are out while others are picked."""
-
-pick: Any = None  # bound by `bind`, as are `done` and `counted`
-done: Any = None
-counted: Any = None
-
-
-def picks(
-    state: Any,
-    rng: np.ndarray,
-    keys: np.ndarray,
-    busy: np.ndarray,
-    tried: np.ndarray,
-    rtt: np.ndarray,
-    away: np.ndarray,
-) -> None:
-    """Pick once per key; an answer comes back when ``away`` (int64[A], -1: free) is full."""
-    at = 0
-    for k in range(keys.size):
-        now = k * 0.001
-        back = away[at]
-        if back >= 0:
-            busy[back] -= 1
-            counted(state, back, busy[back])
-            done(state, back, now, rtt[k], True)
-        endpoint = pick(state, rng, now, keys[k], busy, tried)
-        if endpoint >= 0:
-            busy[endpoint] += 1
-            counted(state, endpoint, busy[endpoint])
-        away[at] = endpoint
-        at += 1
-        if at == away.size:
-            at = 0
 
 
 def nanoseconds_per_pick(
@@ -63,7 +30,8 @@ def nanoseconds_per_pick(
         "counted": balancer.on_busy or no_count,
     }
     source = np.random.default_rng(1)
-    keys, rtt = source.integers(0, 2**32, n_picks), source.exponential(0.02, n_picks)
+    keys = keys_for(balancer, options, source.integers(0, 2**32, n_picks))
+    rtt, chosen = source.exponential(0.02, n_picks), np.zeros(n_picks, np.int64)
     rng, listed = stream_of(balancer, 1), np.arange(size)
     nobody = np.zeros(0, np.int64)
     best = float("inf")
@@ -72,7 +40,7 @@ def nanoseconds_per_pick(
         if balancer.on_endpoints is not None:
             balancer.on_endpoints(state, rng, nobody, listed, 0.0)
         busy, away = np.zeros(size, np.int64), np.full(OUTSTANDING * size, -1, np.int64)
-        args = (state, rng, keys, busy, nobody, rtt, away)
+        args = (state, rng, keys, busy, nobody, rtt, away, chosen)
         loop: Callable[..., Any] = with_parts(picks, parts)
         if compiled:
             loop = bound = bind(picks, **parts)

@@ -8,6 +8,7 @@ machine only ever makes a round longer; the median is kept, and between which ro
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 from lbbench.balancers.base import Balancer, Endpoint, find
 from lbbench.core.jit import Bound, bind
 from lbbench.core.rng import stream, wrapping
-from lbbench.engines.parts import no_feedback
+from lbbench.engines.parts import no_count, no_feedback
 from lbbench.studies.league.figures import Figure
 
 OUTSTANDING = 2
@@ -75,10 +76,6 @@ def picks(
             place = 0
 
 
-def no_count(state: Any, endpoint: int, busy: int) -> None:
-    """Stand in for the hook of a balancer that does not follow how busy endpoints are."""
-
-
 class PickLoop:
     """A balancer that lists ``size`` endpoints, its loop of picks compiled.
 
@@ -94,7 +91,9 @@ class PickLoop:
         self.balancer: Balancer = find(name, folder)
         self.size = size
         source = np.random.default_rng(1)
-        self.keys = keys_for(self.balancer, source.integers(0, 2**32, n_picks))
+        self.keys = keys_for(
+            self.balancer, self.balancer.options({}), source.integers(0, 2**32, n_picks)
+        )
         self.rtt = source.exponential(0.02, n_picks)
         self.chosen = np.zeros(n_picks, np.int64)
         self.rng = stream(1, 0, "benchmark", name)
@@ -120,11 +119,11 @@ class PickLoop:
                 self.chosen)  # fmt: skip
 
 
-def keys_for(balancer: Balancer, numbers: np.ndarray) -> np.ndarray:
+def keys_for(balancer: Balancer, options: Mapping[str, Any], numbers: np.ndarray) -> np.ndarray:
     """Return what a balancer gets as keys: the numbers, or what its own digest makes of them."""
     if balancer.digest is None:
         return numbers
-    digest = balancer.digest(balancer.options({}))
+    digest = balancer.digest(options)
     texts = (str(ip_address(int(n))) if balancer.hash_by else f"/k{n}" for n in numbers)
     return np.array([digest(text.encode()) for text in texts], np.int64)
 
