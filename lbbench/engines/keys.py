@@ -162,13 +162,20 @@ def _digested(
     whole: list[bytes] = [b""]
     for _, texts in parts:
         whole = [before + text for before in whole for text in texts]
-    keys = [digest(text) for text in whole]
-    for text, key in zip(whole, keys, strict=True):
+    made = _digests if len(whole) <= MOST_KEPT else _digests.__wrapped__
+    return np.array(made(tuple(whole), digest), np.int64)
+
+
+@lru_cache(maxsize=4)
+def _digests(texts: tuple[bytes, ...], digest: Callable[[bytes], int]) -> tuple[int, ...]:
+    """Return the key of each text; the runs of a study repeat them."""
+    keys = tuple(digest(text) for text in texts)
+    for text, key in zip(texts, keys, strict=True):
         if not -(2**63) <= key < 2**63:
             raise BalancerError(
                 f"digest({text!r}) = {key}: a key must fit 64 bits with a sign; take it mod 2^63"
             )
-    return np.array(keys, np.int64)
+    return keys
 
 
 def _packed(

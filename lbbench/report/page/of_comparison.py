@@ -35,8 +35,7 @@ from lbbench.report.page.words import (
 )
 from lbbench.report.tables import STAGE_TITLES
 from lbbench.report.units import count, digits_for, percent, seconds
-
-BALANCER = "stages.ingress.balancer"
+from lbbench.studies.variants import BALANCER
 
 
 def content(document: Mapping[str, Any]) -> Page:

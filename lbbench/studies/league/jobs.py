@@ -17,6 +17,7 @@ from lbbench.errors import LbbenchError
 from lbbench.inputs.yaml import load
 from lbbench.model.scenario import Scenario
 from lbbench.model.stages import KubeProxy
+from lbbench.studies.variants import BALANCER
 
 JOBS = (
     "equal-pods",
@@ -36,7 +37,6 @@ SERVICE_JOBS = ("service-keep-alive", "service-scale-out")
 REPLICATIONS = 5
 """Replications of a job that asks for one: a single run has no interval for shares."""
 
-BALANCER = "stages.ingress.balancer"
 MODE, SCHEDULER = "stages.kube_proxy.mode", "stages.kube_proxy.scheduler"
 
 
