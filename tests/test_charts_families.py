@@ -290,9 +290,10 @@ def test_an_undecided_answer_names_both():
 
 def test_names_of_points_do_not_cover_each_other():
     """Points in a row have their names on sides where nothing is in the way."""
-    rows = [{"balancer": f"b{k}", "ns": 5.0 * 1.1**k, "quality": 1.2} for k in range(4)]
+    names = [f"a_balancer_with_a_long_name_{k}" for k in range(4)]
+    rows = [{"balancer": name, "ns": 5.0 * 1.1**k, "quality": 1.2} for k, name in enumerate(names)]
     picture = pick_cost_against_quality(rows)
-    assert {f"b{k}" for k in range(4)} <= set(texts(picture))
+    assert set(names) <= set(texts(picture))
     sides = {layer["mark"].get("dx") for layer in picture.spec["layer"]} - {None}
     assert len(sides) > 1
 
