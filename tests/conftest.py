@@ -8,10 +8,15 @@ from pathlib import Path
 import pytest
 from clusters import Cluster
 from command import Command
+from hypothesis import settings
 from sweeping import small, swept
 
 from lbbench.studies.executors import Processes
 from lbbench.studies.study import Study
+
+# How long an example takes depends on what else the machine does, so that is nothing to fail for.
+settings.register_profile("lbbench", deadline=None)
+settings.load_profile("lbbench")
 
 
 @pytest.fixture

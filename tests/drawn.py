@@ -251,6 +251,9 @@ def _add_life(draw, data, pick, moment) -> None:
         stages["ingress"]["options"] = {"lock_hold": pick("0us", "3ms")}
     cluster["pod"]["cold_start"] = pick("none", {"factor": 3, "duration": moment(10, 300)})
     cluster["pod"]["cfs"] = pick("none", "none", {"quota": moment(1, 60), "period": moment(10, 60)})
+    cluster["pod"]["antagonist"] = pick(
+        "none", "none", {"speed": 0.3, "share": "30%", "lasting": moment(20, 200)}
+    )
     cluster["pod"]["readiness"] = pick("none", {"period": moment(20, 200), "failures": pick(1, 2)})
     pods = [pod["name"] for pod in cluster["pods"]]
     nodes = [node["name"] for node in cluster["nodes"]]

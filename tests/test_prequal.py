@@ -17,7 +17,6 @@ from lbbench.balancers import prequal
 from lbbench.balancers.base import Endpoint
 from lbbench.balancers.prequal import PREQUAL, estimate
 from lbbench.balancers.prequal_pool import (
-    FOR_EVER,
     SIZE,
     THETA,
     TURN,
@@ -34,6 +33,7 @@ from lbbench.core.rng import stream, wrapping
 from lbbench.errors import BalancerError
 
 NO_RNG = np.zeros(4, np.uint64)
+FOR_EVER = 2**62
 
 
 def fresh(n, **options):
@@ -213,21 +213,21 @@ def query(state, busy, draws, now=0.0):
 
 
 def test_queries_by_hand():
-    """Of five, b has no limit, as 16 replies are more than five replicas.
+    """Of five, a reply is used once, as 16 replies are more than five replicas.
 
     Query 1 has no replies: floor(0.7 5) = 3; probes are 0, then 0 of 1 2 3 4 = 1, then 2 of 2 3 4,
     which is 4. Query 2 finds RIFs 4, 1, 9 and theta 9 (ceil(0.84 3) = 3rd), all cold and unknown:
-    the fewest in flight, 1. The oldest reply (of 0) leaves. Query 3 takes 1 again.
+    the fewest in flight, 1, whose reply goes. The oldest (of 0) leaves. Query 3 takes 1 again.
     """
     state, busy = fresh(5), [4, 1, 5, 5, 9]
     assert query(state, busy, [0.7, 0.0, 0.0, 0.9]) == 3
     assert replies(state) == [(0, 4), (1, 1), (4, 9)]
     assert query(state, busy, [0.5, 0.5, 0.5]) == 1
     # probes: floor(.5 5) = 2, floor(.5 4) = 2 of 0 1 3 4 = 3, floor(.5 3) = 1 of 0 1 4 = 1
-    assert replies(state) == [(1, 2), (4, 9), (1, 1), (2, 5), (3, 5)]
+    assert replies(state) == [(4, 9), (1, 1), (2, 5), (3, 5)]
     assert query(state, busy, [0.5, 0.5, 0.5]) == 1
-    # the newer reply of 1 was taken; the worst of five that are cold and unknown is the oldest
-    assert replies(state)[:3] == [(4, 9), (1, 2), (2, 5)]
+    # the worst of three that are cold and unknown is the oldest, 4
+    assert replies(state) == [(2, 5), (3, 5), (1, 1), (2, 5), (3, 5)]
 
 
 def test_old_replies_leave_before_the_choice():
@@ -235,7 +235,7 @@ def test_old_replies_leave_before_the_choice():
     state = fresh(5)
     query(state, [0] * 5, [0.0, 0.0, 0.0, 0.0], now=1.0)
     assert query(state, [0] * 5, [0.0, 0.0, 0.0], now=2.0) == 0
-    assert state.number[SIZE] == 3 - 1 + 3
+    assert state.number[SIZE] == 3 - 1 - 1 + 3  # one was used up, the oldest removed
     assert query(state, [0] * 5, [0.99, 0.0, 0.0, 0.0], now=3.5) == 4
     assert state.number[SIZE] == 3
 
@@ -243,8 +243,8 @@ def test_old_replies_leave_before_the_choice():
 @pytest.mark.parametrize(
     ("n", "options", "reuse"),
     [
-        (16, {}, math.inf),
-        (24, {}, math.inf),  # (1 - 16/24) 3 - 1 = 0
+        (16, {}, 1.0),
+        (24, {}, 1.0),  # (1 - 16/24) 3 - 1 = 0
         (32, {}, 4.0),  # 2 / (1.5 - 1)
         (160, {}, 2 / 1.7),
         (1600, {"delta": 0.1}, 1.0),  # 1.1 / 1.97 is less than once
@@ -252,7 +252,7 @@ def test_old_replies_leave_before_the_choice():
     ],
 )
 def test_how_often_a_reply_is_used(n, options, reuse):
-    """The paper's b; no limit where (1 - pool / n) probes - remove is not above 0."""
+    """The paper's b; once where (1 - pool / n) probes - remove is not above 0."""
     assert fresh(n, **options).reuse[1] == pytest.approx(reuse)
 
 

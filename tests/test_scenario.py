@@ -21,7 +21,7 @@ cluster:
   pods: 10
   placement: spread
   pod: {concurrency: 1, discipline: fifo, queue: unlimited, speed: 1.0, cold_start: none,
-        readiness: none, cfs: none}
+        readiness: none, cfs: none, antagonist: none}
   ingress: {replicas: per_node, workers: 4, cpu_per_request: 0s}
   network: {client_rtt: 0s, same_node_rtt: 0s, cross_node_rtt: 0s, path_delay: 0s, path_jitter: 0s}
   vip: "20.0.0.1:80"
@@ -56,7 +56,8 @@ cluster:
   pods: 10
   placement: [4, 3, 3]
   pod: {readiness: {period: 10s, failures: 3}, cold_start: {factor: 3, duration: 30s},
-        cfs: {quota: 50ms, period: 100ms}, queue: 20, discipline: ps}
+        cfs: {quota: 50ms, period: 100ms}, antagonist: {speed: 0.5, share: 0.1, lasting: 2s},
+        queue: 20, discipline: ps}
   ingress: {replicas: [{name: a, node: node-0}, {name: b, node: node-2}]}
 stages:
   azure_lb: {fixed: node}

@@ -43,6 +43,7 @@ SECTIONS = {
     "ColdStart": ("cluster.pod.cold_start", "cluster.pod.cold_start"),
     "Readiness": ("cluster.pod.readiness", "cluster.pod.readiness"),
     "Cfs": ("cluster.pod.cfs", "cluster.pod.cfs"),
+    "Antagonist": ("cluster.pod.antagonist", "cluster.pod.antagonist"),
     "Ingress": ("cluster.ingress", "cluster.ingress"),
     "Replica": ("One of cluster.ingress.replicas", "cluster.ingress.replicas[]"),
     "Network": ("cluster.network", "cluster.network"),

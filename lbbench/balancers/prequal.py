@@ -24,8 +24,8 @@ Deviations, for the paper's probes are messages and its replicas keep the latenc
   older than ``sample_age`` (2 s) not counted: so a replica that looked slow and is asked no more is
   unknown after a while. An unknown one is taken for the fastest, 0. These three numbers are not the
   paper's.
-- The paper has more replicas than ``pool``: where (1 - pool / n) probes - remove is not above 0
-  there is no limit to b.
+- The paper has more replicas than ``pool``. Where there are not, (1 - pool / n) probes - remove may
+  be 0 or less, and b is 1: more replies come than the pool holds, so none has to be used again.
 - Whole numbers of probes and removals only. A retry is a query like any other.
 
 Order within a query: old replies leave, one is taken, ``remove`` leave, replies of new probes come.
@@ -34,7 +34,6 @@ Units: seconds, requests. Cost per pick: O(pool + probes samples), whatever the 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -44,7 +43,6 @@ import numpy as np
 from lbbench.balancers.base import Balancer, Endpoint
 from lbbench.balancers.figures import number, seconds, whole
 from lbbench.balancers.prequal_pool import (
-    FOR_EVER,
     MOST_RIF,
     NOBODY,
     REMEMBERED,
@@ -104,7 +102,7 @@ def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> Pool:
         remembered=np.zeros(REMEMBERED, np.int64),
         tally=np.zeros(MOST_RIF + 1, np.int64),
         plan=np.array(plan, np.int64),
-        reuse=np.array([number(name, params, "delta", above=True), math.inf]),
+        reuse=np.array([number(name, params, "delta", above=True), 1.0]),
         ids=np.zeros(n, np.int64),
         seat=np.full(n, NOBODY, np.int64),
         inside=np.zeros(n, np.int64),
@@ -135,7 +133,7 @@ def on_endpoints(
             state.known[replica] = 0
             state.span[OVER, replica] = state.span[EVER, replica]
     drop_unlisted(state)
-    state.reuse[REUSE] = math.inf
+    state.reuse[REUSE] = 1.0
     if len(new) > 0:
         free = 1.0 - len(state.replica) / len(new)
         gained = free * state.plan[PROBES] - state.plan[REMOVE]
@@ -247,12 +245,10 @@ def _draw(state: Pool, rng: np.ndarray, n: int) -> int:
 
 def _probe(state: Pool, rng: np.ndarray, place: int, rif: int, now: float) -> None:
     """Put the reply of the replica at a position into the pool."""
-    uses = FOR_EVER
-    if state.reuse[REUSE] < math.inf:
-        uses = int(state.reuse[REUSE])
-        broken = state.reuse[REUSE] - uses
-        if broken > 0.0 and uniform(rng) < broken:
-            uses += 1
+    uses = int(state.reuse[REUSE])
+    broken = state.reuse[REUSE] - uses
+    if broken > 0.0 and uniform(rng) < broken:
+        uses += 1
     replica = state.ids[place]
     add(state, replica, rif, estimate(state, replica, rif, now), now, uses)
 

@@ -23,7 +23,6 @@ AGE, QUANTILE, SAMPLE_AGE = range(3)
 REMEMBERED = 128  # replies whose RIF theta goes by
 MOST_RIF = 4095  # RIFs above it count as it for theta
 OLDEST, WORST = range(2)
-FOR_EVER = 2**62
 
 
 class Pool(NamedTuple):

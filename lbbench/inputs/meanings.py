@@ -59,6 +59,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "cold_start": "how a pod that has just started is slower",
         "readiness": "when a failing pod leaves the list of endpoints; none: never",
         "cfs": "CPU limit as the kernel enforces it, per period",
+        "antagonist": "another tenant of the machine that takes cores now and then",
     },
     "Readiness": {
         "period": "time between two probes of the kubelet",
@@ -71,6 +72,11 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
     "Cfs": {
         "quota": "CPU time that a pod may use per period",
         "period": "length of a period",
+    },
+    "Antagonist": {
+        "speed": "what a pod works at meanwhile, relative to its own speed",
+        "share": "of the time that a pod is disturbed, on average",
+        "lasting": "mean of the exponential time that a disturbance lasts",
     },
     "Ingress": {
         "replicas": "per_node, their number, or a list of them",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from lbbench.model.addresses import MAX_NODES, Address, Ip, IpAndPort
 from lbbench.model.fields import (
@@ -16,9 +16,11 @@ from lbbench.model.fields import (
     Part,
     Positive,
     PositiveTime,
+    Share,
     SmallCount,
     Text,
     Time,
+    number,
     or_word,
     whole,
 )
@@ -26,6 +28,12 @@ from lbbench.model.forms import listed_or, optional
 from lbbench.model.mistakes import fault
 
 MAX_PODS = 100_000
+
+
+def _neither_never_nor_always(share: float) -> float:
+    if not 0.0 < share < 1.0:
+        raise ValueError("must be above 0 and below 1 (0% and 100%)")
+    return share
 
 
 class Node(Part):
@@ -88,6 +96,28 @@ class Cfs(Part):
     period: PositiveTime = 0.1
 
 
+class Antagonist(Part):
+    """Another tenant of the machine takes cores from a pod now and then, from each by itself.
+
+    It stays for an exponential time of mean `lasting`, `share` of the time on average, and the pod
+    works at `speed` times its own speed meanwhile.
+    """
+
+    SHORT: ClassVar[str] = "{speed: 0.4, share: 20%, lasting: 5s}"
+
+    speed: Annotated[
+        float,
+        BeforeValidator(number(above=0.0, most=1.0)),
+        WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": 1}),
+    ] = 0.4
+    share: Annotated[Share, AfterValidator(_neither_never_nor_always)] = 0.2
+    lasting: PositiveTime = 5.0
+
+    def mean_speed(self) -> float:
+        """Return what it leaves of a pod's speed on average."""
+        return 1.0 - self.share * (1.0 - self.speed)
+
+
 class PodSpec(Part):
     """What all pods have in common."""
 
@@ -100,6 +130,7 @@ class PodSpec(Part):
     cold_start: Annotated[Off | ColdStart, optional(ColdStart)] = "none"
     readiness: Annotated[Off | Readiness, optional(Readiness)] = "none"
     cfs: Annotated[Off | Cfs, optional(Cfs)] = "none"
+    antagonist: Annotated[Off | Antagonist, optional(Antagonist)] = "none"
 
 
 class Ingress(Part):

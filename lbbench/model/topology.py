@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lbbench.errors import ScenarioError
 from lbbench.model.addresses import host_of, node_address, pod_address
-from lbbench.model.cluster import Cluster, Pod
+from lbbench.model.cluster import Antagonist, Cluster, Pod
 from lbbench.model.scenario import Scenario
 
 POD_PORT = 8080
@@ -54,6 +54,14 @@ class Topology:
     replicas: tuple[ReplicaInfo, ...]  # empty on path service
     workers_per_replica: int
     vip: str
+    pace: float = 1.0  # what antagonists leave of the pods' speed, on average
+
+    def work(self) -> float:
+        """Return seconds of work per second that all pods can do: the sum of speed x concurrency.
+
+        With antagonists it is the mean over time.
+        """
+        return self.pace * math.fsum(pod.speed * pod.concurrency for pod in self.pods)
 
 
 def topology(scenario: Scenario) -> Topology:
@@ -78,12 +86,14 @@ def topology(scenario: Scenario) -> Topology:
         replicas = _replicas(cluster, names, free) if ingress else ()
     except ValueError as error:
         raise ScenarioError(f"cluster.pods: {error}") from None
-    return Topology(nodes, pods, replicas, cluster.ingress.workers, cluster.vip)
+    antagonist = cluster.pod.antagonist
+    pace = antagonist.mean_speed() if isinstance(antagonist, Antagonist) else 1.0
+    return Topology(nodes, pods, replicas, cluster.ingress.workers, cluster.vip, pace)
 
 
 def capacity(top: Topology, mean_work: float) -> float:
-    """Return requests per second that all pods can serve: sum of speed x concurrency / E[work]."""
-    return math.fsum(pod.speed * pod.concurrency for pod in top.pods) / mean_work
+    """Return requests per second that all pods can serve: their work per second / E[work]."""
+    return top.work() / mean_work
 
 
 def spread(pods: int, nodes: int) -> list[int]:

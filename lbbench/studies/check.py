@@ -102,7 +102,8 @@ def forecast(scenario: Scenario) -> Forecast:
     numbers = [*plan.life.first_pods, *plan.life.canary_pods]
     pods = [plan.topology.pods[i] for i in numbers]
     shares, basis = pod_shares(plan)
-    limits = np.array([pod.speed * pod.concurrency for pod in pods]) / people.mean_work
+    strong = np.array([pod.speed * pod.concurrency for pod in pods]) * plan.topology.pace
+    limits = strong / people.mean_work
     rates = people.rate * shares[numbers]
     loads = rates / limits
     requests = plan.traffic.n_requests or round(people.rate * (plan.traffic.duration or 0.0))
@@ -253,7 +254,12 @@ def _saturated(total: float) -> list[str]:
 
 
 def _weak_times(plan: Plan) -> list[str]:
-    """Return a warning for the time at which the cluster can serve least, if that is too little."""
+    """Return a warning for the time at which the cluster can serve least, if that is too little.
+
+    With antagonists none: what they take varies all the time, and is counted on average.
+    """
+    if plan.topology.pace < 1.0:
+        return []
     people, traffic = plan.traffic.population, plan.traffic
     stop = traffic.duration or (traffic.n_requests or 0) / people.rate
     pieces = strengths(plan.life, stop)

@@ -55,6 +55,7 @@ class PodState:
     born: float = 0.0
     gone: float = math.inf
     factor: float = 1.0  # of a `speed` change
+    pressure: float = 1.0  # what antagonists leave of its speed
     cold_until: float = -math.inf
     cold_factor: float = 1.0
     paused_until: float = -math.inf

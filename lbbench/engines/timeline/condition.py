@@ -1,8 +1,9 @@
 """How a pod is: slow, cold, paused or failing. Its SPEED and DOOR steps follow from that.
 
-Conditions overlap: speed = its own speed x the factor of a `speed` change / the factor of a cold
-start, and 0 while it is paused or hangs. Doors: an address that is gone or whose node is down is
-silent whatever else holds; then the fault decides, then whether the listener is closed.
+Conditions overlap: speed = its own speed x the factor of a `speed` change x what antagonists leave
+of it / the factor of a cold start, and 0 while it is paused or hangs. Doors: an address that is
+gone or whose node is down is silent whatever else holds; then the fault decides, then whether the
+listener is closed.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ class Conditions:
         now = self.cluster.now
         if pod.fault == "hang" or pod.paused_until > now:
             return 0.0
-        pace = pod.base * pod.factor
+        pace = pod.base * pod.factor * pod.pressure
         return pace / pod.cold_factor if pod.cold_until > now else pace
 
     def _door(self, pod: PodState) -> Door:

@@ -13,6 +13,7 @@ from collections import deque
 from typing import NamedTuple
 
 from lbbench.engines.script import DROP_IDLE, EMPTY, MEMBER, RESET
+from lbbench.engines.timeline.antagonists import Antagonists
 from lbbench.engines.timeline.cluster import Cluster, PodState
 from lbbench.engines.timeline.condition import Conditions
 from lbbench.engines.timeline.readiness import Kubelet
@@ -49,6 +50,7 @@ class Deployment:
         cluster: Cluster,
         conditions: Conditions,
         kubelet: Kubelet,
+        antagonists: Antagonists,
         spec: PodSpec,
         free: FreeAddresses,
         next_number: int,
@@ -56,6 +58,7 @@ class Deployment:
         self.cluster = cluster
         self.conditions = conditions
         self.kubelet = kubelet
+        self.antagonists = antagonists
         self.spec = spec
         self.free = free
         self.next_number = next_number
@@ -183,6 +186,7 @@ class Deployment:
         cluster.nodes[node].live += 1
         cluster.concern(pod, making.notes)
         self.new[pod.number] = pod
+        self.antagonists.begin(pod)
         self.start_later(pod)
         return True
 

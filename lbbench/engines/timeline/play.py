@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lbbench.engines.script import ERROR, ERROR_RETRIED, ROUTES
+from lbbench.engines.timeline.antagonists import Antagonists
 from lbbench.engines.timeline.cluster import Cluster, PodState, cluster_of
 from lbbench.engines.timeline.condition import Conditions
 from lbbench.engines.timeline.lifecycle import Deployment
@@ -13,7 +14,7 @@ from lbbench.engines.timeline.pool import Admin
 from lbbench.engines.timeline.power import Power
 from lbbench.engines.timeline.readiness import Kubelet
 from lbbench.engines.timeline.track import Notes, Track
-from lbbench.model.cluster import ColdStart, Readiness
+from lbbench.model.cluster import Antagonist, ColdStart, Readiness
 from lbbench.model.scenario import Scenario
 from lbbench.model.topology import Topology, free_addresses
 
@@ -41,12 +42,17 @@ def play(
     scenario: Scenario, top: Topology, canary: frozenset[int], *, replication: int, horizon: float
 ) -> Played:
     """Play the timeline of ``scenario`` up to ``horizon`` seconds."""
-    return _Player(scenario, top, canary, replication).play(horizon)
+    return _Player(scenario, top, canary, replication, horizon).play(horizon)
 
 
 class _Player:
     def __init__(
-        self, scenario: Scenario, top: Topology, canary: frozenset[int], replication: int
+        self,
+        scenario: Scenario,
+        top: Topology,
+        canary: frozenset[int],
+        replication: int,
+        horizon: float,
     ) -> None:
         self.scenario = scenario
         spec = scenario.cluster.pod
@@ -54,11 +60,21 @@ class _Player:
         readiness = spec.readiness if isinstance(spec.readiness, Readiness) else None
         cluster = self.cluster = cluster_of(top, canary)
         self.conditions = Conditions(cluster, cold, _error_door(scenario))
-        self.kubelet = Kubelet(cluster, readiness, seed=scenario.run.seed, replication=replication)
+        seed = scenario.run.seed
+        self.kubelet = Kubelet(cluster, readiness, seed=seed, replication=replication)
+        antagonists = Antagonists(
+            cluster,
+            self.conditions,
+            spec.antagonist if isinstance(spec.antagonist, Antagonist) else None,
+            seed=seed,
+            replication=replication,
+            horizon=horizon,
+        )
         self.deployment = Deployment(
             cluster,
             self.conditions,
             self.kubelet,
+            antagonists,
             spec,
             free_addresses(top),
             scenario.cluster.next_pod_number(),

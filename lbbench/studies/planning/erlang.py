@@ -44,7 +44,7 @@ def least_stable(subject: Subject) -> int:
     if subject.load.kind == "closed":
         return 1
     if subject.is_greatest:
-        work = math.fsum(pod.speed * pod.concurrency for pod in topology(subject.base).pods)
+        work = topology(subject.base).work()
         return max(math.ceil(work / subject.load.mean_work / subject.step) - 1, 1)
     search = least_far(1, most=subject.most)
     try:
@@ -62,9 +62,8 @@ def cluster_at(subject: Subject, number: int) -> tuple[float, int] | None:
         scenario = subject.base if subject.is_greatest else subject.at(number)
     except ScenarioError:
         return None
-    pods = topology(scenario).pods
-    work = math.fsum(pod.speed * pod.concurrency for pod in pods)
-    return work, sum(pod.concurrency for pod in pods)
+    top = topology(scenario)
+    return top.work(), sum(pod.concurrency for pod in top.pods)
 
 
 def _meets(subject: Subject, number: int, objectives: Sequence[Objective]) -> bool:

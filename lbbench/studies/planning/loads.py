@@ -39,7 +39,7 @@ def overload(scenario: Scenario) -> str | None:
     from lbbench.engines.plan import make_plan
 
     plan = make_plan(scenario)
-    if plan.traffic.users is not None or plan.life.changes:
+    if plan.traffic.users is not None or plan.life.changes or plan.topology.pace < 1.0:
         return None
     people = plan.traffic.population
     numbers = [*plan.life.first_pods, *plan.life.canary_pods]
