@@ -91,6 +91,30 @@ def test_an_answer_after_the_trial_began_forgets_the_failures():
     assert state.fails[0] == 0
 
 
+def test_a_full_peer_is_left_out():
+    """With max_conns 2: of 2, 1, 2 only the second may be picked, by every method, then none."""
+    names = [name for name in registry() if name.startswith("nginx_")]
+    assert len(names) == 10
+    for name in names:
+        balancer, rng = registry()[name], stream(1, 0, "ingress", name)
+        state = fresh(balancer, [1, 1, 1], max_conns=2)
+        with wrapping():
+            for busy, expected in (([2, 1, 2], 1), ([3, 2, 2], -1)):
+                picks = {
+                    balancer.pick(state, rng, 5.0, key, np.array(busy), NO_TRIES)
+                    for key in range(20)
+                }
+                assert picks == {expected}, name
+
+
+def test_the_only_peer_is_left_out_only_when_it_is_full():
+    """Failures do not put it out of use."""
+    state = fresh(LEAST, [1], max_conns=2)
+    assert least(state, [1], tried=[0]) == 0
+    assert least(state, [2]) == -1
+    assert least(fresh(LEAST, [1]), [10**6]) == 0
+
+
 def test_the_last_try_counts_where_no_answer_came():
     """A request that is not tried again tells of its failure too: the peer is out."""
     state = fresh(LEAST, [1, 1])

@@ -40,7 +40,7 @@ def test_a_plain_file_gives_pods_method_and_settings():
     scenario = build(imported.scenario, place="x")
     stage = scenario.stages.ingress
     assert [pod.address for pod in scenario.cluster.pods] == ["10.244.1.4:8080", "10.244.2.4:8080"]
-    assert stage.balancer in {"least_conn", "nginx_least_conn"}
+    assert stage.balancer == "nginx_least_conn"
     assert scenario.cluster.ingress.workers == 4
     assert (stage.keepalive.upstream, stage.keepalive.upstream_timeout) == (16, 30.0)
     assert (stage.keepalive.client_timeout, stage.keepalive.client_requests) == (65.0, 500)
@@ -65,10 +65,10 @@ def test_what_a_scenario_cannot_say_is_said():
 
 
 def test_another_upstream_can_be_chosen():
-    """A consistent hash is chash with its key; addresses without a port have port 80."""
+    """A consistent hash with its key; addresses without a port have port 80."""
     scenario = build(read_nginx_conf(DATA / "plain.conf", "static").scenario, place="x")
     assert (scenario.stages.ingress.balancer, scenario.stages.ingress.hash_by) == (
-        *("chash", "$request_uri"),
+        *("nginx_hash_consistent", "$request_uri"),
     )
     assert [pod.address for pod in scenario.cluster.pods] == ["10.244.1.9:80", "[fd00::9]:81"]
     assert scenario.stages.ingress.keepalive.upstream == 0
@@ -93,29 +93,58 @@ def test_defaults_of_nginx_hold_where_nothing_is_written(conf):
     _, scenario = conf("upstream a { server 1.1.1.1:80; server 2.2.2.2:80; }")
     stage = scenario.stages.ingress
     assert (stage.balancer, stage.keepalive.upstream, stage.next_upstream.tries) == (
-        *("round_robin", 0),
+        *("nginx_round_robin", 0),
         2,
     )
 
 
 @pytest.mark.parametrize(
-    ("method", "balancers", "key"),
+    ("method", "balancer", "key"),
     [
-        ("ip_hash;", {"chash"}, "$remote_addr"),
-        ("hash $cookie_x;", {"chash"}, "$cookie_x"),
-        ("random two least_conn;", {"p2c", "nginx_random_two"}, "$remote_addr"),
-        ("sticky cookie srv_id;", {"round_robin"}, "$remote_addr"),
+        ("ip_hash;", "nginx_ip_hash", "$remote_addr"),
+        ("hash $cookie_x;", "nginx_hash", "$cookie_x"),
+        ("hash $cookie_x consistent;", "nginx_hash_consistent", "$cookie_x"),
+        ("random;", "nginx_random", "$remote_addr"),
+        ("random two least_conn;", "nginx_random_two", "$remote_addr"),
+        ("zone a 64k; random two;", "nginx_random_two_zone", "$remote_addr"),
+        ("least_conn; zone a 64k;", "nginx_least_conn_zone", "$remote_addr"),
+        ("sticky cookie srv_id;", "round_robin", "$remote_addr"),
     ],
 )
-def test_methods_become_balancers(conf, method, balancers, key):
+def test_methods_become_balancers(conf, method, balancer, key):
     """Each method has a balancer, or it is said that it has none."""
     imported, scenario = conf(f"upstream a {{ {method} server 1.1.1.1:80; }}")
-    assert scenario.stages.ingress.balancer in balancers
+    assert scenario.stages.ingress.balancer == balancer
     assert scenario.stages.ingress.hash_by == key
     assert any(
-        "nginx.conf:1: " in note and method.split()[0].rstrip(";") in note
+        ("nginx.conf:1: " in note and balancer.split("_")[1] in note) or "sticky" in note
         for note in imported.notes
     )
+
+
+def test_without_a_method_weights_count(conf):
+    """Smooth weighted round robin, per worker or with a zone."""
+    for zone, name in (("", "nginx_round_robin"), ("zone a 64k;", "nginx_round_robin_zone")):
+        _, scenario = conf(f"upstream a {{ {zone} server 1.1.1.1:80 weight=3; server 2.2.2.2; }}")
+        assert scenario.stages.ingress.balancer == name
+        assert [pod.weight for pod in scenario.cluster.pods] == [3, 1]
+
+
+def test_when_a_server_is_left_out_is_read(conf):
+    """What is alike for all servers becomes options; what is not is said, with the line."""
+    imported, scenario = conf(
+        "upstream a {\n server 1.1.1.1 max_fails=3 fail_timeout=1m max_conns=50;\n"
+        " server 2.2.2.2 max_fails=3 fail_timeout=1m;\n"
+        " server 3.3.3.3 max_fails=3 fail_timeout=1m;\n}"
+    )
+    assert scenario.stages.ingress.options == {"max_fails": 3, "fail_timeout": "1min"}
+    assert any(
+        ":2: max_conns is not alike for all servers: that of most, 0, holds for all" in note
+        for note in imported.notes
+    )
+    imported, scenario = conf("upstream a { server 1.1.1.1 fail_timeout=0 max_fails=0; }")
+    assert scenario.stages.ingress.options == {"max_fails": 0}
+    assert any(":1: fail_timeout=0 is not simulated: 10s holds" in n for n in imported.notes)
 
 
 def test_settings_without_an_upstream_are_read(conf):

@@ -26,6 +26,7 @@ from lbbench.balancers.base import Balancer
 from lbbench.balancers.nginx_peers import (
     PARAMS,
     Peers,
+    alone,
     done,
     note_failure,
     on_endpoints,
@@ -64,11 +65,11 @@ def pick(
     """Return the position of the key's peer, -1 when none is usable."""
     n = len(busy)
     if n <= 1:
-        return n - 1
+        return alone(state, busy)
     second = int(now)
     note_failure(state, tried, second)
     if key == NO_KEY:
-        return smooth_round_robin(state, n, tried, second)
+        return smooth_round_robin(state, busy, tried, second)
     number = 0
     for rehash in range(MOST_ROUNDS + 1):
         crc = key & CRC
@@ -76,9 +77,9 @@ def pick(
             crc = crc32_behind(PREFIX_CRCS[rehash], crc, key >> LENGTH_AT)
         number += (crc >> 16) & 0x7FFF
         place = place_of(state, number, n)
-        if taken(state, place, tried, second):
+        if taken(state, place, busy, tried, second):
             return place
-    return smooth_round_robin(state, n, tried, second)
+    return smooth_round_robin(state, busy, tried, second)
 
 
 NGINX_HASH = Balancer(

@@ -25,6 +25,7 @@ from lbbench.balancers.base import Balancer, Endpoint
 from lbbench.balancers.nginx_peers import (
     PARAMS,
     RingPeers,
+    alone,
     done,
     note_failure,
     peers,
@@ -98,19 +99,19 @@ def pick(
     """Return the position of the server of the key's point, -1 when none is usable."""
     n = len(busy)
     if n <= 1:
-        return n - 1
+        return alone(state, busy)
     second = int(now)
     note_failure(state, tried, second)
     if key == NO_KEY:
-        return smooth_round_robin(state, n, tried, second)
+        return smooth_round_robin(state, busy, tried, second)
     points = state.points[0]
     point = ring_find(state.hashes, state.guide, points, key)
     for _ in range(MOST_STEPS + 1):
         place = int(state.owners[point])
-        if taken(state, place, tried, second):
+        if taken(state, place, busy, tried, second):
             return place
         point = point + 1 if point + 1 < points else 0
-    return smooth_round_robin(state, n, tried, second)
+    return smooth_round_robin(state, busy, tried, second)
 
 
 NGINX_HASH_CONSISTENT = Balancer(

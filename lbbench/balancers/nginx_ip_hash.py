@@ -29,6 +29,7 @@ from lbbench.balancers.base import Balancer
 from lbbench.balancers.nginx_peers import (
     PARAMS,
     Peers,
+    alone,
     done,
     note_failure,
     on_endpoints,
@@ -75,7 +76,7 @@ def pick(
     """Return the position of the peer of the client's network, -1 when none is usable."""
     n = len(busy)
     if n <= 1:
-        return n - 1
+        return alone(state, busy)
     second = int(now)
     note_failure(state, tried, second)
     factor = FACTOR_6 if key & SIX else FACTOR_4
@@ -84,9 +85,9 @@ def pick(
     for _ in range(MOST_ROUNDS + 1):
         h = (h * factor + added) % MODULUS
         place = place_of(state, h, n)
-        if taken(state, place, tried, second):
+        if taken(state, place, busy, tried, second):
             return place
-    return smooth_round_robin(state, n, tried, second)
+    return smooth_round_robin(state, busy, tried, second)
 
 
 NGINX_IP_HASH = Balancer(

@@ -25,6 +25,7 @@ from lbbench.balancers.nginx_peers import (
     NONE,
     PARAMS,
     Peers,
+    alone,
     begin_trial,
     compare,
     done,
@@ -47,7 +48,7 @@ def pick(
     """Return the position of a usable peer with the fewest connections per weight, -1 for none."""
     n = len(busy)
     if n <= 1:
-        return n - 1
+        return alone(state, busy)
     second = int(now)
     note_failure(state, tried, second)
     first, tied = _fewest(state, busy, tried, second)
@@ -56,7 +57,8 @@ def pick(
         total = 0
         best = NONE
         for place in range(first, n):
-            if compare(state, busy, place, first) == 0 and is_usable(state, place, tried, second):
+            ties = compare(state, busy, place, first) == 0
+            if ties and is_usable(state, place, busy, tried, second):
                 total += state.effective[state.ids[place]]
                 best = take_turn(state, place, best)
         state.current[state.ids[best]] -= total
@@ -70,7 +72,7 @@ def _fewest(state: Peers, busy: np.ndarray, tried: np.ndarray, second: int) -> t
     first = NONE
     tied = 0
     for place in range(len(busy)):
-        if is_usable(state, place, tried, second):
+        if is_usable(state, place, busy, tried, second):
             order = -1 if first == NONE else compare(state, busy, place, first)
             if order < 0:
                 first = place

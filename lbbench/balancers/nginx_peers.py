@@ -2,15 +2,18 @@
 
 Originals: nginx/nginx src/http/ngx_http_upstream_round_robin.c at 3f6f7824. A peer is out of use
 for ``fail_timeout`` after ``max_fails`` failures within that time, where a request has failed on it
-before, and nowhere else; a single peer is always used. nginx counts in whole seconds.
+before, while it has ``max_conns`` requests (0: no limit), and nowhere else; a single peer is used
+unless it is full. nginx counts in whole seconds. Requests count as ``max_conns`` sees them: of this
+worker, with ``zone`` of the replica.
 
 A try without an answer counts as a failure; one with a status that is tried again counts too, while
 any other answer, also of 5xx, is one that came.
 
 Deviations: a failure is counted when the request is tried again, at that moment. A change of the
 list is a reload: weights and failures begin anew, while attempts that are outstanding still count
-(old workers of a real reload count theirs apart). ``down``, ``backup``, ``max_conns`` and
-``slow_start`` are not modelled.
+(old workers of a real reload count theirs apart). ``max_fails``, ``fail_timeout`` and ``max_conns``
+are the same for all peers. ``down`` and ``backup`` are not modelled; ``slow_start`` and ``queue``
+are of the commercial nginx.
 """
 
 from __future__ import annotations
@@ -28,14 +31,16 @@ from lbbench.errors import BalancerError
 from lbbench.model.units import parse_time
 
 NONE = -1
-PARAMS: Mapping[str, Any] = MappingProxyType({"max_fails": 1, "fail_timeout": "10s"})
+PARAMS: Mapping[str, Any] = MappingProxyType(
+    {"max_fails": 1, "fail_timeout": "10s", "max_conns": 0}
+)
 """nginx's defaults of ``server``; ``max_fails: 0`` switches passive health off."""
 
 
 class Peers(NamedTuple):
     """One worker's peers; E endpoints exist in the run, n are listed."""
 
-    rule: np.ndarray  # int64[2] max_fails, fail_timeout in seconds
+    rule: np.ndarray  # int64[3] max_fails, fail_timeout in seconds, max_conns
     total: np.ndarray  # int64[1] sum of the listed weights
     ids: np.ndarray  # int64[E] endpoint ids by position; n are in use
     weight: np.ndarray  # int64[E] by id, as are those below
@@ -76,7 +81,8 @@ def peers(name: str, params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -
     Raises
     ------
     BalancerError
-        When ``max_fails`` is no whole number from 0, or ``fail_timeout`` no time of whole seconds.
+        When ``max_fails`` or ``max_conns`` is no whole number from 0, or ``fail_timeout`` no time
+        of whole seconds.
     """
     most = whole(name, params, "max_fails", 0)
     try:
@@ -90,7 +96,7 @@ def peers(name: str, params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -
     weight = np.array([item.weight for item in endpoints], np.int64)
     zeros = [np.zeros(len(endpoints), np.int64) for _ in range(5)]
     return Peers(
-        rule=np.array([most, int(seconds)], np.int64),
+        rule=np.array([most, int(seconds), whole(name, params, "max_conns", 0)], np.int64),
         total=np.zeros(1, np.int64),
         ids=zeros[0],
         weight=weight,
@@ -163,9 +169,22 @@ def place_of(state: AnyPeers, number: int, n: int) -> int:
     return place
 
 
-def is_usable(state: AnyPeers, place: int, tried: np.ndarray, second: int) -> bool:
+def alone(state: AnyPeers, busy: np.ndarray) -> int:
+    """Return the position of the only peer, failed or not; -1 when it is full or there is none."""
+    n = len(busy)
+    return NONE if n == 0 or _is_full(state, busy[0]) else 0
+
+
+def _is_full(state: AnyPeers, busy: int) -> bool:
+    """Tell whether a peer with so many requests may have no more."""
+    return bool(0 < state.rule[2] <= busy)
+
+
+def is_usable(
+    state: AnyPeers, place: int, busy: np.ndarray, tried: np.ndarray, second: int
+) -> bool:
     """Tell whether the peer at a position may be picked for this request."""
-    if is_tried(tried, place):
+    if is_tried(tried, place) or _is_full(state, busy[place]):
         return False
     peer = state.ids[place]
     most = state.rule[0]
@@ -182,9 +201,9 @@ def compare(state: AnyPeers, busy: np.ndarray, place: int, other: int) -> int:
     return busy[place] * other_weight - busy[other] * weight
 
 
-def taken(state: AnyPeers, place: int, tried: np.ndarray, second: int) -> bool:
+def taken(state: AnyPeers, place: int, busy: np.ndarray, tried: np.ndarray, second: int) -> bool:
     """Take the peer at a position if it may be picked for this request; tell whether it may."""
-    if not is_usable(state, place, tried, second):
+    if not is_usable(state, place, busy, tried, second):
         return False
     begin_trial(state, place, second)
     return True
@@ -211,12 +230,12 @@ def take_turn(state: AnyPeers, place: int, best: int) -> int:
     return best
 
 
-def smooth_round_robin(state: AnyPeers, n: int, tried: np.ndarray, second: int) -> int:
+def smooth_round_robin(state: AnyPeers, busy: np.ndarray, tried: np.ndarray, second: int) -> int:
     """Return the position of the next peer of nginx's default balancer, -1 when none is usable."""
     best = NONE
     total = 0
-    for place in range(n):
-        if is_usable(state, place, tried, second):
+    for place in range(len(busy)):
+        if is_usable(state, place, busy, tried, second):
             total += state.effective[state.ids[place]]
             best = take_turn(state, place, best)
     if best != NONE:

@@ -20,6 +20,7 @@ from lbbench.balancers.base import Balancer
 from lbbench.balancers.nginx_peers import (
     PARAMS,
     Peers,
+    alone,
     done,
     note_failure,
     on_endpoints,
@@ -42,14 +43,14 @@ def pick(
     """Return the position of a usable peer drawn by weight, -1 for none."""
     n = len(busy)
     if n <= 1:
-        return n - 1
+        return alone(state, busy)
     second = int(now)
     note_failure(state, tried, second)
     for _ in range(MOST_THROWN_AWAY + 1):
         place = drawn(state, rng, n)
-        if taken(state, place, tried, second):
+        if taken(state, place, busy, tried, second):
             return place
-    return smooth_round_robin(state, n, tried, second)
+    return smooth_round_robin(state, busy, tried, second)
 
 
 NGINX_RANDOM = Balancer(

@@ -28,6 +28,7 @@ from lbbench.balancers.nginx_peers import (
     NONE,
     PARAMS,
     Peers,
+    alone,
     begin_trial,
     compare,
     done,
@@ -54,14 +55,14 @@ def pick(
     """Return the position with fewer connections per weight of two usable ones, -1 for none."""
     n = len(busy)
     if n <= 1:
-        return n - 1
+        return alone(state, busy)
     second = int(now)
     note_failure(state, tried, second)
     first = NONE
     thrown_away = 0
     while thrown_away <= MOST_THROWN_AWAY:
         place = drawn(state, rng, n)
-        if place == first or not is_usable(state, place, tried, second):
+        if place == first or not is_usable(state, place, busy, tried, second):
             thrown_away += 1
         elif first == NONE:
             first = place
@@ -69,7 +70,7 @@ def pick(
             best = first if compare(state, busy, place, first) > 0 else place
             begin_trial(state, best, second)
             return best
-    return smooth_round_robin(state, n, tried, second)
+    return smooth_round_robin(state, busy, tried, second)
 
 
 def drawn(state: Peers, rng: np.ndarray, n: int) -> int:

@@ -26,6 +26,7 @@ from lbbench.balancers.base import Balancer
 from lbbench.balancers.nginx_peers import (
     PARAMS,
     Peers,
+    alone,
     done,
     note_failure,
     on_endpoints,
@@ -46,10 +47,10 @@ def pick(
     """Return the position of the peer whose turn it is, -1 when none is usable."""
     n = len(busy)
     if n <= 1:
-        return n - 1
+        return alone(state, busy)
     second = int(now)
     note_failure(state, tried, second)
-    return smooth_round_robin(state, n, tried, second)
+    return smooth_round_robin(state, busy, tried, second)
 
 
 NGINX_ROUND_ROBIN = Balancer(

@@ -11,26 +11,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from lbbench.balancers.base import registry
 from lbbench.errors import InputError
 from lbbench.inputs.imported import SCHEMA, UTILISATION, Imported, plain, put
-from lbbench.inputs.iptables.scenario import PLACEHOLDER
 from lbbench.inputs.nginx_conf.settings import client_keepalive, proxy, upstream_keepalive, workers
 from lbbench.inputs.nginx_conf.text import Directive, NginxText, read_nginx
-from lbbench.inputs.placement import place, with_port
+from lbbench.inputs.nginx_conf.upstream import method, servers
 from lbbench.inputs.source import listed
 
 LUA = ("balancer_by_lua_block", "balancer_by_lua_file")
-METHODS = {
-    "least_conn": ("nginx_least_conn", "least_conn"),
-    "random": ("nginx_random_two", "p2c"),
-    "ip_hash": ("chash",),
-    "hash": ("chash",),
-}
-"""Balancers that do what a directive says, the most faithful first."""
-
 SHOWN = 10
 
 
@@ -78,8 +67,8 @@ def read_nginx_conf(
                 ),
             ]
         else:
-            _method(imported, text, index)
-            _servers(imported, text, index)
+            method(imported, text, index)
+            servers(imported, text, index)
         upstream_keepalive(imported, text, index, block, lua=bool(lua))
     client_keepalive(imported, texts)
     proxy(imported, texts, None if chosen is None else chosen[2].args[0])
@@ -126,77 +115,6 @@ def _choose(
             + (" ..." if len(others) > SHOWN else "")
         )
     return best
-
-
-def _method(imported: Imported, text: NginxText, index: int) -> None:
-    """Set the balancer."""
-    given = text.within(index, *METHODS, "sticky", "fair", "least_time")
-    if not given:
-        put(imported.scenario, "stages.ingress.balancer", "round_robin")
-        imported.notes.append(
-            "no balancing method: round robin per worker (nginx's smooth weighted one gives the "
-            "same cyclic order when weights are equal)"
-        )
-        return
-    item = given[0]
-    where = f"{text.path}:{item.line}"
-    there = [name for name in METHODS.get(item.name, ()) if name in registry()]
-    if not there:
-        imported.notes.append(f"{where}: {item.name} is not simulated: the default balancer holds")
-        return
-    put(imported.scenario, "stages.ingress.balancer", there[0])
-    told = f"{where}: {' '.join((item.name, *item.args))} becomes {there[0]}"
-    if item.name == "hash" and item.args:
-        put(imported.scenario, "stages.ingress.hash_by", item.args[0])
-        if "consistent" not in item.args:
-            told += ": without consistent nginx takes the hash modulo the servers, alike in shares"
-    elif item.name == "ip_hash":
-        put(imported.scenario, "stages.ingress.hash_by", "$remote_addr")
-        told += ": nginx hashes the first three numbers of the address only"
-    imported.notes.append(told)
-
-
-def _servers(imported: Imported, text: NginxText, index: int) -> None:
-    """Set the pods."""
-    weights: dict[str, int] = {}
-    for item in text.within(index, "server"):
-        if not item.args:
-            continue
-        address, flags = item.args[0], set(item.args[1:])
-        if address.startswith("unix:") or "down" in flags or "backup" in flags:
-            why = (
-                "a socket" if address.startswith("unix:") else "/".join(flags & {"down", "backup"})
-            )
-            imported.skipped.append((text.path, item.line, f"server {address} is left out: {why}"))
-            continue
-        weight = next((flag[7:] for flag in item.args if flag.startswith("weight=")), "1")
-        known = with_port(address)
-        if known is None:
-            known = f"{PLACEHOLDER}{len(weights) % 250 + 1}:80"
-            imported.notes.append(
-                f"{text.path}:{item.line}: {address} is a name: its pods are one pod with the "
-                f"placeholder address {known}"
-            )
-        step = int(weight) if weight.isdecimal() and len(weight) < 7 else 1
-        weights[known] = weights.get(known, 0) + step
-    if not weights:
-        imported.notes.append(f"{text.path}: the upstream has no server that takes requests")
-        return
-    placement = place(list(weights))
-    imported.notes.append(placement.note)
-    put(imported.scenario, "cluster.nodes", [{"name": name} for name in placement.nodes])
-    pods: list[dict[str, Any]] = [
-        {"name": f"pod-{i}", "node": placement.node_of[address], "address": address}
-        for i, address in enumerate(weights)
-    ]
-    if len(set(weights.values())) > 1:
-        for pod, given in zip(pods, weights.values(), strict=True):
-            pod["weight"] = max(given, 1)
-        imported.notes.append(
-            "the servers' weights are the pods': nginx_round_robin and the other nginx_ balancers "
-            "go by them"
-        )
-    put(imported.scenario, "cluster.pods", pods)
 
 
 def _includes(imported: Imported, texts: Sequence[NginxText]) -> None:

@@ -23,7 +23,7 @@ def upstream_keepalive(
 ) -> None:
     """Set how many connections to pods are kept, for how long and for how many requests."""
     kept = text.within(index, "keepalive")
-    number = _whole(kept[0].args) if kept else 0
+    number = whole(kept[0].args) if kept else 0
     put(imported.scenario, "stages.ingress.keepalive.upstream", min(number or 0, 10**6))
     if not kept:
         imported.notes.append(
@@ -32,7 +32,7 @@ def upstream_keepalive(
         return
     _timed(imported, text.within(index, "keepalive_timeout"), "keepalive.upstream_timeout")
     requests = text.within(index, "keepalive_requests")
-    if requests and (most := _whole(requests[0].args)):
+    if requests and (most := whole(requests[0].args)):
         put(imported.scenario, "stages.ingress.keepalive.upstream_requests", most)
     elif not lua:
         put(imported.scenario, "stages.ingress.keepalive.upstream_requests", 1000)
@@ -52,11 +52,11 @@ def client_keepalive(imported: Imported, texts: Sequence[NginxText]) -> None:
         given = [item for item in text.directives if item.parent not in outside]
         waits = [item for item in given if item.name == "keepalive_timeout" and item.args]
         most = [item for item in given if item.name == "keepalive_requests"]
-        if waits and _seconds(waits[0].args[0]) == 0.0:
+        if waits and seconds(waits[0].args[0]) == 0.0:
             put(imported.scenario, "stages.ingress.keepalive.client_requests", 1)
             return
         _timed(imported, waits, "keepalive.client_timeout")
-        if most and (number := _whole(most[0].args)):
+        if most and (number := whole(most[0].args)):
             put(imported.scenario, "stages.ingress.keepalive.client_requests", number)
 
 
@@ -105,7 +105,7 @@ def _timeouts(imported: Imported, chosen: Chosen, lines: Lines) -> None:
     for name, key in (("proxy_connect_timeout", "connect"), ("proxy_read_timeout", "read")):
         if name not in chosen:
             continue
-        value = _seconds(" ".join(chosen[name]))
+        value = seconds(" ".join(chosen[name]))
         if value:
             put(imported.scenario, f"stages.ingress.timeouts.{key}", write_time(value))
         else:
@@ -124,7 +124,7 @@ def _retries(imported: Imported, chosen: Chosen, lines: Lines) -> None:
                 + ", ".join(other)
             )
     tries = chosen.get("proxy_next_upstream_tries", ("0",))
-    number = _whole(tries)
+    number = whole(tries)
     pods: Any = (imported.scenario.get("cluster") or {}).get("pods")
     if "proxy_next_upstream_tries" in chosen or on is not None or isinstance(pods, list):
         # nginx tries every server unless it is told otherwise
@@ -132,7 +132,7 @@ def _retries(imported: Imported, chosen: Chosen, lines: Lines) -> None:
         put(imported.scenario, "stages.ingress.next_upstream.tries",
             min(number or unlimited, MOST_TRIES))  # fmt: skip
     limit = chosen.get("proxy_next_upstream_timeout")
-    if limit and _seconds(" ".join(limit)):
+    if limit and seconds(" ".join(limit)):
         imported.notes.append(
             f"{lines['proxy_next_upstream_timeout', limit]}: proxy_next_upstream_timeout "
             f"{' '.join(limit)} is not simulated: only the number of tries ends retrying"
@@ -143,7 +143,7 @@ def workers(imported: Imported, texts: Sequence[NginxText]) -> None:
     """Set the number of worker processes."""
     for text in texts:
         for item in text.within(None, "worker_processes"):
-            number = _whole(item.args)
+            number = whole(item.args)
             if number:
                 put(imported.scenario, "cluster.ingress.workers", number)
             else:
@@ -155,12 +155,12 @@ def workers(imported: Imported, texts: Sequence[NginxText]) -> None:
 
 
 def _timed(imported: Imported, items: Sequence[Directive], key: str) -> None:
-    value = _seconds(items[0].args[0]) if items and items[0].args else None
+    value = seconds(items[0].args[0]) if items and items[0].args else None
     if value:
         put(imported.scenario, f"stages.ingress.{key}", write_time(value))
 
 
-def _seconds(text: str) -> float | None:
+def seconds(text: str) -> float | None:
     """Return the seconds of a time as nginx writes it (``60s``, ``1h 30m``, ``75``), None: none."""
     total, rest = 0.0, text.replace(" ", "")
     if not rest or not _TIME.match(rest):
@@ -170,5 +170,6 @@ def _seconds(text: str) -> float | None:
     return total
 
 
-def _whole(args: Sequence[str]) -> int | None:
+def whole(args: Sequence[str]) -> int | None:
+    """Return the whole number that a directive's first argument is, None: it is none."""
     return int(args[0]) if args and args[0].isdecimal() and len(args[0]) < 10 else None
