@@ -36,10 +36,10 @@ demo: $(INSTALLED) ## a node's iptables-save and an access log: import, compare,
 	@echo "  $(BIN)/lbbench run $(DEMO)/seed.yaml --set stages.ingress.balancer=ewma"
 
 test: $(INSTALLED) ## the tests, those over a minute left out
-	$(BIN)/python -m pytest -q -n 2 -p no:benchmark
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -p no:benchmark
 
 long: $(INSTALLED) ## the long tests alone
-	$(BIN)/python -m pytest -q -n 2 -p no:benchmark -m long
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -p no:benchmark -m long
 
 lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/ruff check .

@@ -69,8 +69,22 @@ def checked(tmp_path: Path, body: str = "", more: str = "MORE = {}", **given) ->
     return check_balancer(f"{path}:mine", speed=False, **given)
 
 
+TABLES = ("envoy_maglev", "maglev")
+"""Large tables that plain Python fills anew at every change of the list: half a minute each."""
+
+NAMES = [
+    pytest.param(name, marks=[pytest.mark.long] * (name in TABLES)) for name in sorted(registry())
+]
+
+
 @pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.long)])
-@pytest.mark.parametrize("name", sorted(registry()))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.long] * (name in TABLES))
+        for name in sorted(registry())
+    ],
+)
 def test_every_built_in_balancer_is_sound(name: str, compiled: bool):
     """All that is in the registry passes each check, and each check is done.
 

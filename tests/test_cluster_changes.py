@@ -161,6 +161,7 @@ def sessions_after_a_scale_up(balancer, pods):
     )
 
 
+@pytest.mark.long
 def test_persistent_sessions_never_move_when_pods_come():
     """sticky_persistent: session loss is 0 on a scale-up."""
     _, found = sessions_after_a_scale_up("sticky_persistent", 4)
@@ -220,7 +221,7 @@ EWMA = {"ingress": {"balancer": "ewma"}}
 STEADY = {"arrivals": {"rate": "200/s"}, "service_time": {"distribution": "deterministic"}}
 
 
-@pytest.mark.parametrize("pods", [4, 10])
+@pytest.mark.parametrize("pods", [pytest.param(4, marks=pytest.mark.long), 10])
 def test_ewma_sends_first_attempts_to_a_fast_failing_pod(pods):
     """A pod that fails at once wins whenever it is drawn: 2/n of the first attempts."""
     plan, found = outcome_of(
@@ -266,6 +267,7 @@ def test_ewma_visits_a_slow_pod_in_bursts():
 # --- CPU quotas -----------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_pod_under_a_cpu_quota_stands_still_for_the_rest_of_each_period():
     """Two busy cores use 100 ms of CPU in 50 ms; the pod then waits 50 ms, in every period."""
     result = run(

@@ -66,6 +66,7 @@ def test_every_variant_meets_the_same_requests():
     assert columns["random"] == columns["round_robin"] == columns["ewma"]
 
 
+@pytest.mark.long
 def test_the_largest_warmup_holds_for_all():
     """All variants are cut at the warm-up of the one that needs the longest."""
     values = ["round_robin", "random", "least_conn"]

@@ -122,6 +122,7 @@ def test_ewma_herds():
     assert p99 == pytest.approx(51, rel=0.05)
 
 
+@pytest.mark.long
 def test_two_choices_by_response_time_are_worse_than_none_at_all():
     """On equal pods ewma is at least twice as slow as random splitting: it herds."""
     herd, _ = mean_and_error(outcome("ewma", requests=200_000))
@@ -129,14 +130,23 @@ def test_two_choices_by_response_time_are_worse_than_none_at_all():
     assert herd > 2 * split
 
 
-@pytest.mark.parametrize(("pods", "longest"), [(2, 120), (4, 24)])
+@pytest.mark.parametrize(
+    ("pods", "longest"), [pytest.param(2, 120, marks=pytest.mark.long), (4, 24)]
+)
 def test_jsq_is_the_shortest_queue_of_the_exact_chain(pods: int, longest: int):
     """One worker, no delays: 2.956 service times at two pods and 0.8, 1.953 at four."""
     mean, error = mean_and_error(outcome("jsq", pods=pods))
     assert abs(mean - theory.shortest_queue(pods, 0.8, pods, longest)[1].mean) < Z * error
 
 
-@pytest.mark.parametrize("name", ["least_conn", "nginx_least_conn", "haproxy_leastconn"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "least_conn",
+        pytest.param("nginx_least_conn", marks=pytest.mark.long),
+        pytest.param("haproxy_leastconn", marks=pytest.mark.long),
+    ],
+)
 def test_least_conn_of_one_worker_without_delays_is_jsq(name: str):
     """What the only worker has outstanding is what is at the pods: the exact chain of four.
 
@@ -146,7 +156,7 @@ def test_least_conn_of_one_worker_without_delays_is_jsq(name: str):
     assert abs(mean - theory.shortest_queue(4, 0.8, 4, 24)[1].mean) < Z * error
 
 
-@pytest.mark.parametrize("name", ["p2c", "nginx_random_two"])
+@pytest.mark.parametrize("name", ["p2c", pytest.param("nginx_random_two", marks=pytest.mark.long)])
 def test_p2c_of_four_pods_is_two_distinct_choices_of_the_exact_chain(name: str):
     """One worker, no delays: SQ(2), 2.330 service times at four pods and 0.8."""
     mean, error = mean_and_error(outcome(name, pods=4))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from drawn import Grid, scenarios
+from drawn import BALANCERS, Grid, scenarios
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -56,30 +56,32 @@ def assert_flows(outcome) -> None:
 
 QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 BLOCKS = st.sampled_from([1, 7, 777])
+FEW = 4
+"""Most scenarios need a kernel of their own, half a minute of a core; the long test draws many."""
 
 
-@settings(max_examples=10, **QUIET)
+@settings(max_examples=FEW, **QUIET)
 @given(data=scenarios(grid=False), block=BLOCKS)
 def test_engines_agree_on_continuous_time(data, block):
     """Random scenarios: node, worker, pod, start and end of every request are the same bits."""
     assert_equal(*outcomes(data, grid=False, block=block))
 
 
-@settings(max_examples=12, **QUIET)
+@settings(max_examples=FEW, **QUIET)
 @given(data=scenarios(grid=True), block=BLOCKS)
 def test_engines_agree_on_a_grid_with_ties(data, block):
     """The same on a grid of 1/1024 s with exact ties and zero delays."""
     assert_equal(*outcomes(data, grid=True, block=block))
 
 
-@settings(max_examples=14, **QUIET)
+@settings(max_examples=FEW, **QUIET)
 @given(data=scenarios(grid=False, timeline=True), block=BLOCKS)
 def test_engines_agree_while_the_cluster_changes(data, block):
     """Random timelines: every fault, scaling, rollouts, nodes and routes, both paths."""
     assert_equal(*outcomes(data, grid=False, block=block))
 
 
-@settings(max_examples=14, **QUIET)
+@settings(max_examples=FEW, **QUIET)
 @given(data=scenarios(grid=True, timeline=True), block=BLOCKS)
 def test_engines_agree_on_a_grid_while_the_cluster_changes(data, block):
     """The same on the grid: changes tie with arrivals, answers and timers."""
@@ -90,7 +92,10 @@ def test_engines_agree_on_a_grid_while_the_cluster_changes(data, block):
 @settings(max_examples=20_000, **QUIET)
 @given(
     drawn=st.booleans().flatmap(
-        lambda g: st.tuples(st.just(g), scenarios(grid=g, timeline=True, requests=300))
+        lambda grid: st.tuples(
+            st.just(grid),
+            scenarios(grid=grid, timeline=True, requests=300, balancers=BALANCERS),
+        )
     ),
     block=BLOCKS,
 )

@@ -94,7 +94,7 @@ def test_utilisation_is_busy_time_over_places_and_existence():
 def test_utilisation_of_a_run_is_the_offered_load():
     """A scaled-up cluster: each pod's load in its time against the law, within its spread.
 
-    60 /s of exponential work of mean 20 ms: two pods for 200 s (load 0.6), then four (0.3). Pods 2
+    60 /s of exponential work of mean 20 ms: two pods for 50 s (load 0.6), then four (0.3). Pods 2
     and 3 exist in the second half alone. The busy time of a pod with n exponential works has the
     standard error sqrt(2 n) x 20 ms; four of these are allowed.
     """
@@ -102,13 +102,13 @@ def test_utilisation_of_a_run_is_the_offered_load():
         {
             "cluster": {"nodes": 1, "pods": 2, "ingress": {"workers": 1}},
             "traffic": {"arrivals": {"rate": "60/s"}, "service_time": {"mean": "20ms"}},
-            "run": {"duration": "400s", "warmup": "0s"},
-            "timeline": [{"at": "200s", "scale": {"pods": 4}}],
+            "run": {"duration": "100s", "warmup": "0s"},
+            "timeline": [{"at": "50s", "scale": {"pods": 4}}],
         }
     )
     pods = run(scenario, engine="reference").pods
-    assert pods[2]["from_s"] == 200.0
-    for pod, load, lasted in zip(pods, (0.45, 0.45, 0.3, 0.3), (400, 400, 200, 200), strict=True):
+    assert pods[2]["from_s"] == 50.0
+    for pod, load, lasted in zip(pods, (0.45, 0.45, 0.3, 0.3), (100, 100, 50, 50), strict=True):
         n = load * lasted / 0.02
         assert pod["utilisation"] == pytest.approx(load, abs=4 * (2 * n) ** 0.5 * 0.02 / lasted)
 

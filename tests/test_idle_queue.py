@@ -150,6 +150,7 @@ def two_pods(load: float, longest: int = 80) -> float:
     return float(inside / (2.0 * load))
 
 
+@pytest.mark.long
 def test_one_dispatcher_and_two_pods_are_the_exact_chain():
     """Load 0.8: the chain lies between join the shortest queue and chance."""
     expected = two_pods(0.8, 50)

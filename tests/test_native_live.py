@@ -63,6 +63,7 @@ def test_every_recorded_pick_is_ours(run, name):
     assert_same(run, name)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(bool(missing()), reason=f"not installed: {missing()}")
 def test_every_live_pick_is_ours():
     """New keys and random weights; the seed is in the message."""

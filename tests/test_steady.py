@@ -76,28 +76,28 @@ def check(data: dict, *, grid: bool, block: int, record: bool) -> None:
     assert_equal(found, reference.run(plan_of(data, grid=grid, block=block), record=record))
 
 
-@settings(max_examples=10, **QUIET)
+@settings(max_examples=5, **QUIET)
 @given(data=scenarios(grid=False), block=BLOCKS, record=st.booleans())
 def test_the_steady_kernel_agrees_on_continuous_time(data, block, record):
     """Every counter, and with records every request, is the same bits."""
     check(calm(data), grid=False, block=block, record=record)
 
 
-@settings(max_examples=12, **QUIET)
+@settings(max_examples=5, **QUIET)
 @given(data=scenarios(grid=True), block=BLOCKS, record=st.booleans())
 def test_the_steady_kernel_agrees_on_a_grid_with_ties(data, block, record):
     """The same on a grid of 1/1024 s with exact ties and zero delays."""
     check(calm(data), grid=True, block=block, record=record)
 
 
-@settings(max_examples=10, **QUIET)
+@settings(max_examples=5, **QUIET)
 @given(data=scenarios(grid=False), block=BLOCKS, record=st.booleans())
 def test_layer_4_by_whole_arrays_agrees_on_continuous_time(data, block, record):
     """Every request on a connection of its own."""
     check(alone(data), grid=False, block=block, record=record)
 
 
-@settings(max_examples=10, **QUIET)
+@settings(max_examples=5, **QUIET)
 @given(data=scenarios(grid=True), block=BLOCKS, record=st.booleans())
 def test_layer_4_by_whole_arrays_agrees_on_a_grid_with_ties(data, block, record):
     """The same on a grid of 1/1024 s with exact ties and zero delays."""
@@ -220,7 +220,7 @@ def fresh(monkeypatch, tmp_path):
 
 @pytest.mark.skipif(jit.is_disabled(), reason="there is no compiled code")
 @pytest.mark.usefixtures("fresh")
-@pytest.mark.parametrize("data", [SINGLE, SHARED])
+@pytest.mark.parametrize("data", [SINGLE, pytest.param(SHARED, marks=pytest.mark.long)])
 def test_the_compiled_loops_count_no_references(data):
     """Nothing is allocated, so nothing is counted."""
     plan = make_plan(build(data))
@@ -239,7 +239,7 @@ def test_the_compiled_loops_count_no_references(data):
     [
         pytest.param(SINGLE, id="single", marks=pytest.mark.long),
         pytest.param(SHARED, id="shared", marks=pytest.mark.long),
-        pytest.param(SERVICE, id="service"),
+        pytest.param(SERVICE, id="service", marks=pytest.mark.long),
     ],
 )
 def test_no_index_is_out_of_bounds(data, monkeypatch):

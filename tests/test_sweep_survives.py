@@ -108,6 +108,7 @@ def test_ctrl_c_while_nothing_has_ended_yet(tmp_path, file):
     assert "interrupted; " in err
 
 
+@pytest.mark.long
 def test_a_second_sweep_into_the_same_ledger_is_refused(tmp_path, file):
     """One sentence, status 2, while the first goes on undisturbed."""
     out = tmp_path / "a.sqlite"

@@ -146,6 +146,7 @@ def test_they_are_one_queue_before_all_places(name, pods, places):
     assert (found["start"] > found["arrival"] + 1e-9).sum() > 200
 
 
+@pytest.mark.long
 def test_work_beats_numbers_and_numbers_beat_chance():
     """Mean response of lwl < jsq < jsq_d < random on the same requests, at load 0.9 and cv 2."""
     means = []

@@ -18,8 +18,11 @@ IDS = (
 )  # fmt: skip
 
 RUN = [case for case in gallery() if case.later is None]
-SLOW = ("C12", "C16")
-"""Cases that take more than a minute of a core, most of it for the kernels of several balancers."""
+SLOW = (
+    "C01", "C06", "C10", "C12", "C15", "C16", "C18", "C19", "C22", "C25", "C27", "C29", "C38",
+    "C40", "C48", "C56", "C57", "C59", "C75",
+)  # fmt: skip
+"""Cases that take about a quarter of a minute of a core or more, most of it to compile."""
 CHECKS = [
     pytest.param(check, id=f"{case.id}-{i}") for case in RUN for i, check in enumerate(case.checks)
 ]
