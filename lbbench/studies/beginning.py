@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 from lbbench import __version__
 from lbbench.errors import LbbenchError, RunError, ScenarioError
 from lbbench.model.mistakes import some
+from lbbench.model.ranges import Range
 from lbbench.model.scenario import Scenario
 from lbbench.model.study import Member
 from lbbench.store.ledger import Ledger
@@ -17,6 +18,7 @@ from lbbench.studies.axes import check_axes, n_points, points
 from lbbench.studies.content import as_text, content_of, digest, files_of, point_data
 from lbbench.studies.run import Progress, first_of
 from lbbench.studies.schedule import Wanted
+from lbbench.studies.variants import BALANCER, OPTIONS, partly_known, without_options
 
 OtherVersion = Literal["ask", "reuse", "fresh"]
 """What to do with results of another version of the package: refuse, take them, run anew."""
@@ -66,11 +68,12 @@ def members_of(
     """
     sweep = check_axes(scenario, yes=yes)
     total = n_points(sweep)
+    loose = loose_options(scenario)
     made: list[Member] = []
     for point in points(sweep, scenario.run.seed):
         values = dict(point.values)
         try:
-            data = point_data(scenario.at_point(values))
+            data = point_data(without_options(scenario.at_point(values), loose))
             content, invalid = content_of(data, scenario.folder), None
         except LbbenchError as error:
             data, content, invalid = {}, digest(values), _first_line(error)
@@ -80,6 +83,19 @@ def members_of(
     if all(member.invalid is not None for member in made):
         raise ScenarioError(str(made[0].invalid))
     return made
+
+
+def loose_options(scenario: Scenario) -> tuple[str, ...]:
+    """Return the balancer's options that go only to those balancers of an axis that have them."""
+    leaves = {} if scenario.sweep is None else scenario.sweep.leaves()
+    names = leaves.get(BALANCER)
+    if (
+        names is None
+        or isinstance(names, Range)
+        or any(leaf.startswith(OPTIONS) for leaf in leaves)
+    ):
+        return ()
+    return partly_known(scenario, [str(name) for name in names])
 
 
 def wanted_of(scenario: Scenario) -> Wanted:

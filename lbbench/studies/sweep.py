@@ -22,6 +22,7 @@ from lbbench.studies.beginning import (
     Begun,
     OtherVersion,
     begin,
+    loose_options,
     members_of,
     wanted_of,
 )
@@ -201,6 +202,12 @@ class _Running:
             if vague:
                 told = imprecise(precision, schedule.wanted.at_most)
                 self.watcher.say(f"in {vague:,} conditions {told}")
+        loose = loose_options(self.scenario)
+        if loose:
+            self.watcher.say(
+                f"stages.ingress.options: {', '.join(loose)} went to the balancers that have "
+                f"{'them' if len(loose) > 1 else 'it'}"
+            )
         invalid = sum(member.invalid is not None for member in self.members.values())
         if invalid:
             self.watcher.say(f"{invalid:,} combinations are no scenario; the study names them")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from lbbench.balancers.base import find
-from lbbench.errors import RunError
+from lbbench.errors import LbbenchError, RunError
 from lbbench.inputs.yaml import parse_set
 from lbbench.model.scenario import Scenario
 
@@ -36,6 +38,32 @@ def shown_name(name: str) -> str:
     """Return a name as tables show it: a space before its options."""
     head, brace, options = name.partition("{")
     return f"{head.strip()} {{{options.strip()}" if brace else head.strip()
+
+
+def partly_known(scenario: Scenario, names: Iterable[str]) -> tuple[str, ...]:
+    """Return the options of the scenario that some of these balancers have and others do not.
+
+    What none of them has is not among them: it is a mistake wherever it goes.
+    """
+    params = []
+    for name in names:
+        with suppress(LbbenchError):  # that there is no such balancer is said elsewhere
+            params.append(find(name, scenario.folder).params)
+    given = scenario.stages.ingress.options
+    return tuple(
+        sorted(key for key in given if 0 < sum(key in each for each in params) < len(params))
+    )
+
+
+def without_options(point: Scenario, options: Collection[str]) -> Scenario:
+    """Return the scenario without those of the ``options`` that its balancer does not have."""
+    given = point.stages.ingress.options
+    try:
+        known = find(point.stages.ingress.balancer, point.folder).params
+    except LbbenchError:
+        return point
+    kept = {key: value for key, value in given.items() if key in known or key not in options}
+    return point if len(kept) == len(given) else point.with_({OPTIONS: kept})
 
 
 def with_balancer(scenario: Scenario, name: str) -> Variant:

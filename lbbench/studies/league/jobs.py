@@ -7,7 +7,7 @@ schema, so that a new balancer or mode takes part without a line here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -17,7 +17,7 @@ from lbbench.errors import LbbenchError
 from lbbench.inputs.yaml import load
 from lbbench.model.scenario import Scenario
 from lbbench.model.stages import KubeProxy
-from lbbench.studies.variants import BALANCER
+from lbbench.studies.variants import BALANCER, partly_known, without_options
 
 JOBS = (
     "equal-pods",
@@ -99,8 +99,10 @@ def starters(scenario: Scenario, own: Sequence[str] = ()) -> Starters:
         Balancers of somebody's own that take part as well, ``FILE.py:NAME``.
     """
     entrants, refused = [], {}
-    for one in _modes() if scenario.path == "service" else _balancers(own):
-        reason = _why_not(scenario, one)
+    all_ = _modes() if scenario.path == "service" else _balancers(own)
+    loose = partly_known(scenario, [one.balancer for one in all_ if BALANCER in one.values])
+    for one in all_:
+        reason = _why_not(scenario, one, loose)
         if reason is None:
             entrants.append(_with_balancer(scenario, one) if scenario.path == "service" else one)
         else:
@@ -134,12 +136,12 @@ def _with_balancer(scenario: Scenario, mode: Entrant) -> Entrant:
     return replace(mode, balancer=node_stage(scenario.with_(dict(mode.values)))[0].name)
 
 
-def _why_not(scenario: Scenario, entrant: Entrant) -> str | None:
+def _why_not(scenario: Scenario, entrant: Entrant, loose: Collection[str]) -> str | None:
     """Return why the engines refuse an entrant, without the place that names it; None: they do."""
     from lbbench.engines.stages import azure_stage, ingress_stage, node_stage
 
     try:
-        variant = scenario.with_(dict(entrant.values))
+        variant = without_options(scenario.with_(dict(entrant.values)), loose)
         for stage in (azure_stage, node_stage, ingress_stage):
             stage(variant)
     except LbbenchError as error:
