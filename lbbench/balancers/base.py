@@ -70,6 +70,8 @@ class Balancer:
         before a pick, known ones too. All are 0 at first. kube-proxy's balancers are not told.
         A state ``"shared"`` by instances can be told only what is the same for all of them:
         ``sees`` must be ``"pods"``. None: the balancer keeps no order by it.
+    switches
+        By option: another one, while whose value is the default it has no effect.
     digest
         ``digest(params) -> (text -> int)``: makes the key of a text (bytes) that the scenario's
         ``hash_by`` gives; plain Python, called once per distinct text. None: its crc32.
@@ -136,6 +138,7 @@ class Balancer:
     on_endpoints: Callable[..., None] | None = None
     on_busy: Callable[..., None] | None = None
     params: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    switches: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     digest: Callable[[Mapping[str, Any]], Callable[[bytes], int]] | None = None
     hash_by: str = ""
     hashes: bool = False

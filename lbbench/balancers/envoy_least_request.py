@@ -28,7 +28,14 @@ import numpy as np
 from lbbench.balancers.base import Balancer, Endpoint
 from lbbench.balancers.envoy_hosts import HEALTH, NONE, OWN, USABLE, attend, done
 from lbbench.balancers.envoy_schedule import PARAMS as SCHEDULE_PARAMS
-from lbbench.balancers.envoy_schedule import Schedule, on_endpoints, plan, schedule, scheduled
+from lbbench.balancers.envoy_schedule import (
+    SWITCHES,
+    Schedule,
+    on_endpoints,
+    plan,
+    schedule,
+    scheduled,
+)
 from lbbench.balancers.figures import number, whole, yes_no
 from lbbench.core.rng import uniform
 
@@ -107,6 +114,7 @@ ENVOY_LEAST_REQUEST = Balancer(
     done=done,
     on_endpoints=on_endpoints,
     params=MappingProxyType({"choices": 2, "full_scan": False, "bias": 1.0, **SCHEDULE_PARAMS}),
+    switches=SWITCHES,
     scope="replica",
     common=HEALTH,
     threads=True,

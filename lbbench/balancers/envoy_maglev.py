@@ -38,6 +38,7 @@ from lbbench.balancers.envoy_hashing import (
     within_bound,
 )
 from lbbench.balancers.envoy_hosts import HEALTH, NONE, USABLE, attend, done, gather, list_hosts
+from lbbench.balancers.envoy_outlier import SWITCHES
 from lbbench.balancers.figures import whole
 from lbbench.core.hashes import xxhash64
 from lbbench.core.rings import is_prime, maglev_fill
@@ -162,6 +163,7 @@ ENVOY_MAGLEV = Balancer(
     digest=digest,
     shares=shares,
     params=MappingProxyType({"table_size": TABLE, **PARAMS}),
+    switches=SWITCHES,
     scope="replica",
     common=(*HEALTH, "weight", "offset", "skip"),
     cost="O(1), over the bound O(n)",

@@ -43,6 +43,10 @@ PARAMS: Mapping[str, Any] = MappingProxyType(
 )
 """Envoy's defaults."""
 
+SWITCHES: Mapping[str, str] = MappingProxyType(
+    {name: "outlier" for name in PARAMS if name != "outlier"}
+)
+
 
 def detector_fields(name: str, params: Mapping[str, Any], n: int) -> dict[str, np.ndarray]:
     """Return the detector's fields of a state, for ``n`` endpoints.

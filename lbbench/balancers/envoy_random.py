@@ -28,6 +28,7 @@ from lbbench.balancers.envoy_hosts import (
     host_fields,
     list_hosts,
 )
+from lbbench.balancers.envoy_outlier import SWITCHES
 from lbbench.core.rng import uniform
 
 
@@ -91,6 +92,7 @@ ENVOY_RANDOM = Balancer(
     done=done,
     on_endpoints=on_endpoints,
     params=PARAMS,
+    switches=SWITCHES,
     scope="replica",
     common=HEALTH,
     independent=True,

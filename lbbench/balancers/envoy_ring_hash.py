@@ -46,6 +46,7 @@ from lbbench.balancers.envoy_hosts import (
     gather,
     list_hosts,
 )
+from lbbench.balancers.envoy_outlier import SWITCHES
 from lbbench.balancers.figures import whole
 from lbbench.core.rng import wrapping
 from lbbench.core.xxhash import xxhash64_of
@@ -268,6 +269,7 @@ ENVOY_RING_HASH = Balancer(
     digest=digest,
     shares=shares,
     params=MappingProxyType({"minimum_ring_size": 1024, "maximum_ring_size": LARGEST, **PARAMS}),
+    switches=SWITCHES,
     scope="replica",
     common=(*HEALTH, "weight", "text", "length"),
     cost="O(1), over the bound O(n)",

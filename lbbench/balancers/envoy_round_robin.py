@@ -23,6 +23,7 @@ from lbbench.balancers.base import Balancer, Endpoint
 from lbbench.balancers.envoy_hosts import ALL, HEALTH, NONE, OWN, USABLE, attend, done
 from lbbench.balancers.envoy_schedule import (
     PARAMS,
+    SWITCHES,
     Schedule,
     on_endpoints,
     plan,
@@ -77,6 +78,7 @@ ENVOY_ROUND_ROBIN = Balancer(
     on_endpoints=on_endpoints,
     shares=weight_shares,
     params=PARAMS,
+    switches=SWITCHES,
     scope="replica",
     common=HEALTH,
     threads=True,

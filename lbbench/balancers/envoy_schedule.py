@@ -33,6 +33,7 @@ import numpy as np
 from lbbench.balancers.base import Endpoint
 from lbbench.balancers.envoy_hosts import OWN, gather, host_fields, list_hosts
 from lbbench.balancers.envoy_hosts import PARAMS as HOST_PARAMS
+from lbbench.balancers.envoy_outlier import SWITCHES as OUTLIER_SWITCHES
 from lbbench.balancers.figures import number, seconds
 from lbbench.core.heap import heap_pop, heap_push
 from lbbench.core.rng import uniform
@@ -46,6 +47,14 @@ PARAMS: Mapping[str, Any] = MappingProxyType(
     {**HOST_PARAMS, "slow_start_window": "0s", "aggression": 1.0, "min_weight_percent": 10}
 )
 """Envoy's defaults; a window of 0 switches slow start off."""
+
+SWITCHES: Mapping[str, str] = MappingProxyType(
+    {
+        **OUTLIER_SWITCHES,
+        "aggression": "slow_start_window",
+        "min_weight_percent": "slow_start_window",
+    }
+)
 
 
 class Schedule(NamedTuple):

@@ -219,6 +219,7 @@ def notes_of(plan: Plan) -> list[str]:
     """Return what the user should know about the traffic and the plan."""
     from lbbench.engines.keys import unknown_variables
     from lbbench.engines.stages import hash_template
+    from lbbench.studies.no_effect import without_effect
 
     notes = list(plan.traffic.notes)
     if plan.scenario.path == "ingress":
@@ -234,7 +235,7 @@ def notes_of(plan: Plan) -> list[str]:
                 f"stages.ingress.health_check: ingress-nginx, which {plan.pod.name} is part of, "
                 "has no checks of its own; cluster.pod.readiness takes failing pods out there"
             )
-    return [*notes, *_too_late(plan)]
+    return [*notes, *without_effect(plan), *_too_late(plan)]
 
 
 def _too_late(plan: Plan) -> list[str]:
