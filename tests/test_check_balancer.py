@@ -77,6 +77,35 @@ NAMES = [
 ]
 
 
+def test_a_pick_that_never_returns_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """It is a failure with its line, and what needs a walk is not done."""
+    monkeypatch.setattr("lbbench.testing.patience.LONGEST", 0.2)
+    body = """
+        def pick(state, rng, now, key, busy, tried):
+            while True:
+                state.number[0] += 0
+        """
+    found = checked(tmp_path, body)
+    (failure, *others) = found.failures
+    assert failure.name == "picks in range"
+    assert "pick of balancer mine failed" in failure.detail
+    assert "it has not returned for 0.2 s" in failure.detail
+    assert [check.name for check in others] == []
+    assert found.verdict("fixed shapes") == "not done"
+
+
+def test_what_makes_twins_differ_is_told_once(tmp_path: Path):
+    """A draw from elsewhere fails that check and the one that looks for it, no other."""
+    body = """
+        def pick(state, rng, now, key, busy, tried):
+            return int(random.random() * len(busy)) if len(busy) > 0 else -1
+        """
+    found = checked(tmp_path, body)
+    names = [check.name for check in found.failures]
+    assert names == ["same draws, same picks", "nothing outside the state"]
+    assert "two equal instances differ already" in str(found)
+
+
 @pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.long)])
 @pytest.mark.parametrize(
     "name",

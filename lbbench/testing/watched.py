@@ -14,6 +14,7 @@ import numpy as np
 from lbbench.balancers.base import Balancer, Endpoint
 from lbbench.balancers.fault import blaming, parts_of, position
 from lbbench.core.rng import stream, wrapping
+from lbbench.testing.patience import patiently
 from lbbench.testing.walk import Room, Script, room_for, walk
 
 GARBAGE = -(2**40)
@@ -79,23 +80,23 @@ def _watched(
 
     def pick(state: Any, rng: Any, now: Any, key: Any, busy: Any, tried: Any) -> int:
         copies, views = handed(busy, tried)
-        place = balancer.pick(state, rng, float(now), key, *views)
+        place = patiently(balancer.pick, state, rng, float(now), key, *views)
         spoil(copies)
         return position(place, len(busy), balancer)
 
     def changed(state: Any, rng: Any, old: Any, new: Any, now: Any) -> None:
         if balancer.on_endpoints is not None:
             copies, views = handed(old, new)
-            balancer.on_endpoints(state, rng, *views, float(now))
+            patiently(balancer.on_endpoints, state, rng, *views, float(now))
             spoil(copies)
 
     def done(state: Any, endpoint: Any, now: Any, rtt: Any, ok: Any) -> None:
         if balancer.done is not None:
-            balancer.done(state, int(endpoint), float(now), float(rtt), bool(ok))
+            patiently(balancer.done, state, int(endpoint), float(now), float(rtt), bool(ok))
 
     def counted(state: Any, endpoint: Any, busy: Any) -> None:
         if balancer.on_busy is not None:
-            balancer.on_busy(state, int(endpoint), int(busy))
+            patiently(balancer.on_busy, state, int(endpoint), int(busy))
 
     def cookie(state: Any) -> int:
         return int(state.set_cookie[0]) if balancer.cookies else -1
