@@ -10,7 +10,8 @@ import pytest
 from vision import VISIONS, ciede2000, contrast, distance
 
 from lbbench.balancers.base import registry
-from lbbench.report.charts.look import COLOURS, LOOKS, colour, look_of, looks, shown
+from lbbench.model.label import label_of
+from lbbench.report.charts.look import COLOURS, LOOKS, colour, look_of, looks
 from lbbench.report.charts.picture import config
 
 APART = 10.0
@@ -101,7 +102,7 @@ def test_somebodys_own_balancer_has_the_colour_of_its_name():
     """It depends on the name alone, not on the folder of the file, and no other series has it."""
     assert look_of("a/b/my_lb.py:mine") == look_of("my_lb.py:mine")
     assert re.fullmatch("#[0-9a-f]{6}", colour("my_lb.py:mine"))
-    assert shown("a/b/my_lb.py:mine") == "my_lb.py:mine"
+    assert label_of("a/b/my_lb.py:mine") == "my_lb.py:mine"
     names = ["round_robin", "ewma", "p2c", "my_lb.py:mine", "my_lb.py:yours", "10", "12"]
     made = looks(names)
     assert len({look.colour for look in made.values()}) == len(names)

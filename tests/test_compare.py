@@ -8,7 +8,7 @@ import pytest
 
 from lbbench.errors import LbbenchError, RunError, ScenarioError
 from lbbench.model.check import build
-from lbbench.report.comparison import short
+from lbbench.model.label import label_of
 from lbbench.stats.pairs import Difference
 from lbbench.studies.compare import BALANCER, compare, variants_of
 from lbbench.studies.differences import _sentence
@@ -247,8 +247,8 @@ def test_results_get_distinct_names_of_files():
         **{**vars(found), "results": {"/a/my.py:mine": one, "/b/my.py:mine": one, "..": one}}
     )
     assert list(renamed.by_file_name()) == ["my.py_mine", "my.py_mine-1", "value"]
-    assert short("/a/my.py:mine") == "my.py:mine"
-    assert short("ewma") == "ewma"
+    assert label_of("/a/my.py:mine") == "my.py:mine"
+    assert label_of("ewma") == "ewma"
 
 
 def test_options_come_with_a_name_or_stay_with_whom_they_are_meant_for():

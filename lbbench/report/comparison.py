@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
+from lbbench.model.label import label_of
 from lbbench.model.result import Result
 from lbbench.report.layout import Grid
 from lbbench.report.observed import Observed
@@ -23,7 +23,7 @@ def show(comparison: Comparison, console: Console) -> None:
     seen: dict[str, list[str]] = {}
     for name, result in results.items():
         for warning in result.warnings:
-            seen.setdefault(warning, []).append(short(name))
+            seen.setdefault(warning, []).append(label_of(name))
     everywhere = len(results)
     show_warnings(
         [text if len(names) == everywhere else f"{', '.join(names)}: {text}"
@@ -73,7 +73,7 @@ def variants_table(comparison: Comparison) -> Grid:
     rows = []
     for name, result in comparison.results.items():
         block, offered = result.latency_s, result.requests["offered"]
-        row = [short(name)]
+        row = [label_of(name)]
         for figure in figures:
             row.append(milliseconds(block[figure], digits[figure]))
             row.append(span(block["ci95"].get(figure), digits[figure]))
@@ -108,12 +108,7 @@ def observed_table(first: Result, results: Mapping[str, Result]) -> Grid | None:
         ]
         rows.append([str(pod["name"]), percent(observed.share(str(pod["name"])), 2), *shares])
     title = f"share of the pods in %, observed ({observed.title}) beside simulated"
-    return Grid(title, ["", "observed", *map(short, results)], rows)
-
-
-def short(name: str) -> str:
-    """Return the name of a variant without the folder of a balancer's file."""
-    return Path(name).name if ".py:" in name else name
+    return Grid(title, ["", "observed", *map(label_of, results)], rows)
 
 
 def _traffic(comparison: Comparison) -> str:

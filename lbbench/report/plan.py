@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from lbbench.report.comparison import short
+from lbbench.model.label import label_of
 from lbbench.report.layout import Grid
 from lbbench.report.units import count, digits_for, percent, seconds, span
 from lbbench.studies.planning import words
@@ -66,7 +66,7 @@ def answers_table(document: Row) -> Grid:
         )
         rows.append(
             [
-                short(item["balancer"]),
+                label_of(item["balancer"]),
                 _value(item["answer"]),
                 "-" if item["undecided"] is None else "-".join(
                     _value(value) for value in item["undecided"]
@@ -107,7 +107,8 @@ def evidence_table(document: Row, item: Row) -> Grid:
             line.insert(1, row["lost"] or "-")
         rows.append(line)
     left = frozenset({"objective", "verdict", "without"})
-    return Grid(short(item["balancer"]), columns, rows, spare=["replications", "limit"], left=left)
+    spare = ["replications", "limit"]
+    return Grid(label_of(item["balancer"]), columns, rows, spare=spare, left=left)
 
 
 def profile_table(document: Row) -> Grid:
@@ -117,7 +118,7 @@ def profile_table(document: Row) -> Grid:
     for hour in document["profile"]:
         answers = [_value(hour["answers"].get(name)) for name in names]
         rows.append([str(hour["hour"]), f"{hour['rate_per_s']:,.4g}", *answers])
-    return Grid("by hour", ["hour", "rate/s", *map(short, names)], rows)
+    return Grid("by hour", ["hour", "rate/s", *map(label_of, names)], rows)
 
 
 def _near(item: Row) -> Sequence[Row]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from lbbench.model.label import label_of
 from lbbench.stats.intervals import estimate
 from lbbench.stats.latency import Counted
 from lbbench.stats.pairs import Difference, Side, holm, paired, paired_sides, side_of
@@ -141,6 +142,7 @@ def _told_apart(items: Mapping[str, Sequence[Difference]]) -> dict[str, dict[str
 
 
 def _sentence(base: str, name: str, item: Difference, *, told_apart: bool) -> str:
+    name, base = label_of(name), label_of(base)
     figure = item.metric.replace("_", " ")
     if item.difference_ci95 is None:
         few = "requests" if item.source == "batches" or item.units > 1 else "common replications"

@@ -11,9 +11,10 @@ from typing import Any
 
 import altair as alt
 
+from lbbench.model.label import label_of
 from lbbench.report.charts.lines import Axis, Objective, lines, margin, to_the_right
 from lbbench.report.charts.lines import objective as objective_line
-from lbbench.report.charts.look import looks, shown
+from lbbench.report.charts.look import looks
 from lbbench.report.charts.picture import Picture, drawn, table
 from lbbench.report.charts.scales import Span, span_of, unit_of
 from lbbench.report.units import percentile, seconds
@@ -110,7 +111,7 @@ def _bars(row: Mapping[str, Any], scale: float) -> Iterator[dict[str, Any]]:
         interval = (row.get("ci95_s") or {}).get(name)
         if interval is not None:
             yield {
-                "series": shown(str(row["series"])),
+                "series": label_of(str(row["series"])),
                 "x": 1.0 / (1.0 - share),
                 "low": max(interval[0], 0.0) * scale,
                 "high": interval[1] * scale,
@@ -134,7 +135,7 @@ def _intervals(
             color=alt.Color(
                 "series:N",
                 scale=alt.Scale(
-                    domain=[shown(name) for name in names],
+                    domain=[label_of(name) for name in names],
                     range=[known[name].colour for name in names],
                 ),
             ),

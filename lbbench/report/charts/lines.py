@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import altair as alt
 
-from lbbench.report.charts.look import Look, looks, shown
+from lbbench.model.label import label_of
+from lbbench.report.charts.look import Look, looks
 from lbbench.report.charts.picture import LETTER, at, table
 from lbbench.report.charts.scales import Span, spread
 
@@ -73,8 +74,8 @@ def lines(
     names = list(dict.fromkeys(str(row["series"]) for row in rows))
     known = looks(names)
     room = margin(names)
-    rows = [{**row, "series": shown(str(row["series"]))} for row in rows if row["y"] is not None]
-    named = {shown(name): known[name] for name in names}
+    rows = [{**row, "series": label_of(str(row["series"]))} for row in rows if row["y"] is not None]
+    named = {label_of(name): known[name] for name in names}
     across = alt.X("x:Q", axis=x.axis(), scale=x.scale(**to_the_right(room)))
     up = alt.Y("y:Q", axis=y.axis(), scale=y.scale())
     tips = _tooltip(rows, x, y, what)
@@ -116,7 +117,7 @@ def margin(names: Sequence[str]) -> float:
 
     A name may be there several times.
     """
-    longest = max((len(shown(name)) for name in names), default=0)
+    longest = max((len(label_of(name)) for name in names), default=0)
     if len(set(names)) > MOST_NAMED or longest > WIDEST:
         return 0.0
     return longest * LETTER + 30.0

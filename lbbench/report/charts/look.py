@@ -14,9 +14,10 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle, islice
-from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
+
+from lbbench.model.label import label_of
 
 SOLID, DASHED, DOTTED = (1, 0), (6, 3), (2, 2)
 LONG, DASH_DOT, SPARSE = (12, 3), (8, 2, 2, 2), (2, 6)
@@ -109,7 +110,7 @@ def look_of(balancer: str) -> Look:
     known = LOOKS.get(balancer)
     if known is not None:
         return known
-    place = zlib.crc32(shown(balancer).encode())
+    place = zlib.crc32(label_of(balancer).encode())
     return Look(COLOURS[place % len(COLOURS)], SOLID, SHAPES[place // 16 % len(SHAPES)])
 
 
@@ -127,11 +128,6 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
         taken = list(found.values())
         found[name] = _kin(LOOKS[kin], taken) if kin in LOOKS else _other(look_of(name), taken)
     return {name: found[name] for name in names}
-
-
-def shown(name: str) -> str:
-    """Return the name of a series without the folder of a balancer's file."""
-    return Path(name).name if ".py:" in name else name
 
 
 def _other(wanted: Look, taken: Sequence[Look]) -> Look:

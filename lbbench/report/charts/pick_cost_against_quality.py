@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import altair as alt
 
+from lbbench.model.label import label_of
 from lbbench.report.charts.lines import Axis
-from lbbench.report.charts.look import looks, shown
+from lbbench.report.charts.look import looks
 from lbbench.report.charts.picture import LETTER, Picture, drawn, table
 from lbbench.report.charts.scales import Span, logarithmic
 
@@ -90,13 +91,14 @@ def pick_cost_against_quality(
     height = HEIGHT + NAME_HIGH * max(len(rows) - 16, 0)
     marks = looks(str(row["balancer"]) for row in rows)
     data = [
-        {"series": shown(str(row["balancer"])), "x": row["ns"], "y": row["quality"]} for row in rows
+        {"series": label_of(str(row["balancer"])), "x": row["ns"], "y": row["quality"]}
+        for row in rows
     ]
     place: dict[str, Any] = {
         "x": alt.X("x:Q", axis=x.axis(grid=True), scale=x.scale()),
         "y": alt.Y("y:Q", axis=y.axis(), scale=y.scale()),
     }
-    domain = [shown(name) for name in marks]
+    domain = [label_of(name) for name in marks]
     points = table(data).mark_point(filled=True, size=70, opacity=1.0).encode(
         **place,
         color=alt.Color("series:N", legend=None, scale=alt.Scale(

@@ -7,10 +7,11 @@ from typing import Any
 
 import altair as alt
 
+from lbbench.model.label import label_of
 from lbbench.model.natural import natural
 from lbbench.report.charts.cells import texts_axis
 from lbbench.report.charts.lines import Axis
-from lbbench.report.charts.look import colour, looks, shown
+from lbbench.report.charts.look import colour, looks
 from lbbench.report.charts.picture import Picture, at, drawn, table
 from lbbench.report.charts.scales import Span
 
@@ -104,22 +105,22 @@ def _points(rows: Sequence[Row], by: str, series: Sequence[str]) -> tuple[list[a
         {
             "busy": 100.0 * row["utilisation"],
             "y": names.index(str(row[by])) + 0.5,
-            "series": shown(str(row["series"])),
+            "series": label_of(str(row["series"])),
             "who": f"{row['pod']} on {row['node']}",
         }
         for row in rows
     ]
     busiest = [max((row for row in data if row["y"] == k + 0.5), key=lambda row: row["busy"])
                for k in range(len(names))]  # fmt: skip
-    y = texts_axis(None, [shown(name) for name in names], reverse=True)
+    y = texts_axis(None, [label_of(name) for name in names], reverse=True)
     place = {"x": alt.X("busy:Q", **_scale()), "y": alt.Y("y:Q", **y)}
     points = table(data).mark_point(filled=True, size=75, opacity=0.8).encode(
         **place,
         color=alt.Color("series:N", legend=None, scale=alt.Scale(
-            domain=[shown(name) for name in marks],
+            domain=[label_of(name) for name in marks],
             range=[look.colour for look in marks.values()])),
         shape=alt.Shape("series:N", legend=None, scale=alt.Scale(
-            domain=[shown(name) for name in marks],
+            domain=[label_of(name) for name in marks],
             range=[look.shape for look in marks.values()])),
         tooltip=[alt.Tooltip("series:N", title=" "), alt.Tooltip("who:N", title="pod"),
                  alt.Tooltip("busy:Q", title="busy %", format=".1f")],

@@ -11,8 +11,9 @@ from typing import Any
 
 import altair as alt
 
+from lbbench.model.label import label_of
 from lbbench.report.charts.lines import Axis, lines
-from lbbench.report.charts.look import looks, shown
+from lbbench.report.charts.look import looks
 from lbbench.report.charts.picture import LETTER, Picture, drawn, table
 from lbbench.report.charts.scales import Span, linear
 
@@ -96,7 +97,7 @@ def pods_needed(
     marks = looks(str(row["series"]) for row in rows)
     data = [
         {
-            "series": shown(str(row["series"])),
+            "series": label_of(str(row["series"])),
             "needed": row["needed"],
             "label": _amount(row),
         }
@@ -115,7 +116,7 @@ def pods_needed(
     bars = table(data).mark_bar(height=14).encode(
         x=x, y=y,
         color=alt.Color("series:N", legend=None, scale=alt.Scale(
-            domain=[shown(name) for name in marks],
+            domain=[label_of(name) for name in marks],
             range=[look.colour for look in marks.values()])),
         tooltip=[alt.Tooltip("series:N", title="balancer"), alt.Tooltip("label:N", title=unit)],
     )  # fmt: skip

@@ -7,9 +7,10 @@ from typing import Any
 
 import altair as alt
 
+from lbbench.model.label import label_of
 from lbbench.report.charts.cells import texts_axis
 from lbbench.report.charts.lines import Axis
-from lbbench.report.charts.look import RED, SLATE, shown
+from lbbench.report.charts.look import RED, SLATE
 from lbbench.report.charts.picture import LETTER, Picture, drawn, table
 from lbbench.report.charts.scales import linear
 
@@ -88,7 +89,7 @@ def _stacked(
     most = max(first + second for _, first, second in parts)
     data = []
     for k, (series, first, second) in enumerate(parts):
-        who = {"y": k + 0.5, "who": shown(series)}
+        who = {"y": k + 0.5, "who": label_of(series)}
         data.append({**who, "x0": 0.0, "x1": first, "kind": kinds[0], "part": first})
         data.append({**who, "x0": first, "x1": first + second, "kind": kinds[1], "part": second})
     labels: list[dict[str, Any]] = [
@@ -99,7 +100,7 @@ def _stacked(
     across = Axis(axis, linear(0.0, most or 1.0))
     x: dict[str, Any] = {"axis": across.axis(grid=True),
          "scale": across.scale(range=[0, alt.ExprRef(f"width - {room:.0f}")])}  # fmt: skip
-    y = texts_axis(None, [shown(series) for series, _, _ in parts], reverse=True)
+    y = texts_axis(None, [label_of(series) for series, _, _ in parts], reverse=True)
     bars = table(data).mark_bar(orient="horizontal", height=16).encode(
         x=alt.X("x0:Q", **x), x2="x1:Q", y=alt.Y("y:Q", **y),
         color=alt.Color("kind:N", sort=list(kinds),

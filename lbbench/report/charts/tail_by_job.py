@@ -12,8 +12,8 @@ from typing import Any
 
 import altair as alt
 
+from lbbench.model.label import label_of
 from lbbench.report.charts.cells import texts_axis
-from lbbench.report.charts.look import shown
 from lbbench.report.charts.picture import Picture, drawn, table
 
 ROW = 19.0
@@ -51,7 +51,7 @@ def tail_by_job(
     """
     entrants = list(dict.fromkeys(str(row["entrant"]) for row in rows))
     data = [_cell(row, entrants, jobs) for row in rows]
-    y = texts_axis(None, [shown(entrant) for entrant in entrants], reverse=True, labelLimit=230)
+    y = texts_axis(None, [label_of(entrant) for entrant in entrants], reverse=True, labelLimit=230)
     words = [textwrap.wrap(job.replace("-", " "), HEAD) for job in jobs]
     lines = max(map(len, words))
     heads = [[""] * (lines - len(some)) + some for some in words]
@@ -91,7 +91,7 @@ def _cell(row: Row, entrants: Sequence[str], jobs: Sequence[str]) -> dict[str, A
     k, j = entrants.index(str(row["entrant"])), list(jobs).index(str(row["job"]))
     ratio, failed = row["ratio"], row["failed"]
     cell = {"x0": j, "x1": j + 1, "y0": k, "y1": k + 1, "x": j + 0.5, "y": k + 0.5,
-            "who": shown(str(row["entrant"])), "job": row["job"]}  # fmt: skip
+            "who": label_of(str(row["entrant"])), "job": row["job"]}  # fmt: skip
     if failed is not None:
         percent = 100.0 * failed
         label = f"{percent:.1f} % fail" if percent < 9.95 else f"{percent:.0f} % fail"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from lbbench.errors import InputError
 from lbbench.inputs.yaml import dump
+from lbbench.model.label import label_of
 from lbbench.model.result import Result
 from lbbench.report.page.cells import cut, of_ratio, of_share, of_time, words
 from lbbench.report.page.content import Answer, Cell, Column, Page, Section, Table
@@ -96,17 +96,12 @@ def results_of(document: Mapping[str, Any]) -> dict[str, Result]:
     found = {}
     for value, one in (document.get("results") or {}).items():
         try:
-            found[short(value)] = Result.from_dict(one)
+            found[label_of(value)] = Result.from_dict(one)
         except InputError as error:
             raise InputError(f"results.{value}: {error}") from None
     if not found:
         raise InputError("the comparison holds no results; run lbbench compare again")
     return found
-
-
-def short(name: str) -> str:
-    """Return the name of a variant without the folder of a balancer's file."""
-    return Path(name).name if ".py:" in name else name
 
 
 def warnings_of(results: Mapping[str, Result]) -> list[str]:

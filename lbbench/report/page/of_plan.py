@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lbbench.inputs.yaml import dump
+from lbbench.model.label import label_of
 from lbbench.report.page.cells import of_count, of_share, words
 from lbbench.report.page.content import Answer, Cell, Column, Page, Section, Table
 from lbbench.report.page.figures import figures_of
-from lbbench.report.page.of_comparison import short
 from lbbench.report.page.reproduce import question_of, steps
 from lbbench.report.page.words import figure_name, limit_text, listed
 from lbbench.report.units import count, percent, seconds
@@ -76,12 +76,12 @@ def _reasons(document: Block, blocks: Sequence[Block]) -> list[str]:
     """Return why it is no less, beside what the classical formula says."""
     said = []
     for block in blocks:
-        name = short(_name(block, document))
+        name = label_of(_name(block, document))
         if block.get("reason"):
             said.append(_ended(f"{name}: {block['reason']}"))
     known = [b for b in blocks if b.get("erlang_c") is not None and b.get("answer") is not None]
     if known:
-        told = [f"{short(_name(b, document))} {_number(b['answer'])}" for b in known]
+        told = [f"{label_of(_name(b, document))} {_number(b['answer'])}" for b in known]
         said.append(
             f"Erlang C, one central queue with exponential service of the same mean, says "
             f"{_number(known[0]['erlang_c'])}; simulated it is {listed(told)}."
@@ -98,7 +98,7 @@ def _sure(document: Block, blocks: Sequence[Block]) -> list[str]:
         values = " to ".join(_number(value) for value in block["undecided"])
         safe = "; the answer is the safe end" if block.get("answer") is not None else ""
         said.append(
-            f"{short(_name(block, document))}: the replications leave {values} undecided{safe}."
+            f"{label_of(_name(block, document))}: the replications leave {values} undecided{safe}."
         )
     said += [_one_less(block, document) for block in blocks if block.get("n_minus_1")]
     return said
@@ -107,7 +107,7 @@ def _sure(document: Block, blocks: Sequence[Block]) -> list[str]:
 def _one_less(block: Block, document: Block) -> str:
     """Return what the answer holds without the pod, node or zone whose loss is worst."""
     minus = block["n_minus_1"]
-    name, lost = short(_name(block, document)), minus.get("lost") or "its largest part"
+    name, lost = label_of(_name(block, document)), minus.get("lost") or "its largest part"
     text = f"{name} without {lost}: the objectives {'hold' if minus.get('met') else 'do not hold'}"
     headroom = minus.get("headroom")
     if headroom is None:
@@ -153,7 +153,7 @@ def _answers(document: Block, blocks: Sequence[Block]) -> Table:
         met = bool(block["met"])
         rows.append(
             [
-                words(short(_name(block, document))),
+                words(label_of(_name(block, document))),
                 _value(block["answer"]),
                 words("yes" if met else "no", "good" if met else "bad"),
                 words("–" if not open_ else " to ".join(_number(value) for value in open_)),
@@ -179,7 +179,7 @@ def _evidence(document: Block, blocks: Sequence[Block]) -> Table:
             metric, verdict = item["metric"], str(item.get("verdict", "-"))
             tone = {"met": "good", "not met": "bad"}.get(verdict, "")
             row = [
-                words(short(_name(block, document))),
+                words(label_of(_name(block, document))),
                 _value(item["value"]),
                 words(item.get("lost") or "–"),
                 words(figure_name(metric)),
@@ -200,7 +200,7 @@ def _evidence(document: Block, blocks: Sequence[Block]) -> Table:
 def _profile(document: Block, blocks: Sequence[Block]) -> Table:
     names = [_name(block, document) for block in blocks]
     columns = [Column("hour", is_text=True), Column("rate", "/s")]
-    columns += [Column(short(name), _unit(document)) for name in names]
+    columns += [Column(label_of(name), _unit(document)) for name in names]
     rows = [
         [
             words(hour["hour"]),

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, get_args
 
 from lbbench.balancers.base import registry
 from lbbench.errors import LbbenchError
 from lbbench.inputs.yaml import load
+from lbbench.model.label import label_of
 from lbbench.model.scenario import Scenario
 from lbbench.model.stages import KubeProxy
 from lbbench.studies.variants import BALANCER, partly_known, without_options
@@ -113,7 +113,7 @@ def starters(scenario: Scenario, own: Sequence[str] = ()) -> Starters:
 def _balancers(own: Sequence[str]) -> list[Entrant]:
     names = sorted(name for name, item in registry().items() if item.level == "l7")
     there = [Entrant(name, name, {BALANCER: name}) for name in names]
-    return [*there, *(Entrant(_short(name), name, {BALANCER: name}) for name in own)]
+    return [*there, *(Entrant(label_of(name), name, {BALANCER: name}) for name in own)]
 
 
 def _modes() -> list[Entrant]:
@@ -150,7 +150,3 @@ def _why_not(scenario: Scenario, entrant: Entrant, loose: Collection[str]) -> st
             text = text.removeprefix(f"{scenario.name}: ").removeprefix(f"{leaf} = {value}: ")
         return text
     return None
-
-
-def _short(name: str) -> str:
-    return Path(name).name if ".py:" in name else name
