@@ -146,15 +146,16 @@ def compare(
     left_out: dict[str, tuple[str, ...]] = {}
     for value in values:
         made = with_balancer(scenario, value) if leaf == BALANCER else None
-        variants[str(value)] = made.scenario if made else scenario.with_({leaf: value})
-        left_out[str(value)] = made.left_out if made else ()
+        variants[_named(value)] = made.scenario if made else scenario.with_({leaf: value})
+        left_out[_named(value)] = made.left_out if made else ()
     if len(variants) < len(values):
-        twice = next(str(v) for v in values if sum(str(w) == str(v) for w in values) > 1)
+        names = [_named(value) for value in values]
+        twice = next(name for name in names if names.count(name) > 1)
         raise RunError(f"{leaf} = {twice} is given twice; name each value once")
     _check_plans(variants)
     if scenario.run.precision is None:
         runs = {
-            name: replicate(variant, engine=engine, progress=_named(progress, name))
+            name: replicate(variant, engine=engine, progress=_with_name(progress, name))
             for name, variant in variants.items()
         }
     else:
@@ -204,7 +205,7 @@ def _until_precise(
     while True:
         for name, variant in variants.items():
             parts[name] += [
-                replication(variant, number, engine=engine, progress=_named(progress, name))
+                replication(variant, number, engine=engine, progress=_with_name(progress, name))
                 for number in range(len(parts[name]), wanted)
             ]
         runs = {name: together(done) for name, done in parts.items()}
@@ -225,7 +226,14 @@ def _until_precise(
         wanted += 1
 
 
-def _named(progress: Progress | None, name: str) -> Progress | None:
+def _named(value: Any) -> str:
+    """Return a value as a scenario writes it: ``true``, ``none``, ``0.5``."""
+    if value is None:
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _with_name(progress: Progress | None, name: str) -> Progress | None:
     if progress is None:
         return None
 
