@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 GAP = 2
-LEAST = 28  # columns that a description needs to be readable
+LEAST = 44  # columns that a description needs to be readable
 
 
 @dataclass(frozen=True)
