@@ -66,7 +66,7 @@ def checked_by_plain_kernel(data: dict, *, grid: bool):
     return kept.states.pod, kept.states.azure
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     drawn=st.booleans().flatmap(
         lambda grid: st.tuples(st.just(grid), scenarios(grid=grid, timeline=True, requests=80))

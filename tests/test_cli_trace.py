@@ -26,6 +26,7 @@ def imported(command, tmp_path: Path):
     return path, tmp_path / "mine.trace.csv.gz"
 
 
+@pytest.mark.long
 def test_the_logged_requests_go_through_other_balancers(command, imported):
     """All 10 882 of them, the same for both; round_robin beats ewma as it does on real pods.
 

@@ -170,7 +170,9 @@ def test_persistent_sessions_never_move_when_pods_come():
     assert counted["session_loss"] == counted["forced_loss"] == counted["moved"] == 0
 
 
-@pytest.mark.parametrize("pods", [1, 4, 9])
+@pytest.mark.parametrize(
+    "pods", [pytest.param(1, marks=pytest.mark.long), 4, pytest.param(9, marks=pytest.mark.long)]
+)
 def test_balanced_sessions_move_as_the_new_pods_arc_says(pods):
     """sticky_balanced: a session moves iff the new pod takes its arc, 1/(n+1) of them on average.
 
@@ -192,6 +194,7 @@ def test_balanced_sessions_move_as_the_new_pods_arc_says(pods):
     assert affinity_of(found)["session_loss"] == len(moved & old)  # each moves once
 
 
+@pytest.mark.long
 def test_a_pod_that_leaves_takes_its_sessions_along_by_force():
     """Scale down: only the sessions of the pod that left move, and that is no session loss.
 
@@ -221,7 +224,8 @@ EWMA = {"ingress": {"balancer": "ewma"}}
 STEADY = {"arrivals": {"rate": "200/s"}, "service_time": {"distribution": "deterministic"}}
 
 
-@pytest.mark.parametrize("pods", [pytest.param(4, marks=pytest.mark.long), 10])
+@pytest.mark.long
+@pytest.mark.parametrize("pods", [4, 10])
 def test_ewma_sends_first_attempts_to_a_fast_failing_pod(pods):
     """A pod that fails at once wins whenever it is drawn: 2/n of the first attempts."""
     plan, found = outcome_of(

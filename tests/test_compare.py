@@ -36,6 +36,7 @@ def said(**changes) -> Difference:
     return Difference(**{**figures, **changes})
 
 
+@pytest.mark.long
 def test_random_and_round_robin_differ_as_theory_says():
     """Mean response: M/M/1 per pod against E16/M/1, 5.00 and 2.84 service times at load 0.8.
 

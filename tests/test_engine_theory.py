@@ -156,13 +156,15 @@ def test_least_conn_of_one_worker_without_delays_is_jsq(name: str):
     assert abs(mean - theory.shortest_queue(4, 0.8, 4, 24)[1].mean) < Z * error
 
 
-@pytest.mark.parametrize("name", ["p2c", pytest.param("nginx_random_two", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["p2c", "nginx_random_two"])
 def test_p2c_of_four_pods_is_two_distinct_choices_of_the_exact_chain(name: str):
     """One worker, no delays: SQ(2), 2.330 service times at four pods and 0.8."""
     mean, error = mean_and_error(outcome(name, pods=4))
     assert abs(mean - theory.shortest_queue(4, 0.8, 2, 26)[1].mean) < Z * error
 
 
+@pytest.mark.long
 def test_p2c_of_very_many_pods_is_the_fixed_point():
     """4096 pods at 0.8: 1.947 service times.
 

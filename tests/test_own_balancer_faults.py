@@ -59,7 +59,8 @@ def test_a_fault_names_its_line_in_the_readable_engine(tmp_path: Path, part: str
     assert place in str(caught.value)
 
 
-@pytest.mark.parametrize("part", ["pick", pytest.param("done", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("part", ["pick", "done"])
 def test_a_fault_in_compiled_code_names_its_line_too(tmp_path: Path, part: str):
     """An index out of range is an error of compiled code; the readable engine finds the line."""
     scenario = using(written(tmp_path, FAULTS[part]))

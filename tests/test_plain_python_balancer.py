@@ -117,6 +117,7 @@ def test_compare_takes_it_beside_others(tmp_path: Path):
     assert [result.engine for result in found.results.values()] == ["reference"] * 2
 
 
+@pytest.mark.long
 def test_sweep_and_plan_take_it_in_their_workers(tmp_path: Path, command: Command):
     """Results of worker processes carry engine and note; a plan says it among its notes."""
     name = written(tmp_path, DICTS)

@@ -76,28 +76,28 @@ def check(data: dict, *, grid: bool, block: int, record: bool) -> None:
     assert_equal(found, reference.run(plan_of(data, grid=grid, block=block), record=record))
 
 
-@settings(max_examples=5, **QUIET)
+@settings(max_examples=3, **QUIET)
 @given(data=scenarios(grid=False), block=BLOCKS, record=st.booleans())
 def test_the_steady_kernel_agrees_on_continuous_time(data, block, record):
     """Every counter, and with records every request, is the same bits."""
     check(calm(data), grid=False, block=block, record=record)
 
 
-@settings(max_examples=5, **QUIET)
+@settings(max_examples=3, **QUIET)
 @given(data=scenarios(grid=True), block=BLOCKS, record=st.booleans())
 def test_the_steady_kernel_agrees_on_a_grid_with_ties(data, block, record):
     """The same on a grid of 1/1024 s with exact ties and zero delays."""
     check(calm(data), grid=True, block=block, record=record)
 
 
-@settings(max_examples=5, **QUIET)
+@settings(max_examples=3, **QUIET)
 @given(data=scenarios(grid=False), block=BLOCKS, record=st.booleans())
 def test_layer_4_by_whole_arrays_agrees_on_continuous_time(data, block, record):
     """Every request on a connection of its own."""
     check(alone(data), grid=False, block=block, record=record)
 
 
-@settings(max_examples=5, **QUIET)
+@settings(max_examples=3, **QUIET)
 @given(data=scenarios(grid=True), block=BLOCKS, record=st.booleans())
 def test_layer_4_by_whole_arrays_agrees_on_a_grid_with_ties(data, block, record):
     """The same on a grid of 1/1024 s with exact ties and zero delays."""
@@ -130,7 +130,10 @@ SERVICE = data_of(path="service")
 COOKIES = data_of(stages__ingress={"balancer": "sticky_balanced"}, traffic__sessions={"count": 9})
 
 
-@pytest.mark.parametrize("data", [SINGLE, SHARED, SERVICE, COOKIES])
+@pytest.mark.parametrize(
+    "data",
+    [SINGLE, *(pytest.param(data, marks=pytest.mark.long) for data in (SHARED, SERVICE, COOKIES))],
+)
 def test_arrays_that_grow_change_nothing(data, monkeypatch):
     """Room for 300 requests and few of everything else gives the counts of the general kernel."""
     monkeypatch.setattr(drive, "FIRST_SLOTS", 300)
@@ -218,6 +221,7 @@ def fresh(monkeypatch, tmp_path):
     jit.forget()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(jit.is_disabled(), reason="there is no compiled code")
 @pytest.mark.usefixtures("fresh")
 @pytest.mark.parametrize("data", [SINGLE, pytest.param(SHARED, marks=pytest.mark.long)])

@@ -40,6 +40,7 @@ def test_a_slow_pod_is_predicted_to_be_over_capacity():
     assert "slow is over capacity" in found.warnings[0]
 
 
+@pytest.mark.long
 def test_the_prediction_is_what_a_run_finds():
     """The hottest pod of a hash balancer: predicted load against the utilisation of a run.
 

@@ -95,6 +95,7 @@ def test_progress_names_the_replication():
     assert all("of 2" not in what for what, _, _ in seen if what.startswith("compiling"))
 
 
+@pytest.mark.long
 def test_precision_replicates_until_the_interval_is_narrow():
     """With `run.precision` replications go on until half the interval is within the share asked."""
     asked = small(

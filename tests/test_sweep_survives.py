@@ -123,6 +123,7 @@ def test_a_second_sweep_into_the_same_ledger_is_refused(tmp_path, file):
     assert finished(first)[0] == 0
 
 
+@pytest.mark.long
 def test_the_lock_of_a_killed_sweep_refuses_nobody(tmp_path, file):
     """The lock dies with its process, also while its workers are still ending."""
     out = tmp_path / "a.sqlite"

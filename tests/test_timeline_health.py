@@ -98,6 +98,7 @@ def test_without_checks_a_failing_pod_stays_listed():
     assert views([{"at": "20.0s", "pod": "pod-1", "fail": "refuse"}], health_check="none") == []
 
 
+@pytest.mark.long
 def test_errors_end_when_the_checks_have_found_the_pod():
     """A pod that answers 5xx at once: without checks it draws 5xx to the end."""
 

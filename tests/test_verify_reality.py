@@ -61,6 +61,7 @@ def test_a_tampered_observation_fails(change, named, command, tmp_path):
     assert f"{FEW[2]} r1 fails: " in ended.out
 
 
+@pytest.mark.long
 def test_another_balancer_does_not_explain_the_recording(tmp_path):
     """Two distinct uniform draws, as nginx's, are off HAProxy's random(2): the mean tells."""
     folder = tampered(FEW[2], tmp_path, lambda *_: None)

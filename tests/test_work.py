@@ -166,9 +166,11 @@ def test_only_the_general_kernel_counts_work(name):
     ("name", "pod"),
     [
         ("lwl", {"concurrency": 2}),
-        ("central_queue", {"concurrency": 2}),
         ("lwl", {"concurrency": 2, "discipline": "ps"}),
-        ("central_queue", {"cfs": {"quota": "15ms", "period": "40ms"}}),
+        pytest.param("central_queue", {"concurrency": 2}, marks=pytest.mark.long),
+        pytest.param(
+            "central_queue", {"cfs": {"quota": "15ms", "period": "40ms"}}, marks=pytest.mark.long
+        ),
     ],
 )
 def test_both_engines_count_the_same_work(name, pod):
