@@ -35,11 +35,16 @@ KINDS = {
 }
 DOWN, UP, PICKS = "down", "up", "picks"
 Step = tuple[float, str, int]
+RUNS = 5
 LATE_S = 0.08  # a run that falls behind its script by this much is none
 MOVED_S = 0.005  # and one during which the program has moved its clock
 FEW, MANY, HELD = 3, 6, 5
 SETTLED_S = 0.005
 SETTINGS = (([1, 1, 1], "5s"), ([4, 1, 2, 3], "3500ms"), ([10, 7, 9], "9s"))
+
+
+class LateError(RuntimeError):
+    """The machine did not keep up with the script."""
 
 
 class Numbered(socketserver.ThreadingTCPServer):
@@ -172,7 +177,21 @@ class Client:
 
 
 def record(weights: Sequence[int], slowstart: str, seed: int, seconds: int) -> dict[str, Any]:
-    """Return what HAProxy picked and said in a run; fail when the machine did not keep up."""
+    """Return what HAProxy picked and said in a run, the first of `RUNS` that kept to its times.
+
+    Raises
+    ------
+    LateError
+        When none did.
+    """
+    for _ in range(RUNS - 1):
+        with contextlib.suppress(LateError):
+            return record_once(weights, slowstart, seed, seconds)
+    return record_once(weights, slowstart, seed, seconds)
+
+
+def record_once(weights: Sequence[int], slowstart: str, seed: int, seconds: int) -> dict[str, Any]:
+    """Return what HAProxy picked and said in a run; LateError when the machine was too slow."""
     n = len(weights)
     ports = free_ports(3 + n + n)
     fronts, numbered, http = ports[:3], ports[3 : 3 + n], ports[3 + n :]
@@ -201,11 +220,11 @@ def record(weights: Sequence[int], slowstart: str, seed: int, seconds: int) -> d
                     )
                 late = time.time() - start - at
                 if late > LATE_S:
-                    raise RuntimeError(f"{what} at {at} ended {late:.3f} s after its time")
+                    raise LateError(f"{what} at {at} ended {late:.3f} s after its time")
                 steps.append(step)
             moved = behind(control) - lag
             if abs(moved) > MOVED_S:
-                raise RuntimeError(f"HAProxy's clock was moved by {moved:.3f} s")
+                raise LateError(f"HAProxy's clock was moved by {moved:.3f} s")
             for _, one in client.held:
                 one.close()
     return {
