@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from feeding import NO_TRIES, assert_compiled_agrees, history
-from warming import DOWN, KINDS, PICKS, LateError, record
+from warming import DOWN, KINDS, PICKS, LateError, record, script
 
 from lbbench.balancers import haproxy_random
 from lbbench.balancers.base import Endpoint, registry
@@ -122,7 +122,8 @@ def test_every_live_pick_and_weight_is_ours():
     draw = np.random.default_rng(seed)
     weights = draw.integers(1, 20, size=int(draw.integers(2, 5))).tolist()
     try:
-        run = record(weights, f"{draw.integers(1500, 9000)}ms", seed, seconds=14)
+        slowstart = f"{draw.integers(1500, 9000)}ms"
+        run = record(weights, slowstart, script(len(weights), seed), seed)
     except LateError as error:
         pytest.skip(f"this machine is too slow now: {error}")
     wrong = [kind for kind in KINDS if replayed(run, kind) != recorded(run, kind)]

@@ -40,7 +40,9 @@ LATE_S = 0.08  # a run that falls behind its script by this much is none
 MOVED_S = 0.005  # and one during which the program has moved its clock
 FEW, MANY, HELD = 3, 6, 5
 SETTLED_S = 0.005
+SECONDS = 14
 SETTINGS = (([1, 1, 1], "5s"), ([4, 1, 2, 3], "3500ms"), ([10, 7, 9], "9s"))
+BACK = ([2, 3], "17s")
 
 
 class LateError(RuntimeError):
@@ -78,7 +80,7 @@ def listening(ports: Sequence[int]) -> Iterator[None]:
         yield
 
 
-def script(servers: int, seed: int, seconds: int) -> list[Step]:
+def script(servers: int, seed: int, seconds: int = SECONDS) -> list[Step]:
     """Return (time, what, which server or how many picks) of a run.
 
     In the first half of it servers go and come back at once, before their task has run, or later;
@@ -98,6 +100,18 @@ def script(servers: int, seed: int, seconds: int) -> list[Step]:
             steps.append((at + 0.10, UP, server))
         steps.append((at + 0.14, PICKS, MANY if server == 0 else FEW))
     return [(round(at, 3), what, which) for at, what, which in steps]
+
+
+def script_of_back() -> list[Step]:
+    """Return a run in which a server is back before its task runs, and warms up to the end.
+
+    For `BACK`: its last weight but one is the full one already.
+    """
+    steps: list[Step] = [(0.0, PICKS, MANY)]
+    for up in (1.1, 1.6):
+        steps += [(up - 0.1, DOWN, 0), (up - 0.09, PICKS, FEW), (up, UP, 0)]
+    steps += [(second + part, PICKS, FEW) for second in range(1, 20) for part in (0.3, 0.8)]
+    return sorted((round(at, 3), what, which) for at, what, which in steps)
 
 
 def configuration(
@@ -176,7 +190,9 @@ class Client:
         return {"roundrobin": turns, "leastconn": moves, "hash": hashed}
 
 
-def record(weights: Sequence[int], slowstart: str, seed: int, seconds: int) -> dict[str, Any]:
+def record(
+    weights: Sequence[int], slowstart: str, steps: Sequence[Step], seed: int
+) -> dict[str, Any]:
     """Return what HAProxy picked and said in a run, the first of `RUNS` that kept to its times.
 
     Raises
@@ -186,16 +202,18 @@ def record(weights: Sequence[int], slowstart: str, seed: int, seconds: int) -> d
     """
     for _ in range(RUNS - 1):
         with contextlib.suppress(LateError):
-            return record_once(weights, slowstart, seed, seconds)
-    return record_once(weights, slowstart, seed, seconds)
+            return record_once(weights, slowstart, steps, seed)
+    return record_once(weights, slowstart, steps, seed)
 
 
-def record_once(weights: Sequence[int], slowstart: str, seed: int, seconds: int) -> dict[str, Any]:
+def record_once(
+    weights: Sequence[int], slowstart: str, steps: Sequence[Step], seed: int
+) -> dict[str, Any]:
     """Return what HAProxy picked and said in a run; LateError when the machine was too slow."""
     n = len(weights)
     ports = free_ports(3 + n + n)
     fronts, numbered, http = ports[:3], ports[3 : 3 + n], ports[3 + n :]
-    steps: list[dict[str, Any]] = []
+    done: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as text, listening(numbered):
         control = Path(text) / "socket"
         (Path(text) / "cfg").write_text(
@@ -206,7 +224,7 @@ def record_once(weights: Sequence[int], slowstart: str, seed: int, seconds: int)
             client.picks(0)
             lag = behind(control)
             start = int(time.time() - lag) + 1.0 + lag
-            for at, what, which in script(n, seed, seconds):
+            for at, what, which in steps:
                 time.sleep(max(start + at - time.time(), 0.0))
                 step: dict[str, Any] = {"at": at, "what": what}
                 if what == PICKS:
@@ -221,7 +239,7 @@ def record_once(weights: Sequence[int], slowstart: str, seed: int, seconds: int)
                 late = time.time() - start - at
                 if late > LATE_S:
                     raise LateError(f"{what} at {at} ended {late:.3f} s after its time")
-                steps.append(step)
+                done.append(step)
             moved = behind(control) - lag
             if abs(moved) > MOVED_S:
                 raise LateError(f"HAProxy's clock was moved by {moved:.3f} s")
@@ -231,12 +249,13 @@ def record_once(weights: Sequence[int], slowstart: str, seed: int, seconds: int)
         "weights": list(weights),
         "slowstart": slowstart,
         "addresses": [f"127.0.0.1:{port}" for port in numbered],
-        "steps": steps,
+        "steps": done,
     }
 
 
 if __name__ == "__main__":
     said = subprocess.run(["haproxy", "-v"], capture_output=True, text=True, check=True).stdout
-    runs = [record(*setting, seed=k, seconds=14) for k, setting in enumerate(SETTINGS)]
+    runs = [record(*s, script(len(s[0]), seed=k), seed=k) for k, s in enumerate(SETTINGS)]
+    runs.append(record(*BACK, script_of_back(), seed=1))
     made = {"program": said.splitlines()[0], "runs": runs}
     json.dump(made, sys.stdout, separators=(",", ":"))
