@@ -30,6 +30,9 @@ OPTIONS = {
     "envoy_maglev": {**EJECTS, "table_size": 251},
     "envoy_random": EJECTS,
     "envoy_ring_hash": {"minimum_ring_size": 64, "hash_balance_factor": 100},
+    "haproxy_leastconn": {"slowstart": "1s"},
+    "haproxy_random": {"slowstart": "1s"},
+    "haproxy_roundrobin": {"slowstart": "1s"},
 }
 """Options other than the defaults: what is off by default, and small tables for plain Python."""
 SCHEDULERS = ("rr", "wrr", "lc", "wlc", "sed", "nq", "sh", "dh", "mh")

@@ -12,10 +12,20 @@ take turns together.
 A server that comes (back) is put into ``next``, so it waits for the next round; one that goes is
 taken out.
 
-Deviations: ``maxconn``, its queue and ``slowstart`` are not modelled; a sum of
-weights changes between two rounds as in the original. Retries and the order of the configuration:
-see `lbbench.balancers.haproxy_servers`. Units: positions, weights times 16. Cost per pick:
-O(log n).
+With ``slowstart`` (`lbbench.balancers.haproxy_slowstart`) changes are taken as the original does. A
+server that comes gets the position
+
+    position of the round + (new sum of weights + end of the round - position) / weight
+
+and ``next`` only if that lies beyond the round; it goes ahead by the new sum of weights at once.
+When a warming server's weight changes, its place in ``init`` follows the weight; else it goes to
+its last turn plus the new sum divided by its weight, not further back than it was, and if that is
+not two positions ahead, to the present position plus the quotient.
+
+Deviations: ``maxconn`` and its queue are not modelled; without ``slowstart`` a list that changes is
+simplified as said, and the sum of weights counts from the next round on. Retries and the order of
+the configuration: see `lbbench.balancers.haproxy_servers`. Units: positions, weights times 16.
+Cost per pick: O(log n), a change of a warming server's weight O(E).
 """
 
 from __future__ import annotations
@@ -37,11 +47,22 @@ from lbbench.balancers.haproxy_servers import (
     server_weights,
     stays,
 )
+from lbbench.balancers.haproxy_slowstart import (
+    MS,
+    SECONDS,
+    WAKE,
+    come_up,
+    next_run,
+    run_task,
+    starts,
+    warming_fields,
+)
 from lbbench.core.queues import NOWHERE, empty_queues, first_of, put_in, take_out
 
 CURRENT = 0
 REDISPATCH, INIT, NEXT, POSITION, ROUND, NEXT_ROUND = range(6)
 KEY_SCALE = 256  # SRV_UWGHT_RANGE
+MASK = 2**32 - 1  # the original divides unsigned numbers of 32 bits
 
 
 class RoundRobin(NamedTuple):
@@ -50,9 +71,14 @@ class RoundRobin(NamedTuple):
     number: np.ndarray  # int64[6]: see the names above; INIT and NEXT are queues 1 and 2
     order: np.ndarray  # int64[E] endpoint ids in order of the configuration
     place: np.ndarray  # int64[E] by id: position in the list, NOWHERE when it is not listed
-    weight: np.ndarray  # int64[E] by id, times 16
     position: np.ndarray  # int64[E] by id: where its next turn is, 0 before the first
+    last: np.ndarray  # int64[E] by id: where its last turn was
     rest: np.ndarray  # int64[E] by id: what its divisions left over
+    slow: np.ndarray  # int64[4] weights: see `lbbench.balancers.haproxy_slowstart`
+    uweight: np.ndarray  # int64[E]
+    eweight: np.ndarray  # int64[E]
+    since: np.ndarray  # int64[E]
+    due: np.ndarray  # int64[E]
     size: np.ndarray  # int64[3] the trees: see `lbbench.core.queues`
     heap: np.ndarray  # int64[3, E]
     queue: np.ndarray  # int64[E]
@@ -68,7 +94,8 @@ def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> RoundRobi
     Raises
     ------
     BalancerError
-        When ``redispatch`` is neither true, false nor ``last``, or a weight is above HAProxy's 256.
+        When ``redispatch`` is neither true, false nor ``last``, ``slowstart`` is no time, or a
+        weight is above HAProxy's 256.
     """
     n = len(endpoints)
     again = redispatch_of("haproxy_roundrobin", params)
@@ -77,18 +104,21 @@ def state(params: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> RoundRobi
         number=np.array([again, 1, 2, 0, 0, 0], np.int64),
         order=np.argsort(server_numbers(endpoints), kind="stable").astype(np.int64),
         place=np.full(n, NOWHERE, np.int64),
-        weight=WEIGHT_SCALE * np.array(weights, np.int64),
         position=np.zeros(n, np.int64),
+        last=np.zeros(n, np.int64),
         rest=np.zeros(n, np.int64),
+        **warming_fields("haproxy_roundrobin", params, weights),
         **empty_queues(3, n),
     )
 
 
 def on_endpoints(
-    state: RoundRobin, _rng: np.ndarray, old: np.ndarray, new: np.ndarray, _now: float
+    state: RoundRobin, _rng: np.ndarray, old: np.ndarray, new: np.ndarray, now: float
 ) -> None:
-    """List the servers ``new``; one that comes waits for the next round."""
-    first = len(old) == 0
+    """List the servers ``new``; one that comes waits for its position, or for the next round."""
+    if MS * now >= state.slow[WAKE]:
+        _warm(state, now)
+    is_first = starts(state)
     for k in range(len(old)):
         state.place[old[k]] = NOWHERE
     for k in range(len(new)):
@@ -98,23 +128,67 @@ def on_endpoints(
         server = state.order[k]
         if state.place[server] == NOWHERE:
             take_out(state, server)
+        elif state.queue[server] != NOWHERE:
+            total += state.eweight[server]
+    state.number[NEXT_ROUND] = total
+    tree = state.number[INIT] if len(old) == 0 else state.number[NEXT]
+    for k in range(len(state.order)):
+        server = state.order[k]
+        if state.place[server] == NOWHERE or state.queue[server] != NOWHERE:
             continue
-        total += state.weight[server]
-        if state.queue[server] == NOWHERE:
+        if state.slow[SECONDS] > 0 and not is_first:
+            come_up(state, server, now)
+            state.number[NEXT_ROUND] += state.eweight[server]
+            _join(state, server)
+        else:
+            state.number[NEXT_ROUND] += state.eweight[server]
             state.position[server] = 0
             state.rest[server] = 0
-            tree = state.number[INIT] if first else state.number[NEXT]
-            put_in(state, tree, server, HIGHEST_WEIGHT - state.weight[server])
-    state.number[NEXT_ROUND] = total
-    if first:
-        state.number[ROUND] = total
-        state.number[POSITION] = total
+            put_in(state, tree, server, HIGHEST_WEIGHT - state.eweight[server])
+    if is_first or (len(old) == 0 and state.slow[SECONDS] == 0):
+        state.number[ROUND] = state.number[NEXT_ROUND]
+        state.number[POSITION] = state.number[NEXT_ROUND]
+
+
+def _join(state: RoundRobin, server: int) -> None:
+    """Put in a server that comes up, with the sum of weights already raised by its own."""
+    position = state.number[POSITION]
+    left = (state.number[NEXT_ROUND] + state.number[ROUND] - position) & MASK
+    state.position[server] = (position + left // state.eweight[server]) & MASK
+    _queue_again(state, server)
+
+
+def _warm(state: RoundRobin, now: float) -> None:
+    """Move servers whose weight has grown up to ``now``."""
+    server = next_run(state, now)
+    while server != NOBODY:
+        before = state.eweight[server]
+        if run_task(state, server, state.queue[server] != NOWHERE):
+            state.number[NEXT_ROUND] += state.eweight[server] - before
+            _move(state, server)
+        server = next_run(state, now)
+
+
+def _move(state: RoundRobin, server: int) -> None:
+    """Let a listed server's place follow its new weight."""
+    weight = state.eweight[server]
+    if state.queue[server] == state.number[INIT]:
+        put_in(state, state.number[INIT], server, HIGHEST_WEIGHT - weight)
+        return
+    if state.queue[server] == state.number[NEXT]:
+        state.position[server] += state.number[ROUND]
+    step = state.number[NEXT_ROUND] // weight
+    state.position[server] = min(state.position[server], state.last[server] + step)
+    state.rest[server] = 0
+    if state.position[server] < state.number[POSITION] + 2:
+        state.position[server] = state.number[POSITION] + step
+    _queue_again(state, server)
 
 
 def pick(
     state: RoundRobin,
     _rng: np.ndarray,
-    _now: float,
+    now: float,
     _key: int,
     busy: np.ndarray,
     tried: np.ndarray,
@@ -123,6 +197,8 @@ def pick(
     n = len(busy)
     if n == 0:
         return NOBODY
+    if MS * now >= state.slow[WAKE]:
+        _warm(state, now)
     failed = last_failed(tried)
     if stays(tried, state.number[REDISPATCH]) or (failed != NOBODY and n == 1):
         return failed
@@ -148,11 +224,13 @@ def _next_server(state: RoundRobin) -> int:
         state.number[ROUND] = state.number[NEXT_ROUND]
         state.number[POSITION] = state.number[ROUND]
         server = _due(state)
-    weight = state.weight[server]
+    weight = state.eweight[server]
+    length = state.number[NEXT_ROUND] if state.slow[SECONDS] > 0 else state.number[ROUND]
     if state.position[server] == 0:
         state.position[server] = state.number[POSITION]
-    state.position[server] += state.number[ROUND] // weight
-    state.rest[server] += state.number[ROUND] % weight
+    state.last[server] = state.position[server]
+    state.position[server] += length // weight
+    state.rest[server] += length % weight
     if state.rest[server] >= weight:
         state.rest[server] -= weight
         state.position[server] += 1
@@ -178,7 +256,7 @@ def _queue_again(state: RoundRobin, server: int) -> None:
     """Put a server in for its next turn: in this round, or in the next one."""
     position = state.position[server]
     length = state.number[ROUND]
-    weight = state.weight[server]
+    weight = state.eweight[server]
     if position >= 2 * length or position >= length + state.number[NEXT_ROUND]:
         state.position[server] = position - length
         put_in(state, state.number[NEXT], server, HIGHEST_WEIGHT - weight)
@@ -191,7 +269,7 @@ def shares(state: RoundRobin, n: int) -> np.ndarray:
     """Return the share of the weights of each of the ``n`` listed servers, float64[n]."""
     weights = np.zeros(n)
     is_listed = state.place != NOWHERE
-    weights[state.place[is_listed]] = state.weight[is_listed]
+    weights[state.place[is_listed]] = state.eweight[is_listed]
     return weights / weights.sum()
 
 
@@ -204,7 +282,7 @@ HAPROXY_ROUNDROBIN = Balancer(
     pick=pick,
     on_endpoints=on_endpoints,
     shares=shares,
-    params=MappingProxyType({"redispatch": False}),
+    params=MappingProxyType({"redispatch": False, "slowstart": "0s"}),
     scope="replica",
     cost="O(log n)",
     differs=(

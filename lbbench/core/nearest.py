@@ -40,13 +40,22 @@ def tree_points(numbers: Sequence[int], weights: Sequence[int]) -> tuple[np.ndar
 
     Points with equal hashes keep the order of ``numbers``, as the tree keeps that of insertion.
     """
+    hashes, owners, _ = numbered_points(numbers, weights)
+    return hashes, owners
+
+
+def numbered_points(
+    numbers: Sequence[int], weights: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what `tree_points` does and which of its owner's points each is, int64[m] from 0."""
     made = [
-        (full_hash(number * NUMBERS_APART + k), owner)
+        (full_hash(number * NUMBERS_APART + k), owner, k)
         for owner, number in enumerate(numbers)
         for k in range(POINTS_PER_WEIGHT * weights[owner])
     ]
     made.sort(key=lambda point: point[0])
-    return np.array([h for h, _ in made], np.int64), np.array([o for _, o in made], np.int64)
+    hashes, owners, ranks = ([point[i] for point in made] for i in range(3))
+    return np.array(hashes, np.int64), np.array(owners, np.int64), np.array(ranks, np.int64)
 
 
 def nearest(hashes: np.ndarray, n: int, key: int) -> int:
