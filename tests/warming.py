@@ -41,7 +41,10 @@ MOVED_S = 0.005  # and one during which the program has moved its clock
 FEW, MANY, HELD = 3, 6, 5
 SETTLED_S = 0.005
 SECONDS = 14
-SETTINGS = (([1, 1, 1], "5s"), ([4, 1, 2, 3], "3500ms"), ([10, 7, 9], "9s"))
+SETTINGS = (
+    *(([1, 1, 1], "5s"), ([4, 1, 2, 3], "3500ms"), ([10, 7, 9], "9s")),
+    *(([1, 1, 1, 1], "0s"), ([5, 1, 2], "0s")),
+)
 BACK = ([2, 3], "17s")
 
 

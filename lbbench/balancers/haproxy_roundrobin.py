@@ -9,23 +9,19 @@ position lies beyond the round goes to ``next``, which becomes ``init`` when bot
 With equal weights that is the order of the configuration, for ever. All threads of the process
 take turns together.
 
-A server that comes (back) is put into ``next``, so it waits for the next round; one that goes is
-taken out.
-
-With ``slowstart`` (`lbbench.balancers.haproxy_slowstart`) changes are taken as the original does. A
-server that comes gets the position
+A server that goes is taken out. One that comes (back) gets the position
 
     position of the round + (new sum of weights + end of the round - position) / weight
 
-and ``next`` only if that lies beyond the round; it goes ahead by the new sum of weights at once.
-When a warming server's weight changes, its place in ``init`` follows the weight; else it goes to
+and goes to ``next`` if that lies beyond the round; servers go ahead by the new sum of weights at
+once. When the weight of a server changes that warms up by ``slowstart``
+(`lbbench.balancers.haproxy_slowstart`), its place in ``init`` follows the weight; else it goes to
 its last turn plus the new sum divided by its weight, not further back than it was, and if that is
 not two positions ahead, to the present position plus the quotient.
 
-Deviations: ``maxconn`` and its queue are not modelled; without ``slowstart`` a list that changes is
-simplified as said, and the sum of weights counts from the next round on. Retries and the order of
-the configuration: see `lbbench.balancers.haproxy_servers`. Units: positions, weights times 16.
-Cost per pick: O(log n), a change of a warming server's weight O(E).
+Deviations: ``maxconn`` and its queue are not modelled. Retries and the order of the configuration:
+see `lbbench.balancers.haproxy_servers`. Units: positions, weights times 16. Cost per pick:
+O(log n), a change of a warming server's weight O(E).
 """
 
 from __future__ import annotations
@@ -49,7 +45,6 @@ from lbbench.balancers.haproxy_servers import (
 )
 from lbbench.balancers.haproxy_slowstart import (
     MS,
-    SECONDS,
     WAKE,
     come_up,
     next_run,
@@ -131,21 +126,18 @@ def on_endpoints(
         elif state.queue[server] != NOWHERE:
             total += state.eweight[server]
     state.number[NEXT_ROUND] = total
-    tree = state.number[INIT] if len(old) == 0 else state.number[NEXT]
     for k in range(len(state.order)):
         server = state.order[k]
         if state.place[server] == NOWHERE or state.queue[server] != NOWHERE:
             continue
-        if state.slow[SECONDS] > 0 and not is_first:
+        if is_first:
+            state.number[NEXT_ROUND] += state.eweight[server]
+            put_in(state, state.number[INIT], server, HIGHEST_WEIGHT - state.eweight[server])
+        else:
             come_up(state, server, now)
             state.number[NEXT_ROUND] += state.eweight[server]
             _join(state, server)
-        else:
-            state.number[NEXT_ROUND] += state.eweight[server]
-            state.position[server] = 0
-            state.rest[server] = 0
-            put_in(state, tree, server, HIGHEST_WEIGHT - state.eweight[server])
-    if is_first or (len(old) == 0 and state.slow[SECONDS] == 0):
+    if is_first:
         state.number[ROUND] = state.number[NEXT_ROUND]
         state.number[POSITION] = state.number[NEXT_ROUND]
 
@@ -225,7 +217,7 @@ def _next_server(state: RoundRobin) -> int:
         state.number[POSITION] = state.number[ROUND]
         server = _due(state)
     weight = state.eweight[server]
-    length = state.number[NEXT_ROUND] if state.slow[SECONDS] > 0 else state.number[ROUND]
+    length = state.number[NEXT_ROUND]
     if state.position[server] == 0:
         state.position[server] = state.number[POSITION]
     state.last[server] = state.position[server]
@@ -286,7 +278,7 @@ HAPROXY_ROUNDROBIN = Balancer(
     scope="replica",
     cost="O(log n)",
     differs=(
-        ("nginx_round_robin", "all threads take turns together; a server that comes waits a round"),
+        ("nginx_round_robin", "all threads take turns together; a server that comes gets its turn further along"),
         ("round_robin", "is one cycle per replica, not one per worker with a start of its own"),
     ),
 )
