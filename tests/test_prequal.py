@@ -192,12 +192,16 @@ def test_failures_are_no_samples():
     st.integers(1, 20),
 )
 def test_the_estimate_is_a_median_of_the_nearest(samples, rif, similar):
-    """By sorting all of the last 16 by distance, which counts as 63 beyond that."""
+    """By sorting those of the last 16 that met no more than 1.25 RIF by distance, 63 at most."""
     state = fresh(1, similar=similar)
     answered(state, 0, samples)
-    away = [(min(abs(one - rif), 63), seconds) for one, seconds in samples[-16:]]
-    reach = sorted(away)[:similar][-1][0]
-    assert estimate(state, 0, rif, 0.1) == median_low(s for far, s in away if far <= reach)
+    most = rif + max(rif // 4, 1)
+    away = [(min(abs(one - rif), 63), s) for one, s in samples[-16:] if one <= most]
+    expected = 0.0
+    if away:
+        reach = sorted(away)[:similar][-1][0]
+        expected = median_low(s for far, s in away if far <= reach)
+    assert estimate(state, 0, rif, 0.1) == expected
     assert not state.far.any()
 
 

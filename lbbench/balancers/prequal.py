@@ -20,10 +20,11 @@ Deviations, for the paper's probes are messages and its replicas keep the latenc
   with the network in them, failed ones not counted, tagged with the RIF when the request was picked
   for; which request an answer belongs to is not known here, so answers of a replica count as coming
   in the order of the picks. The estimate is the (lower) median of the samples within the least
-  distance in RIF that holds ``similar`` (5) of them. Samples are the last ``samples`` (16), those
-  older than ``sample_age`` (2 s) not counted: so a replica that looked slow and is asked no more is
-  unknown after a while. An unknown one is taken for the fastest, 0. These three numbers are not the
-  paper's.
+  distance in RIF that holds ``similar`` (5) of them. Samples are the last ``samples`` (16). Those
+  older than ``sample_age`` (2 s) do not count: a replica that looked slow and is asked no more is
+  unknown after a while. Nor do those that met more than 1.25 RIF (RIF + 1 below 8): how slow a full
+  replica was says nothing of the same one when it has become empty. An unknown one is taken for the
+  fastest, 0. These numbers are not the paper's.
 - The paper has more replicas than ``pool``. Where there are not, (1 - pool / n) probes - remove may
   be 0 or less, and b is 1: more replies come than the pool holds, so none has to be used again.
 - Whole numbers of probes and removals only. A retry is a query like any other.
@@ -66,6 +67,7 @@ LATENCY, AT_RIF, WHEN = range(3)
 OVER, EVER = range(2)
 MOST_SENT = 64  # picks of a replica whose RIF is kept until they are answered
 MOST_AWAY = 63  # RIFs further apart than that are equally unlike
+FULLER = 4  # a quarter more in flight is still about as full
 DELTA, REUSE = range(2)
 
 
@@ -261,9 +263,11 @@ def estimate(state: Pool, replica: int, rif: int, now: float) -> float:
     for k in range(known):
         away[k] = NOBODY
         if now - state.sample[replica, WHEN, k] <= state.rule[SAMPLE_AGE]:
-            away[k] = min(abs(int(state.sample[replica, AT_RIF, k]) - rif), MOST_AWAY)
-            far[away[k]] += 1
-            young += 1
+            above = int(state.sample[replica, AT_RIF, k]) - rif
+            if above <= max(rif // FULLER, 1):
+                away[k] = min(abs(above), MOST_AWAY)
+                far[away[k]] += 1
+                young += 1
     if young == 0:
         return 0.0
     enough = min(state.plan[SIMILAR], young)
