@@ -151,7 +151,7 @@ def test_latency_is_the_median_at_a_similar_rif():
     answered(state, 0, [(9, 98.0), (1, 11.0), (3, 30.0)])
     assert estimate(state, 0, 2, 0.1) == 20.0
     assert estimate(state, 0, 9, 0.1) == 31.0  # within 7: 9 9 3 3 2, seconds 20 30 31 98 99
-    assert estimate(state, 0, 1, 0.1) == 20.0  # within 2: 1 1 2 3 3
+    assert estimate(state, 0, 1, 0.1) == 11.0  # 3 is more than one above: 1 1 2
     assert estimate(state, 1, 2, 0.1) == 0.0
 
 

@@ -278,7 +278,10 @@ HAPROXY_ROUNDROBIN = Balancer(
     scope="replica",
     cost="O(log n)",
     differs=(
-        ("nginx_round_robin", "all threads take turns together; a server that comes gets its turn further along"),
+        (
+            "nginx_round_robin",
+            "all threads take turns together; a server that comes gets its turn further along",
+        ),
         ("round_robin", "is one cycle per replica, not one per worker with a start of its own"),
     ),
 )
