@@ -42,7 +42,7 @@ class Listing:
     def _blocks(self, width: int) -> RenderResult:
         space = " " * GAP
         for name, *facts, description in self.rows:
-            lines = _wrapped(", ".join(facts), name + space, width) if facts else [name]
+            lines = _wrapped(space.join(facts), name + space, width) if facts else [name]
             for line in (*lines, *_wrapped(description, space, width)):
                 yield Text(line, no_wrap=True, overflow="ignore")
 
