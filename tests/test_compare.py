@@ -210,6 +210,7 @@ def test_a_wrong_leaf_is_refused():
         compare(chain(10), [1, 2], leaf="run.sed")
 
 
+@pytest.mark.long
 def test_with_precision_all_variants_get_as_many_replications():
     """Pairs need equally many replications: all get what the least precise variant needs."""
     asked = {"metric": "latency.mean", "relative": "6%", "max_replications": 40}

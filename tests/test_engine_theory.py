@@ -89,6 +89,7 @@ def test_one_pod_with_many_places_is_mmc():
     assert abs(mean - theory.mmc(8, 0.85).mean) < Z * error
 
 
+@pytest.mark.long
 def test_processor_sharing_of_exponential_work_has_the_mean_of_fifo():
     """M/M/1-PS has the mean response 1 / (1 - rho), whatever the order of service."""
     mean, error = mean_and_error(outcome("random", pods=4, discipline="ps", load=0.7))

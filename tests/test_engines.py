@@ -56,7 +56,7 @@ def assert_flows(outcome) -> None:
 
 QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 BLOCKS = st.sampled_from([1, 7, 777])
-FEW = 3
+FEW = 2
 """Most scenarios need a kernel of their own, half a minute of a core; the long test draws many."""
 
 

@@ -322,7 +322,11 @@ def test_impossible_options_are_told(name, options):
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("envoy_ring_hash", {"minimum_ring_size": 50, "hash_balance_factor": 110}),
+        pytest.param(
+            "envoy_ring_hash",
+            {"minimum_ring_size": 50, "hash_balance_factor": 110},
+            marks=pytest.mark.long,
+        ),
         ("envoy_maglev", {"table_size": 31, "outlier": True, "hash_balance_factor": 110}),
     ],
 )

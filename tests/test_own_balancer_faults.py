@@ -68,8 +68,9 @@ def test_a_fault_in_compiled_code_names_its_line_too(tmp_path: Path, part: str):
         lbbench.run(scenario)
 
 
+@pytest.mark.parametrize("value", [4, pytest.param(-2, marks=pytest.mark.long)])
 def test_a_pick_out_of_range_is_an_error_of_the_compiled_engine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: int
 ):
     """Compiled code does not read beyond its lists; the sentence has the value and the list."""
     body = """
@@ -90,15 +91,14 @@ def test_a_pick_out_of_range_is_an_error_of_the_compiled_engine(
             raise
 
     monkeypatch.setattr(fast, "run", run)
-    for value in (4, -2):
-        scenario = using(written(tmp_path, body.replace("{}", str(value))))
-        with pytest.raises(BalancerError) as caught:
-            lbbench.run(scenario)
-        assert "out of bounds" in seen.pop()
-        assert str(caught.value).endswith(
-            f"my_lb.py:{line_of(tmp_path)}: pick of balancer mine returned {value}: it must be a "
-            "position in its list of 4, 0 to 3, or -1 for none"
-        )
+    scenario = using(written(tmp_path, body.replace("{}", str(value))))
+    with pytest.raises(BalancerError) as caught:
+        lbbench.run(scenario)
+    assert "out of bounds" in seen.pop()
+    assert str(caught.value).endswith(
+        f"my_lb.py:{line_of(tmp_path)}: pick of balancer mine returned {value}: it must be a "
+        "position in its list of 4, 0 to 3, or -1 for none"
+    )
 
 
 def test_the_command_says_it_and_ends_with_2(tmp_path: Path, command: Command):

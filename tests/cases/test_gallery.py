@@ -20,7 +20,7 @@ IDS = (
 RUN = [case for case in gallery() if case.later is None]
 SLOW = (
     "C01", "C06", "C09", "C10", "C12", "C15", "C16", "C18", "C19", "C22", "C25", "C27", "C29",
-    "C31", "C38", "C40", "C43", "C48", "C56", "C57", "C59", "C63", "C75",
+    "C31", "C38", "C40", "C43", "C48", "C49", "C51", "C56", "C57", "C59", "C63", "C75",
 )  # fmt: skip
 """Cases that take about a quarter of a minute of a core or more, most of it to compile."""
 CHECKS = [
