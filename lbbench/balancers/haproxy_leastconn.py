@@ -36,9 +36,8 @@ from lbbench.balancers.haproxy_servers import (
     stays,
 )
 from lbbench.balancers.haproxy_slowstart import (
-    MS,
-    WAKE,
     come_up,
+    is_due,
     next_run,
     run_task,
     starts,
@@ -95,7 +94,7 @@ def on_endpoints(
     state: Leastconn, _rng: np.ndarray, old: np.ndarray, new: np.ndarray, now: float
 ) -> None:
     """List the servers ``new``; those that were not listed are put behind their equals."""
-    if MS * now >= state.slow[WAKE]:
+    if is_due(state, now):
         _warm(state, now)
     is_first = starts(state)
     at = 0
@@ -158,7 +157,7 @@ def pick(
     n = len(busy)
     if n == 0:
         return NOBODY
-    if MS * now >= state.slow[WAKE]:
+    if is_due(state, now):
         _warm(state, now)
     failed = last_failed(tried)
     if n == 1 or stays(tried, state.redispatch[0]):

@@ -41,8 +41,8 @@ from lbbench.balancers.haproxy_servers import (
 )
 from lbbench.balancers.haproxy_slowstart import (
     MS,
-    WAKE,
     come_up,
+    is_due,
     next_run,
     run_task,
     starts,
@@ -115,7 +115,7 @@ def on_endpoints(
     state: RandomDraws, _rng: np.ndarray, old: np.ndarray, new: np.ndarray, now: float
 ) -> None:
     """Keep the points of the servers ``new``: a stretch of those of all, so nothing is sorted."""
-    if MS * now >= state.slow[WAKE]:
+    if is_due(state, now):
         _warm(state, now)
     if not starts(state):
         for k in range(len(old)):
@@ -170,7 +170,7 @@ def pick(
     """Return the position of the least loaded server of those drawn, -1 without servers."""
     if len(busy) == 0:
         return NOBODY
-    if MS * now >= state.slow[WAKE]:
+    if is_due(state, now):
         _warm(state, now)
     ms = int(MS * now)
     failed = last_failed(tried)

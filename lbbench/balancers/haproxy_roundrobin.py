@@ -44,9 +44,8 @@ from lbbench.balancers.haproxy_servers import (
     stays,
 )
 from lbbench.balancers.haproxy_slowstart import (
-    MS,
-    WAKE,
     come_up,
+    is_due,
     next_run,
     run_task,
     starts,
@@ -111,7 +110,7 @@ def on_endpoints(
     state: RoundRobin, _rng: np.ndarray, old: np.ndarray, new: np.ndarray, now: float
 ) -> None:
     """List the servers ``new``; one that comes waits for its position, or for the next round."""
-    if MS * now >= state.slow[WAKE]:
+    if is_due(state, now):
         _warm(state, now)
     is_first = starts(state)
     for k in range(len(old)):
@@ -189,7 +188,7 @@ def pick(
     n = len(busy)
     if n == 0:
         return NOBODY
-    if MS * now >= state.slow[WAKE]:
+    if is_due(state, now):
         _warm(state, now)
     failed = last_failed(tried)
     if stays(tried, state.number[REDISPATCH]) or (failed != NOBODY and n == 1):

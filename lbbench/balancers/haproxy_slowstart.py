@@ -101,6 +101,11 @@ def come_up(s: Warming, server: int, now: float) -> None:
     s.slow[WAKE] = min(s.slow[WAKE], s.due[server])
 
 
+def is_due(s: Warming, now: float) -> bool:
+    """Tell whether a task is to run up to ``now`` (s)."""
+    return bool(MS * now >= s.slow[WAKE])
+
+
 def next_run(s: Warming, now: float) -> int:
     """Return the server whose task runs next, `NOBODY` when none is to run up to ``now`` (s)."""
     s.slow[WAKE] = NEVER
@@ -109,9 +114,7 @@ def next_run(s: Warming, now: float) -> int:
         if s.due[server] < s.slow[WAKE]:
             s.slow[WAKE] = s.due[server]
             first = server
-    if MS * now < s.slow[WAKE]:
-        return NOBODY
-    return first
+    return first if is_due(s, now) else NOBODY
 
 
 def run_task(s: Warming, server: int, is_up: bool) -> bool:  # noqa: FBT001  (compiled by position)

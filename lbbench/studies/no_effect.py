@@ -11,6 +11,7 @@ from lbbench.balancers.base import Balancer, Endpoint
 from lbbench.engines.plan import Plan
 from lbbench.engines.stages import ingress_stage, node_stage
 from lbbench.model.mistakes import some
+from lbbench.model.places import as_shown
 from lbbench.model.stages import KubeProxy
 
 SHOWN = 5
@@ -59,20 +60,17 @@ def _differ(balancer: Balancer, options: dict[str, Any], given: Sequence[Endpoin
 
 def _switched_off(plan: Plan) -> list[str]:
     """Say which options of the balancer wait for another one."""
-    if plan.scenario.path != "ingress":
+    given = plan.scenario.stages.ingress.options
+    if plan.scenario.path != "ingress" or not given:
         return []
     balancer, options = ingress_stage(plan.scenario)
     waiting: dict[str, list[str]] = {}
-    for name in plan.scenario.stages.ingress.options:
+    for name in given:
         switch = balancer.switches.get(name)
         if switch is not None and options[switch] == balancer.params[switch]:
             waiting.setdefault(switch, []).append(name)
     return [
         f"stages.ingress.options: {some(sorted(names), SHOWN)} ha{'s' if len(names) == 1 else 've'}"
-        f" no effect while {switch} is {_plain(balancer.params[switch])}"
+        f" no effect while {switch} is {as_shown(balancer.params[switch])}"
         for switch, names in waiting.items()
     ]
-
-
-def _plain(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

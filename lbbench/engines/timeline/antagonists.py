@@ -90,13 +90,7 @@ class Antagonists:
         pod.pressure = pressure
         self.conditions.refresh(pod)
 
-    def _after(
-        self,
-        mean: float,
-        pod: PodState,
-        rng: np.ndarray,
-        then: Next,
-    ) -> None:
+    def _after(self, mean: float, pod: PodState, rng: np.ndarray, then: Next) -> None:
         if pod.gone > self.cluster.now:
             wait = -mean * math.log1p(-uniform(rng))
             self.cluster.at(self.cluster.now + wait, partial(then, pod, rng))
